@@ -1,0 +1,183 @@
+"""Part 2: a whole run against the floor under it, and against the plain pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+from benchmarks import plain
+from benchmarks.experiment import describe, fresh, ready_workers, run, run_floor, written_bytes
+from benchmarks.report import Part, Table, Target
+from benchmarks.scenes import write_ome_tiff
+from benchmarks.timing import Times, in_turn
+from pyama_core.io import stacks
+from pyama_core.io.microscopy import MicroscopyMetadata
+from pyama_core.processing.workflow.flusher import Flusher
+from pyama_core.processing.workflow.pipeline import ForeignExecutor
+from pyama_core.processing.workflow.services.copying import CopyingService
+from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
+from pyama_core.processing.workflow.worker import later_services
+
+N_WORKERS = 2
+
+
+def measure(
+    folder: Path, *, quick: bool, fovs: int = 4, frames: int = 40, side: int = 1024
+) -> Part:
+    """Measure runs, with start-up left out and with it."""
+    rounds = 2 if quick else 5
+    path = write_ome_tiff(
+        folder / "pipeline.ome.tif", fovs=fovs, frames=frames, side=side, n_cells=90
+    )
+    metadata = describe(path)
+    with ready_workers(N_WORKERS) as executor:
+        cases = _cases(path, metadata, folder, executor, 5 * written_bytes(metadata) // 4)
+        for name in ("floor", "run"):
+            cases[name]()
+        found = in_turn(cases, rounds)
+        untouched = in_turn(_cases(path, metadata, folder, executor, 0), 1 if quick else 2)
+        against_plain = _against_plain(folder, executor, fovs, 2 if quick else frames // 5, side)
+    hashing = _cost_of_hashing(metadata, folder, rounds)
+    path.unlink()
+    tables = [
+        _table_of_runs(f"{fovs} × {frames} × {side}² × 2 channels, {N_WORKERS} workers", found),
+        _table_of_untouched(untouched),
+        _table_against_plain(against_plain),
+        _table_of_safety(found, hashing),
+    ]
+    targets = [
+        Target("whole pipeline, start-up excluded, in I/O floors", _floors(found), 2.5, True),
+        Target("the same, memory not touched before", _floors(untouched), 2.5, True),
+        Target("whole pipeline, times the plain one", _gain(against_plain), 12, False),
+    ]
+    data = {"runs": found, "untouched": untouched, "plain": against_plain, "checksums": hashing}
+    return Part("Whole pipeline", tables, targets, data)
+
+
+def _floors(found: dict[str, Times]) -> float:
+    return found["run"].median / found["floor"].median
+
+
+def _gain(found: dict[str, Times]) -> float:
+    return found["plain"].median / found["run"].median
+
+
+def _against_plain(
+    folder: Path, executor: ForeignExecutor, fovs: int, frames: int, side: int
+) -> dict[str, Times]:
+    """Time runs of shorter movies, because the plain pipeline takes so long."""
+    path = folder / "short.ome.tif"
+    metadata = describe(write_ome_tiff(path, fovs=fovs, frames=frames, side=side, n_cells=90))
+    out = folder / "out"
+    works: dict[str, Callable[[], object]] = {
+        "run": partial(run, metadata, out, N_WORKERS, executor),
+        "plain": partial(plain.run_plain, metadata, out, N_WORKERS),
+    }
+    touched = 2 * written_bytes(metadata)
+    return in_turn({name: partial(fresh, out, work, touched) for name, work in works.items()}, 1)
+
+
+def _cases(
+    path: Path,
+    metadata: MicroscopyMetadata,
+    folder: Path,
+    executor: ForeignExecutor,
+    touched: int,
+) -> dict[str, Callable[[], float]]:
+    out = folder / "out"
+
+    def unflushed() -> None:
+        with mock.patch.object(Flusher, "add"):
+            run(metadata, out, N_WORKERS, executor)
+
+    works: dict[str, Callable[[], object]] = {
+        "floor": partial(run_floor, path, out),
+        "run": partial(run, metadata, out, N_WORKERS, executor),
+        "run without flushing": unflushed,
+        "run with start-up": partial(run, metadata, out, N_WORKERS),
+    }
+    return {name: partial(fresh, out, work, touched) for name, work in works.items()}
+
+
+def _cost_of_hashing(metadata: MicroscopyMetadata, folder: Path, rounds: int) -> dict[str, Times]:
+    """Time one field of view in this process, with checksums and without."""
+    out = folder / "out"
+    touched = written_bytes(metadata) // metadata.n_fovs
+
+    def process() -> None:
+        context = ProcessingContext(out, Channels(pc=0, fl=[1]))
+        for service in [CopyingService(), *later_services()]:
+            service.process_fov(metadata, context, out, 0)
+
+    def unhashed() -> None:
+        with _no_hashing():
+            process()
+
+    cases: dict[str, Callable[[], float]] = {
+        "hashed": partial(fresh, out, process, touched),
+        "unhashed": partial(fresh, out, unhashed, touched),
+    }
+    for case in cases.values():
+        case()
+    return in_turn(cases, rounds)
+
+
+class _NoHasher:
+    """In the place of a hash object."""
+
+    def update(self, data: memoryview | bytes, /) -> None:
+        """Forget the bytes."""
+
+    def hexdigest(self) -> str:
+        """Return a digest of nothing."""
+        return "0" * 32
+
+
+@contextmanager
+def _no_hashing() -> Iterator[None]:
+    with mock.patch.object(stacks, "new_hasher", _NoHasher):
+        yield
+
+
+def _table_of_runs(what: str, found: dict[str, Times]) -> Table:
+    floor = found["floor"].median
+    rows = [(name, str(t), f"{t.median / floor:.2f} ×") for name, t in found.items()]
+    notes = (
+        "The floor is a bare loop that reads the same planes with the same reader and writes "
+        "arrays of the same sizes. `run` has processes that are ready; `run with start-up` makes "
+        "its own. Before each, as much memory was touched as its files will need."
+    )
+    return Table(what, ("", "time", "of the floor"), rows, notes)
+
+
+def _table_of_untouched(found: dict[str, Times]) -> Table:
+    floor = found["floor"].median
+    rows = [(name, str(t), f"{t.median / floor:.2f} ×") for name, t in found.items()]
+    notes = (
+        "On a virtual machine that gives its free memory back to its host, the first write to "
+        "each page costs more than the work on it; elsewhere there is no difference."
+    )
+    return Table(
+        "The same without touching memory first", ("", "time", "of the floor"), rows, notes
+    )
+
+
+def _table_against_plain(found: dict[str, Times]) -> Table:
+    rows = [(name, str(times)) for name, times in found.items()]
+    notes = "The same pipeline with the plain algorithms in it, on shorter movies."
+    return Table("Against the plain pipeline", ("", "time"), rows, notes)
+
+
+def _table_of_safety(found: dict[str, Times], hashing: dict[str, Times]) -> Table:
+    pairs = {
+        "checksums (one position, one process)": (hashing["hashed"], hashing["unhashed"]),
+        "flushing in the background": (found["run"], found["run without flushing"]),
+    }
+    rows = [
+        (name, str(safe), str(unsafe), f"{100 * (safe.median / unsafe.median - 1):+.1f} %")
+        for name, (safe, unsafe) in pairs.items()
+    ]
+    return Table("What safety costs", ("", "with", "without", "cost"), rows)

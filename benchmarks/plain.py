@@ -1,0 +1,134 @@
+"""The pipeline with the plain algorithms: the tests' twins in the places of the fast ones.
+
+The tests' twin of the tracker compares all pairs of full-frame masks, which takes minutes per
+frame at the sizes measured here. What stands in for it is what one would write first with NumPy
+and SciPy: label images, one table of overlaps, one dense assignment.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import twins
+from pyama_core.io.frame_source import MicroscopyMetadata
+from pyama_core.processing.extraction.features import FrameMeasurements
+from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
+
+
+def segment_plain(frame: NDArray[Any]) -> NDArray[np.bool_]:
+    """Segment with scipy.ndimage: two uniform filters rather than the twin's exact windows."""
+    return twins.segment_plain(frame, log_std=twins.log_std_filtered)
+
+
+class PlainSegmenter:
+    """In the place of `LogStdSegmenter`."""
+
+    def __init__(self, parameters: object = None) -> None:
+        del parameters
+
+    def segment(self, frame: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return the mask of a frame."""
+        return segment_plain(frame)
+
+
+class PlainBackground:
+    """In the place of `TiledBackground`."""
+
+    def __init__(self, shape: tuple[int, int], parameters: object = None) -> None:
+        self.shape = shape
+
+    def tile_medians(self, frame: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the medians of the tiles."""
+        return twins.tile_medians_plain(frame, mask)
+
+    def correct(self, frame: NDArray[Any], medians: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the frame without its background."""
+        background = twins.background_plain(medians, self.shape)
+        return (frame.astype(np.float64) - background).astype(np.float32)
+
+
+class PlainTracker:
+    """In the place of `IoUTracker`."""
+
+    min_iou: ClassVar[float] = 0.1
+
+    def __init__(self, parameters: object = None, dtype: Any = np.uint16) -> None:
+        self.n_cells = 0
+        self._dtype = np.dtype(dtype)
+        self._labels: NDArray[Any] | None = None
+
+    def update(self, mask: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the label image of the next frame."""
+        from scipy import ndimage
+
+        objects, n_objects = ndimage.label(mask)
+        ids = np.zeros(n_objects + 1, np.int64)
+        if self._labels is not None:
+            current, previous = best_pairs(objects, self._labels, self.min_iou)
+            ids[current] = previous
+        new = np.flatnonzero(ids[1:] == 0) + 1
+        ids[new] = self.n_cells + 1 + np.arange(new.size)
+        self.n_cells += new.size
+        self._labels = ids.astype(self._dtype)[objects]
+        return self._labels
+
+
+def best_pairs(
+    current: NDArray[Any], previous: NDArray[Any], min_iou: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the labels that an assignment by intersection over union pairs."""
+    from scipy.optimize import linear_sum_assignment
+
+    n_current, n_previous = int(current.max()) + 1, int(previous.max()) + 1
+    pair = current.astype(np.int64) * n_previous + previous
+    common = np.bincount(pair.ravel(), minlength=n_current * n_previous)
+    common = common.reshape(n_current, n_previous)
+    area, area_before = common.sum(1), common.sum(0)
+    union = area[1:, None] + area_before[None, 1:] - common[1:, 1:]
+    iou = common[1:, 1:] / np.maximum(union, 1)
+    iou[iou < min_iou] = 0
+    rows, columns = linear_sum_assignment(iou, maximize=True)
+    paired = iou[rows, columns] > 0
+    return rows[paired] + 1, columns[paired] + 1
+
+
+def measure_plain(labels: NDArray[Any], image: NDArray[Any]) -> FrameMeasurements:
+    """In the place of `measure_frame`."""
+    return FrameMeasurements(**twins.measure_plain(labels, image))
+
+
+def _process(metadata: MicroscopyMetadata, output_dir: Path, fov: int) -> None:
+    """Take one field of view through all steps; runs in a process of its own."""
+    from pyama_core.processing.segmentation import log_std
+    from pyama_core.processing.tracking import iou
+    from pyama_core.processing.workflow.services.copying import CopyingService
+    from pyama_core.processing.workflow.services.steps import correction, extraction
+    from pyama_core.processing.workflow.worker import later_services
+
+    modules: list[tuple[Any, str, Any]] = [
+        (log_std, "LogStdSegmenter", PlainSegmenter),
+        (correction, "TiledBackground", PlainBackground),
+        (iou, "IoUTracker", PlainTracker),
+        (extraction, "measure_frame", measure_plain),
+    ]
+    for module, name, plain in modules:
+        getattr(module, name)  # what is no longer called so would not be replaced
+        setattr(module, name, plain)
+    context = ProcessingContext(output_dir, Channels(pc=0, fl=[1]))
+    for service in [CopyingService(), *later_services()]:
+        service.process_fov(metadata, context, output_dir, fov)
+
+
+def run_plain(metadata: MicroscopyMetadata, output_dir: Path, n_workers: int) -> None:
+    """Process all fields of view of a file, several at a time."""
+    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
+        fovs = range(metadata.n_fovs)
+        calls = [executor.submit(_process, metadata, output_dir, fov) for fov in fovs]
+        for call in calls:
+            call.result()

@@ -1,0 +1,203 @@
+"""How well cells were found and followed, against label images of the truth.
+
+The measures of the Cell Tracking Challenge (SEG, DET, TRA, LNK, CT, TF, BC) are computed by
+py-ctcmetrics, which the extra `bench` installs; the others, which users of traces care about and
+which it lacks, are computed here.
+
+References
+----------
+P. Matula et al., "Cell tracking accuracy measurement based on comparison of acyclic oriented
+graphs", PLOS ONE 10(12), e0144959 (2015).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+CHALLENGE_METRICS = ("SEG", "DET", "TRA", "LNK", "CT", "TF", "BC")
+
+
+@dataclass(frozen=True)
+class FrameMatch:
+    """The cells of one frame: true ids, found ids, and the pairs of which more than half match.
+
+    A found cell matches a true one if it covers more than half of it, so that a true cell has one
+    match at most, and a found one may have several.
+    """
+
+    true: IntArray
+    found: IntArray
+    matched_true: IntArray
+    matched_found: IntArray
+    iou: NDArray[np.float64]
+
+
+def match_frame(true: NDArray[Any], found: NDArray[Any]) -> FrameMatch:
+    """Match the cells of two (Y, X) label images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> matched = match_frame(np.array([[1, 1, 1, 2]]), np.array([[0, 7, 7, 0]]))
+    >>> matched.matched_true, matched.matched_found, matched.iou
+    (array([1]), array([7]), array([0.66666667]))
+    """
+    true_ids, true_index = np.unique(true, return_inverse=True)
+    found_ids, found_index = np.unique(found, return_inverse=True)
+    pair = true_index.ravel() * found_ids.size + found_index.ravel()
+    shape = (true_ids.size, found_ids.size)
+    common = np.bincount(pair, minlength=shape[0] * shape[1]).reshape(shape)
+    true_area, found_area = common.sum(axis=1), common.sum(axis=0)
+    i, j = np.nonzero(common * 2 > true_area[:, np.newaxis])
+    pairs_cells = (true_ids[i] > 0) & (found_ids[j] > 0)
+    i, j = i[pairs_cells], j[pairs_cells]
+    return FrameMatch(
+        true=true_ids[true_ids > 0].astype(np.int64),
+        found=found_ids[found_ids > 0].astype(np.int64),
+        matched_true=true_ids[i].astype(np.int64),
+        matched_found=found_ids[j].astype(np.int64),
+        iou=common[i, j] / (true_area[i] + found_area[j] - common[i, j]),
+    )
+
+
+def challenge_metrics(
+    matches: Sequence[FrameMatch],
+    true_parents: Mapping[int, int] | None = None,
+    found_parents: Mapping[int, int] | None = None,
+) -> dict[str, float]:
+    """Return the measures of the Cell Tracking Challenge.
+
+    Parameters
+    ----------
+    matches
+        One per frame.
+    true_parents, found_parents
+        Mother of each daughter. A cell that is missed for some frames is, by the rules of the
+        challenge, continued by another one with the first as its parent.
+    """
+    from ctc_metrics.scripts.evaluate import calculate_metrics
+
+    true_tracks, true = _cut_at_gaps([match.true for match in matches], true_parents or {})
+    found_tracks, found = _cut_at_gaps([match.found for match in matches], found_parents or {})
+    trajectories: dict[str, list[list[Any]]] = {
+        # Sorted, which the library takes for granted.
+        "labels_ref": [
+            sorted(true[t, cell] for cell in m.true.tolist()) for t, m in enumerate(matches)
+        ],
+        "labels_comp": [
+            sorted(found[t, cell] for cell in m.found.tolist()) for t, m in enumerate(matches)
+        ],
+        "mapped_ref": [
+            [true[t, cell] for cell in m.matched_true.tolist()] for t, m in enumerate(matches)
+        ],
+        "mapped_comp": [
+            [found[t, cell] for cell in m.matched_found.tolist()] for t, m in enumerate(matches)
+        ],
+        "ious": [match.iou.tolist() for match in matches],
+    }
+    results = calculate_metrics(
+        found_tracks, true_tracks, trajectories, trajectories, list(CHALLENGE_METRICS), True
+    )
+    named = {name: results[name] for name in CHALLENGE_METRICS if name != "BC"}
+    named["BC"] = results["BC(1)"]
+    return {name: np.nan if value is None else float(value) for name, value in named.items()}
+
+
+def _cut_at_gaps(
+    frames: Sequence[IntArray], parents: Mapping[int, int]
+) -> tuple[IntArray, dict[tuple[int, int], int]]:
+    """Return rows (id, first frame, last frame, parent) without gaps, and the new id per frame."""
+    rows: list[list[int]] = []
+    last_piece: dict[int, int] = {}
+    ids: dict[tuple[int, int], int] = {}
+    for t, cells in enumerate(frames):
+        for cell in cells.tolist():
+            piece = last_piece.get(cell)
+            if piece is None or rows[piece - 1][2] != t - 1:
+                parent = last_piece.get(parents.get(cell, 0), 0) if piece is None else piece
+                rows.append([len(rows) + 1, t, t, parent])
+                last_piece[cell] = piece = len(rows)
+            rows[piece - 1][2] = t
+            ids[t, cell] = piece
+    return np.array(rows, np.int64).reshape(-1, 4), ids
+
+
+@dataclass(frozen=True)
+class Identity:
+    """How well identities were kept.
+
+    Attributes
+    ----------
+    switches_per_100
+        How often the found id of a true cell differs from the one that it had when it was matched
+        last, per 100 cell-frames of the truth.
+    link_accuracy
+        Of the pairs of consecutive frames in which a true cell is matched (whatever lies between),
+        the part that has the same found id, which no other true cell has in either frame.
+    whole_cells
+        The part of the true cells whose matches all have one id, which no other true cell ever
+        has.
+    """
+
+    switches_per_100: float
+    link_accuracy: float
+    whole_cells: float
+
+
+def identity(matches: Sequence[FrameMatch]) -> Identity:
+    """Return how well identities were kept over the frames of a movie."""
+    ids_of: dict[int, list[tuple[int, bool]]] = {}
+    owners: dict[int, set[int]] = {}
+    for match in matches:
+        values, counts = np.unique(match.matched_found, return_counts=True)
+        shared = set(values[counts > 1].tolist())
+        pairs = zip(match.matched_true.tolist(), match.matched_found.tolist(), strict=True)
+        for true, found in pairs:
+            ids_of.setdefault(true, []).append((found, found not in shared))
+            owners.setdefault(found, set()).add(true)
+    links = [pair for ids in ids_of.values() for pair in itertools.pairwise(ids)]
+    switches = sum(before[0] != after[0] for before, after in links)
+    right = sum(before == after and before[1] for before, after in links)
+    whole = sum(
+        len({found for found, _ in ids}) == 1 and len(owners[ids[0][0]]) == 1
+        for ids in ids_of.values()
+    )
+    n_cell_frames = sum(match.true.size for match in matches)
+    n_cells = len(set().union(*(match.true.tolist() for match in matches)))
+    return Identity(
+        switches_per_100=100 * switches / max(n_cell_frames, 1),
+        link_accuracy=right / len(links) if links else np.nan,
+        whole_cells=whole / max(n_cells, 1),
+    )
+
+
+def relative_trace_errors(
+    matches: Sequence[FrameMatch],
+    true_totals: Mapping[tuple[int, int], float],
+    found_totals: Mapping[tuple[int, int], float],
+) -> NDArray[np.float64]:
+    """Return |found − true| / true of the intensity of every matched cell in every frame.
+
+    Parameters
+    ----------
+    matches
+        One per frame.
+    true_totals, found_totals
+        Total intensity by (frame, cell).
+    """
+    errors = [
+        abs(found_totals[t, found] - true_totals[t, true]) / true_totals[t, true]
+        for t, match in enumerate(matches)
+        for true, found in zip(
+            match.matched_true.tolist(), match.matched_found.tolist(), strict=True
+        )
+    ]
+    return np.array(errors, np.float64)

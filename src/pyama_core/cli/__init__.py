@@ -1,0 +1,1 @@
+"""The command ``pyama``: words in, words out."""

@@ -1,0 +1,132 @@
+"""The configuration file: what the flags hold, and all parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    StrictInt,
+    StrictStr,
+)
+
+from pyama_core.io.errors import InputError
+from pyama_core.io.yaml_files import load_yaml
+from pyama_core.processing.workflow.services.parameters import StepParameters, validate_sections
+
+Word = StrictStr | StrictInt
+"""Strict, because YAML takes `yes` for true, and true is 1."""
+
+
+class ChannelWords(BaseModel):
+    """Channels by name or number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pc: Word | None = Field(default=None, description="phase contrast, which is segmented")
+    fl: list[Word] = Field(default=[], description="fluorescence, which is measured")
+    nuclei: Word | None = Field(
+        default=None, description="shows nuclei, by which segmentation (instances) separates cells"
+    )
+
+
+class RunConfig(StepParameters):
+    """Everything that a run can be told."""
+
+    file: str | None = Field(default=None, description="microscope file")
+    output: str | None = Field(default=None, description="folder for all outputs")
+    channels: ChannelWords = Field(default=ChannelWords(), description="by name or number")
+    fovs: Word = Field(default="all", description="positions, such as 0-3,7; or all")
+    batch_size: PositiveInt | None = Field(
+        default=None, description="positions that are copied at a time; empty: as many as workers"
+    )
+    workers: PositiveInt | None = Field(
+        default=None, description="processes that work; empty: one per processor"
+    )
+    axes: str | None = Field(
+        default=None, description="axes of a plain TIFF stack, slowest first, such as TCYX"
+    )
+    pattern: str | None = Field(
+        default=None,
+        description="how images in a folder are named, such as '{*}_{channel}_{fov}_{time}.tif'",
+    )
+    check: bool = Field(
+        default=False, description="compare what is there with its checksums before believing it"
+    )
+
+    def params(self) -> dict[str, dict[str, Any]]:
+        """Return the sections of the steps."""
+        return self.model_dump(mode="json", include=set(StepParameters.model_fields))
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> RunConfig:
+    """Read a configuration and put what flags say over it.
+
+    Parameters
+    ----------
+    path : Path or None
+        YAML file.
+    overrides : dict
+        Nested values that win over the file's.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or something in it is unknown or out of bounds.
+    """
+    content = {} if path is None else load_yaml(path)
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys and values, found {type(content).__name__}")
+    # A key without a value, such as a section whose lines are all comments, is its default.
+    content = {key: value for key, value in content.items() if value is not None}
+    try:
+        return validate_sections(RunConfig, _merged(content, overrides))
+    except InputError as error:
+        raise InputError(str(error) if path is None else f"{path}: {error}") from error
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        known = merged.get(key)
+        if isinstance(value, dict) and (known is None or isinstance(known, dict)):
+            merged[key] = _merged(known or {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def commented_yaml(config: RunConfig) -> str:
+    """Write a configuration as YAML with a comment on every key."""
+    lines = [
+        "# Configuration of pyama run; flags win over what stands here.",
+        "# Values that you do not want to change can be left out.",
+        "",
+    ]
+    sections = set(StepParameters.model_fields)
+    order = [name for name in type(config).model_fields if name not in sections]
+    for name in [*order, *StepParameters.model_fields]:
+        lines += _commented(name, getattr(config, name), type(config).model_fields[name], "")
+    return "\n".join([*lines, ""])
+
+
+def _commented(name: str, value: Any, field: Any, indent: str) -> Iterator[str]:
+    if field.description:
+        yield f"{indent}# {field.description}"
+    if isinstance(value, BaseModel):
+        yield f"{indent}{name}:"
+        for key, inner in type(value).model_fields.items():
+            yield from _commented(key, getattr(value, key), inner, indent + "  ")
+        yield ""
+    else:
+        text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000)
+        plain = text.removesuffix("...\n").rstrip("\n")
+        yield f"{indent}{name}: {plain}"

@@ -1,0 +1,285 @@
+"""`pyama inspect`."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
+from pyama_core.io.survey import Survey, survey
+from pyama_core.processing.workflow.services.types import Channels
+from pyama_core.processing.workflow.sizes import expected_outputs
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_SHOWN_POSITIONS = 12
+
+# Measured on one core of a server of the 2020s, reading from and writing to its page cache.
+_STARTUP_S = 3.0
+_PHASE_S_PER_PIXEL = 20e-9
+_FLUORESCENCE_S_PER_PIXEL = 15e-9
+_WRITTEN_BYTES_PER_S = 1e9
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """Time between frames in minutes, over all fields of view.
+
+    Attributes
+    ----------
+    mean, jitter : float
+        Mean and standard deviation of the steps.
+    shortest, longest : float
+        Smallest and largest step.
+    """
+
+    mean: float
+    jitter: float
+    shortest: float
+    longest: float
+
+
+def show(
+    file: Path, *, as_json: bool, axes: str | None, pattern: str | None, thumbnail: Path | None
+) -> int:
+    """Show what a microscope file holds."""
+    given = {"axes": axes, "pattern": pattern}
+    options = {name: value for name, value in given.items() if value is not None}
+    source, metadata = load_microscopy_file(file, **options)
+    with source:
+        seen = survey(source)
+    if thumbnail is not None:
+        from pyama_core.cli.thumbnail import write_contact_sheet
+
+        write_contact_sheet(thumbnail, seen, metadata)
+    if as_json:
+        typer.echo(json.dumps(as_plain_data(metadata, seen), indent=1, allow_nan=False))
+    else:
+        _print_tables(metadata, seen)
+    for failure in seen.failures[:1]:
+        typer.echo(f"warning: {failure} ({len(seen.failures)} of the frames looked at)", err=True)
+    return 0
+
+
+def as_plain_data(metadata: MicroscopyMetadata, seen: Survey) -> dict[str, Any]:
+    """Return the fields of the metadata and what was found out beside them, ready for JSON."""
+    fields = {field.name: getattr(metadata, field.name) for field in dataclasses.fields(metadata)}
+    fields["file_path"] = str(metadata.file_path)
+    fields["companions"] = [str(path) for path in metadata.companions]
+    fields["options"] = dict(metadata.options)
+    interval = interval_of(metadata)
+    return {
+        **fields,
+        "interval_min": None if interval is None else dataclasses.asdict(interval),
+        "intensity_ranges": [_finite(limits) for limits in seen.ranges],
+        "size_on_disk_bytes": size_on_disk(metadata),
+        "estimated_output_bytes": estimate_output_bytes(metadata),
+        "estimated_run_seconds": estimate_run_seconds(metadata, seen, os.cpu_count() or 1),
+    }
+
+
+def _finite(limits: tuple[float, float] | None) -> tuple[float | None, ...] | None:
+    """Replace what JSON has no number for."""
+    if limits is None:
+        return None
+    return tuple(value if math.isfinite(value) else None for value in limits)
+
+
+def size_on_disk(metadata: MicroscopyMetadata) -> int:
+    """Size of all files of a data set in bytes."""
+    return sum(path.stat().st_size for path in metadata.companions)
+
+
+def estimate_output_bytes(metadata: MicroscopyMetadata) -> int:
+    """Size of what a run writes if one channel is phase contrast and all others fluorescence."""
+    return sum(size for fov in range(metadata.n_fovs) for size in _output_sizes(metadata, fov))
+
+
+def _output_sizes(metadata: MicroscopyMetadata, fov: int) -> list[int]:
+    channels = Channels(pc=0, fl=list(range(1, metadata.n_channels)))
+    return [size for _, _, size in expected_outputs(metadata, channels, fov)]
+
+
+def estimate_run_seconds(metadata: MicroscopyMetadata, seen: Survey, n_workers: int) -> float:
+    """Estimate how long that run takes: the slower of copying and of the workers beside it.
+
+    Reading is as fast as it was just now; the rest are times measured once, on one machine.
+    """
+    n_frames = sum(shape[0] for shape in metadata.fov_shapes)
+    n_pixels = sum(math.prod(shape) for shape in metadata.fov_shapes)
+    planes = n_frames * metadata.n_channels
+    copying = planes * (seen.seconds_per_frame or 0.0)
+    copying += estimate_output_bytes(metadata) / _WRITTEN_BYTES_PER_S
+    per_pixel = _PHASE_S_PER_PIXEL + (metadata.n_channels - 1) * _FLUORESCENCE_S_PER_PIXEL
+    working = n_pixels * per_pixel / min(n_workers, metadata.n_fovs)
+    first = max(math.prod(shape) for shape in metadata.fov_shapes)
+    # The workers wait for the first field of view to be copied.
+    return _STARTUP_S + max(copying, working) + copying * first / max(n_pixels, 1)
+
+
+def interval_of(metadata: MicroscopyMetadata) -> Interval | None:
+    """Time between frames; None where it is unknown."""
+    steps = [
+        later - earlier
+        for row in metadata.timepoints
+        for earlier, later in itertools.pairwise(row)
+        if earlier is not None and later is not None
+    ]
+    if not steps:
+        return None
+    mean = sum(steps) / len(steps)
+    jitter = (sum((step - mean) ** 2 for step in steps) / len(steps)) ** 0.5
+    return Interval(mean, jitter, min(steps), max(steps))
+
+
+def describe_times(metadata: MicroscopyMetadata) -> str:
+    """Interval between frames with its jitter, and where the times come from."""
+    interval = interval_of(metadata)
+    if interval is None:
+        return "unknown; give the interval with --interval" if metadata.n_frames > 1 else "-"
+    unit, scale = ("min", 1.0) if interval.mean >= 1 else ("s", 60.0)
+    every = f"every {interval.mean * scale:.4g} {unit}"
+    if metadata.timepoints_source == "nominal":
+        return f"{every}, nominal (as planned, not as measured)"
+    low, high = interval.shortest * scale, interval.longest * scale
+    jitter = f"± {interval.jitter * scale:.2g} {unit}"
+    return f"{every} {jitter} ({low:.4g} to {high:.4g} {unit}), measured"
+
+
+def _print_tables(metadata: MicroscopyMetadata, seen: Survey) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(str(metadata.file_path), style="bold", markup=False, highlight=False)
+    for table in (
+        _summary_table(metadata, seen),
+        _channel_table(metadata, seen),
+        _position_table(metadata),
+    ):
+        console.print(table)
+
+
+def _summary_table(metadata: MicroscopyMetadata, seen: Survey) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_header=False)
+    for name, value in _summary(metadata, seen):
+        table.add_row(name, escape(value))
+    return table
+
+
+def _summary(metadata: MicroscopyMetadata, seen: Survey) -> Iterator[tuple[str, str]]:
+    pixel = "unknown" if metadata.pixel_size_um is None else f"{metadata.pixel_size_um:.4g} µm"
+    step = "" if metadata.z_step_um is None else f", {metadata.z_step_um:.4g} µm apart"
+    n_workers = os.cpu_count() or 1
+    seconds = estimate_run_seconds(metadata, seen, n_workers)
+    yield "file type", metadata.file_type
+    for note in metadata.notes:
+        yield "read as", note
+    yield "positions", str(metadata.n_fovs)
+    yield "frames", _span(shape[0] for shape in metadata.fov_shapes)
+    yield "times", describe_times(metadata)
+    yield "frame size", f"{_frame_sizes(metadata)} pixels of {metadata.dtype}"
+    yield "pixel size", pixel
+    yield "z planes", f"{metadata.n_z}{step}"
+    if metadata.companions:
+        yield "size on disk", describe_bytes(size_on_disk(metadata))
+    writes = f"writes about {describe_bytes(estimate_output_bytes(metadata))}"
+    takes = f"takes roughly {describe_seconds(seconds)} with {n_workers} workers"
+    yield "a run of all", f"{writes}, {takes}"
+
+
+def _channel_table(metadata: MicroscopyMetadata, seen: Survey) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("channel", "name", "emission", "grey values seen", "bits")
+    for channel, name in enumerate(metadata.channel_names):
+        emission = metadata.emission_nm[channel] if metadata.emission_nm else None
+        limits = seen.ranges[channel]
+        table.add_row(
+            str(channel),
+            escape(name),
+            "" if emission is None else f"{emission:.0f} nm",
+            "" if limits is None else f"{limits[0]:.6g} to {limits[1]:.6g}",
+            _bits(metadata, limits),
+        )
+    return table
+
+
+def _bits(metadata: MicroscopyMetadata, limits: tuple[float, float] | None) -> str:
+    """Say how many bits the file says that a pixel has, and how many the values seen need."""
+    said = "" if metadata.bit_depth is None else f"{metadata.bit_depth} in the file, "
+    if limits is None or metadata.dtype.startswith("float") or not limits[0] >= 0:
+        return said.rstrip(", ")
+    return f"{said}{int(limits[1]).bit_length()} used"
+
+
+def _position_table(metadata: MicroscopyMetadata) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("position", "name", "frames", "width × height", "begins", "stage x, y (µm)")
+    for fov in range(min(metadata.n_fovs, _SHOWN_POSITIONS)):
+        n_frames, height, width = metadata.fov_shapes[fov]
+        begins = metadata.timepoints[fov][0] if metadata.timepoints[fov] else None
+        stage = metadata.stage_positions_um[fov] if metadata.stage_positions_um else None
+        table.add_row(
+            str(fov),
+            escape(metadata.fov_names[fov]),
+            str(n_frames),
+            f"{width} × {height}",
+            "" if begins is None else f"{begins:.4g} min",
+            "" if stage is None else f"{stage[0]:.1f}, {stage[1]:.1f}",
+        )
+    if metadata.n_fovs > _SHOWN_POSITIONS:
+        table.add_row("…", f"{metadata.n_fovs - _SHOWN_POSITIONS} more", "", "", "", "")
+    return table
+
+
+def _span(values: Iterator[int]) -> str:
+    low, *others = sorted(set(values))
+    return f"{low} to {others[-1]}" if others else str(low)
+
+
+def _frame_sizes(metadata: MicroscopyMetadata) -> str:
+    sizes = {shape[1:] for shape in metadata.fov_shapes}
+    unequal = "at most " if len(sizes) > 1 else ""
+    return f"{unequal}{metadata.width} × {metadata.height}"
+
+
+def describe_bytes(size: int) -> str:
+    """Write a size for a person.
+
+    Examples
+    --------
+    >>> describe_bytes(1_234_567)
+    '1.23 MB'
+    """
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size} bytes"
+
+
+def describe_seconds(seconds: float) -> str:
+    """Write a duration for a person.
+
+    Examples
+    --------
+    >>> describe_seconds(42), describe_seconds(600), describe_seconds(10_000)
+    ('42 s', '10 min', '2.8 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,159 @@
+"""`pyama run`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pyama_core.cli.config import RunConfig, commented_yaml, load_config
+from pyama_core.cli.display import progress_display
+from pyama_core.cli.interrupt import cancel_on_interrupt
+from pyama_core.cli.selection import find_channel, parse_fovs
+from pyama_core.io.atomic import write_whole
+from pyama_core.io.errors import InputError
+from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
+from pyama_core.io.naming import LOG_NAME, RESULTS_NAME
+from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
+from pyama_core.processing.workflow.pipeline import run_workflow
+from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
+
+_SHOWN_FAILURES = 10
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What was typed; None where nothing was."""
+
+    file: Path | None = None
+    output: Path | None = None
+    pc: str | None = None
+    fl: list[str] | None = None
+    nuclei: str | None = None
+    segmentation: str | None = None
+    tracking: str | None = None
+    fovs: str | None = None
+    batch_size: int | None = None
+    workers: int | None = None
+    interval: float | None = None
+    z: str | None = None
+    axes: str | None = None
+    pattern: str | None = None
+    check: bool | None = None
+
+    def as_config(self) -> dict[str, Any]:
+        """Return what was typed, in the shape of the configuration."""
+        values = {
+            "file": None if self.file is None else str(self.file),
+            "output": None if self.output is None else str(self.output),
+            "channels": _given(pc=self.pc, fl=self.fl or None, nuclei=self.nuclei),
+            "fovs": self.fovs,
+            "batch_size": self.batch_size,
+            "workers": self.workers,
+            "axes": self.axes,
+            "pattern": self.pattern,
+            "check": self.check,
+            "copying": _given(z=self.z),
+            "segmentation": _given(method=self.segmentation),
+            "tracking": _given(method=self.tracking),
+            "extraction": _given(interval_minutes=self.interval),
+        }
+        return {key: value for key, value in values.items() if value not in (None, {})}
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def write_configuration(flags: Flags, config: Path | None) -> int:
+    """Write a commented configuration with what was typed, and nothing else."""
+    target, source = config or Path("run.yaml"), flags.file
+    if config is None and source is not None and source.suffix.lower() in (".yaml", ".yml"):
+        target, source = source, None
+    typed = {**flags.as_config(), "file": None if source is None else str(source)}
+    text = commented_yaml(load_config(None, typed))
+    if target.exists():
+        raise InputError(f"{target} exists already; name another file with --config")
+    write_whole(target, text)
+    typer.echo(f"wrote {target}")
+    return 0
+
+
+def start(flags: Flags, config_path: Path | None) -> int:
+    """Run and say how it ended."""
+    config = load_config(config_path, flags.as_config())
+    if config.file is None:
+        raise InputError("no microscope file was given; see pyama run --help")
+    if config.output is None:
+        raise InputError("no output folder was given; add -o DIR")
+    options = _given(axes=config.axes, pattern=config.pattern, z=config.copying.z)
+    source, metadata = load_microscopy_file(config.file, **options)
+    source.close()
+    workers = config.workers or os.cpu_count() or 1
+    fovs = parse_fovs(str(config.fovs))
+    context = ProcessingContext(
+        output_dir=Path(config.output),
+        channels=_find_channels(config, metadata),
+        params=config.params(),
+    )
+    cancel = threading.Event()
+    with (
+        cancel_on_interrupt(cancel),
+        progress_display(metadata, fovs) as on_progress,
+    ):
+        outcome = run_workflow(
+            metadata,
+            context,
+            fovs=fovs,
+            batch_size=config.batch_size or workers,
+            n_workers=workers,
+            on_progress=on_progress,
+            cancel=cancel,
+            check=config.check,
+        )
+    if outcome.refusal is None:
+        _tell(outcome, Path(config.output))
+    return outcome.exit_code
+
+
+def _find_channels(config: RunConfig, metadata: MicroscopyMetadata) -> Channels:
+    words, names = config.channels, list(metadata.channel_names)
+    known = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
+    if words.pc is None or not words.fl:
+        raise InputError(
+            f"choose channels with --pc and --fl; {metadata.file_path.name} has {known}"
+        )
+    return Channels(
+        pc=find_channel(words.pc, names),
+        fl=[find_channel(word, names) for word in words.fl],
+        nuclei=None if words.nuclei is None else find_channel(words.nuclei, names),
+    )
+
+
+def _tell(outcome: RunOutcome, output_dir: Path) -> None:
+    done = outcome.with_status(FovStatus.DONE)
+    skipped = outcome.with_status(FovStatus.SKIPPED)
+    failed = outcome.with_status(FovStatus.FAILED)
+    cancelled = outcome.with_status(FovStatus.CANCELLED)
+    parts = [
+        f"{len(outcomes)} {word}"
+        for outcomes, word in (
+            (done, "done"),
+            (skipped, "done before"),
+            (failed, "failed"),
+            (cancelled, "cancelled"),
+        )
+        if outcomes
+    ]
+    typer.echo(f"positions: {', '.join(parts)}; see {output_dir / RESULTS_NAME}")
+    for failure in failed[:_SHOWN_FAILURES]:
+        typer.echo(f"  {failure.error}", err=True)
+    if failed or cancelled:
+        typer.echo(
+            f"run the same command again to go on from here; the log is {output_dir / LOG_NAME}",
+            err=True,
+        )

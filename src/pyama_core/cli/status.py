@@ -1,0 +1,84 @@
+"""`pyama status`, `pyama verify` and `pyama release`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pyama_core.io.naming import KINDS_OF_STEP
+from pyama_core.processing.workflow.release import parse_kinds, release_stacks
+from pyama_core.processing.workflow.status import describe_folder, verify_folder
+
+
+def show(folder: Path, *, as_json: bool) -> int:
+    """Show what is done, failed and missing."""
+    described = describe_folder(folder)
+    if as_json:
+        typer.echo(json.dumps(described, indent=1))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "position", "status", *KINDS_OF_STEP, "cells", title=str(folder), title_justify="left"
+    )
+    for fov, found in described["fovs"].items():
+        steps = found.get("steps", {})
+        table.add_row(
+            fov, found["status"], *(steps.get(step, "") for step in KINDS_OF_STEP), _cells(found)
+        )
+    # Without a terminal there is no width to keep to.
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    for fov, found in described["fovs"].items():
+        if found.get("failure"):
+            typer.echo(f"position {fov}: {found['failure']['error']}")
+        if found.get("in_use_by"):
+            holder = found["in_use_by"]
+            typer.echo(f"position {fov}: in use by process {holder['pid']} on {holder['host']}")
+    _show_parameters(described)
+    return 0
+
+
+def _show_parameters(described: dict[str, Any]) -> None:
+    """Show channels and parameters, once for all positions that share them."""
+    from pyama_core.io.yaml_files import dump_yaml
+
+    groups: dict[str, list[str]] = {}
+    for fov, found in described["fovs"].items():
+        settings = {"channels": found.get("channels"), "params": found.get("params")}
+        groups.setdefault(dump_yaml(settings), []).append(fov)
+    for settings_text, fovs in groups.items():
+        which = "all positions" if len(groups) == 1 else f"positions {', '.join(fovs)}"
+        typer.echo(f"\nsettings of {which}:\n{settings_text.rstrip()}")
+
+
+def _cells(found: dict[str, Any]) -> str:
+    counts = [
+        str(output["summary"]["cells"])
+        for output in found.get("outputs", {}).values()
+        if output["kind"] == "traces_csv"
+    ]
+    return ", ".join(counts)
+
+
+def verify(folder: Path) -> int:
+    """Compare every output with its recorded checksum and name those that differ."""
+    faults = verify_folder(folder)
+    for name, fault in faults.items():
+        typer.echo(f"{name}: {fault}", err=True)
+    if faults:
+        typer.echo(f"{len(faults)} damaged; pyama run --check makes them anew", err=True)
+        return 1
+    typer.echo("every output is as it was written")
+    return 0
+
+
+def release(folder: Path, stacks: str) -> int:
+    """Delete stacks and say how much space that gave back."""
+    released = release_stacks(folder, parse_kinds(stacks))
+    typer.echo(f"released {released.n_files} files, {released.n_bytes / 1e9:.2f} GB")
+    return 0

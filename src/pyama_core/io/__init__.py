@@ -1,0 +1,1 @@
+"""Microscopy files in; stacks, records and result files out."""

@@ -1,0 +1,43 @@
+"""What can go wrong, in the words that a user reads.
+
+Every message says what was expected, what was found, where, and what to do; it stands alone,
+because the command prints nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+
+class PyamaError(Exception):
+    """Base of all errors that a user can do something about."""
+
+
+class InputError(PyamaError, ValueError):
+    """The request cannot be carried out as asked: bad file, channel, range, parameter or folder."""
+
+
+class MissingFrameError(PyamaError):
+    """A plane that the file announces is absent or cannot be read."""
+
+
+class DamagedFileError(PyamaError):
+    """A file that this program wrote is not as it was written."""
+
+
+class StorageError(PyamaError):
+    """A file cannot be written: no space, no permission, a failing disk, a vanished folder."""
+
+    @classmethod
+    def about(cls, action: str, path: Path, error: OSError) -> Self:
+        """Say which file it was, which the system's own words often leave out."""
+        return cls(f"cannot {action} {path}: {error.strerror or error}")
+
+
+class FolderBusyError(PyamaError):
+    """Another run holds this field of view."""
+
+
+class CancelledError(PyamaError):
+    """The caller asked to stop; what was finished stays."""

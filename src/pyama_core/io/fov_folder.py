@@ -1,0 +1,355 @@
+"""The folder of one field of view: the only place that decides what may be skipped.
+
+Who owns which file
+    The run that holds the lock of the folder owns everything in it; within that run the folder
+    is handed from process to process (copying, then a worker, then the flushing at the end),
+    never shared. So a record has one writer at a time, and every temporary file found when work
+    begins is the remains of a dead process.
+
+Order of operations, for one output
+    1. write it whole under a temporary name, hashing on the way, and close it;
+    2. make sure that the lock is still ours;
+    3. if the record speaks of an older output of this name, delete that entry and save;
+    4. rename;
+    5. add the new entry to the record and save.
+
+Why that order
+    A process killed before 4 leaves a temporary file, which is swept. Killed between 4 and 5 it
+    leaves a whole file that no record proves, which is made again. Without 3, the old entry would
+    describe the new file for a moment, and where modification times are coarse nothing would tell
+    the two apart. No order leaves a record that proves a file which is not whole.
+
+What counts as proof
+    The record parses, belongs to this source, and its entry has the provenance that would be
+    asked for now; the file has the recorded size and modification time, and was written on this
+    host in this boot, or was flushed to disk since. If the time, the host or the boot differ,
+    the checksum decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from numpy.typing import DTypeLike
+
+from pyama_core.io.atomic import flush_to_disk, is_temporary, move_into_place
+from pyama_core.io.checksums import SourceIdentity, file_checksum
+from pyama_core.io.errors import DamagedFileError, InputError, StorageError
+from pyama_core.io.host import boot_identity, host_name
+from pyama_core.io.locks import LockTicket
+from pyama_core.io.naming import OutputKind, fov_folder_name, output_name, record_name
+from pyama_core.io.records import (
+    Failure,
+    FovRecord,
+    OutputEntry,
+    Provenance,
+    Settings,
+    load_record,
+    save_record,
+)
+from pyama_core.io.stacks import FileWriter, StackWriter, WrittenFile
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PlannedOutput:
+    """An output that is wanted, and what it would be made by and from."""
+
+    kind: OutputKind
+    channel: int
+    provenance: Provenance
+
+
+class FovFolder:
+    """Outputs and record of one field of view.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Folder of the whole run.
+    base_name : str
+        Name of the source without its ending; all outputs begin with it.
+    fov : int
+        Field of view.
+    source : SourceIdentity
+        Identity of the microscope file.
+    ticket : LockTicket, optional
+        Proof of the lock under which the folder is written; without one it can only be read.
+    """
+
+    def __init__(
+        self,
+        output_dir: Path,
+        base_name: str,
+        fov: int,
+        source: SourceIdentity,
+        ticket: LockTicket | None = None,
+    ) -> None:
+        self.path = output_dir / fov_folder_name(fov)
+        self.base_name = base_name
+        self.fov = fov
+        self._ticket = ticket
+        self._record_path = self.path / record_name(base_name, fov)
+        record = load_record(self._record_path)
+        if record is not None and (record.fov != fov or record.source != source):
+            raise InputError(
+                f"{self._record_path} belongs to another source file or field of view; "
+                "choose another output folder, or delete this one"
+            )
+        self.record = record or FovRecord(fov=fov, base_name=base_name, source=source)
+
+    def path_of(self, kind: OutputKind, channel: int) -> Path:
+        """Path of an output, whether it exists or not."""
+        return self.path / output_name(self.base_name, self.fov, kind, channel)
+
+    def planned_path(self, planned: PlannedOutput) -> Path:
+        """Path of a planned output."""
+        return self.path_of(planned.kind, planned.channel)
+
+    # What is there
+
+    def proves(self, planned: PlannedOutput, *, hashing: bool = True) -> OutputEntry | None:
+        """Entry of an output that need not be made again, or None.
+
+        Parameters
+        ----------
+        planned : PlannedOutput
+            What is wanted now.
+        hashing : bool
+            Whether the checksum of a file may be computed where size and time do not suffice.
+            Without it, such a file is not proven.
+        """
+        path = self.planned_path(planned)
+        entry = self.record.outputs.get(path.name)
+        if entry is None or entry.provenance != planned.provenance:
+            return None
+        if entry.released:
+            return entry
+        if _is_as_written(path, entry):
+            return entry
+        return self._revalidate(path, entry) if hashing else None
+
+    def _revalidate(self, path: Path, entry: OutputEntry) -> OutputEntry | None:
+        """Decide by checksum about a file that was touched, moved or outlived a reboot."""
+        try:
+            status = path.stat()
+            intact = status.st_size == entry.size and file_checksum(path) == entry.checksum
+        except OSError:
+            return None
+        if not intact:
+            logger.warning("%s is not as it was written: it will be made again", path)
+            return None
+        here = {"mtime_ns": status.st_mtime_ns, "host": host_name(), "boot": boot_identity()}
+        entry = entry.model_copy(update=here)
+        if self._ticket is not None:
+            self._save(self.record.with_output(path.name, entry))
+        return entry
+
+    def checksum_of(self, path: Path) -> str:
+        """Checksum of an input file, from the record where that speaks of the file as it is.
+
+        Raises
+        ------
+        InputError
+            There is no such file.
+        """
+        entry = self.record.outputs.get(path.name) if path.parent == self.path else None
+        if entry is not None and (entry.released or _is_as_written(path, entry)):
+            return entry.checksum
+        try:
+            return file_checksum(path)
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+    def find_damage(self) -> dict[str, str]:
+        """Compare every output with its recorded checksum; name and fault of those that differ."""
+        damage = {}
+        for name, entry in sorted(self.record.outputs.items()):
+            if not entry.released:
+                fault = _fault_of(self.path / name, entry)
+                if fault is not None:
+                    damage[name] = fault
+        return damage
+
+    # Work
+
+    def begin(self, settings: Settings) -> None:
+        """Prepare for work: sweep the remains of dead runs, note what this one is asked for."""
+        self.sweep()
+        if self.record.settings != settings or self.record.failure is not None:
+            self._save(self.record.model_copy(update={"settings": settings, "failure": None}))
+
+    def sweep(self) -> None:
+        """Delete temporary files of outputs and records; only the holder of the lock may."""
+        for path in self.path.glob(f".{glob.escape(self.base_name)}_*"):
+            if is_temporary(path):
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()
+
+    @contextlib.contextmanager
+    def new_stack(
+        self, planned: PlannedOutput, shape: tuple[int, int, int], dtype: DTypeLike
+    ) -> Iterator[StackWriter]:
+        """Write a stack that gets its final name and its entry at the end of the block.
+
+        If the block raises, nothing is left behind.
+        """
+        writer = StackWriter(self.planned_path(planned), shape, dtype)
+        try:
+            yield writer
+            self._commit(planned, writer.finish(), shape, writer.dtype.name, {})
+        finally:
+            writer.discard()
+
+    def write_table(
+        self, planned: PlannedOutput, blocks: Iterable[str], summary: dict[str, int]
+    ) -> None:
+        r"""Write a text output (UTF-8, ``\n``), given block by block, with its entry."""
+        writer = FileWriter(self.planned_path(planned))
+        try:
+            for block in blocks:
+                writer.write(block.encode())
+            self._commit(planned, writer.finish(), None, None, summary)
+        finally:
+            writer.discard()
+
+    def _commit(
+        self,
+        planned: PlannedOutput,
+        written: WrittenFile,
+        shape: tuple[int, ...] | None,
+        dtype: str | None,
+        summary: dict[str, int],
+    ) -> None:
+        final = self.planned_path(planned)
+        self._require_lock()
+        self.forget(final.name)
+        move_into_place(written.temporary, final)
+        entry = OutputEntry(
+            kind=planned.kind,
+            channel=planned.channel,
+            provenance=planned.provenance,
+            shape=shape,
+            dtype=dtype,
+            size=written.size,
+            mtime_ns=written.mtime_ns,
+            checksum=written.checksum,
+            host=host_name(),
+            boot=boot_identity(),
+            summary=summary,
+        )
+        self._save(self.record.with_output(final.name, entry))
+
+    def forget(self, name: str) -> None:
+        """Stop believing in an output; the file stays until it is replaced."""
+        if name in self.record.outputs:
+            self._save(self.record.without_output(name))
+
+    def release(self, name: str) -> bool:
+        """Delete an output to save space, and remember what it was.
+
+        The record is written first: a process killed in between leaves a file too many, which
+        the next release deletes.
+
+        Returns
+        -------
+        bool
+            Whether there was a file to delete.
+
+        Raises
+        ------
+        StorageError
+            The file cannot be deleted.
+        """
+        entry = self.record.outputs[name]
+        if not entry.released:
+            released = entry.model_copy(update={"released": True})
+            self._save(self.record.with_output(name, released))
+        path = self.path / name
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StorageError.about("delete", path, error) from error
+        return True
+
+    def note_failure(self, step: str, error: str) -> None:
+        """Record why work on this field of view stopped."""
+        self._save(self.record.model_copy(update={"failure": Failure(step=step, error=error)}))
+
+    def make_durable(self, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Flush outputs to disk and mark them so; stop between two files when in a hurry.
+
+        Raises
+        ------
+        StorageError
+            A file cannot be flushed; it stays unmarked, so that its checksum will decide.
+        """
+        record = self.record
+        for name, entry in record.outputs.items():
+            if entry.durable or entry.released:
+                continue
+            if hurry():
+                break
+            try:
+                flush_to_disk(self.path / name)
+            except OSError as error:
+                raise StorageError.about("flush", self.path / name, error) from error
+            record = record.with_output(name, entry.model_copy(update={"durable": True}))
+        if record is not self.record:
+            self._save(record)
+
+    def _save(self, record: FovRecord) -> None:
+        self._require_lock()
+        save_record(self._record_path, record)
+        self.record = record
+
+    def _require_lock(self) -> None:
+        if self._ticket is None:
+            raise RuntimeError(f"{self.path} was opened for reading, without its lock")
+        self._ticket.require()
+
+
+def _is_as_written(path: Path, entry: OutputEntry) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    safe = entry.durable or (entry.host == host_name() and entry.boot == boot_identity())
+    return safe and status.st_size == entry.size and status.st_mtime_ns == entry.mtime_ns
+
+
+def _fault_of(path: Path, entry: OutputEntry) -> str | None:
+    try:
+        size = path.stat().st_size
+        if size != entry.size:
+            return f"expected {entry.size} bytes, found {size}"
+        if file_checksum(path) != entry.checksum:
+            return "its content differs from what was written (checksum)"
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return None
+
+
+def open_recorded_folder(record_path: Path) -> FovFolder:
+    """Open a folder for reading by its record alone, without the microscope file.
+
+    Raises
+    ------
+    DamagedFileError
+        The record cannot be believed.
+    """
+    record = load_record(record_path)
+    expected = record and (fov_folder_name(record.fov), record_name(record.base_name, record.fov))
+    if record is None or expected != (record_path.parent.name, record_path.name):
+        raise DamagedFileError(f"{record_path} is damaged; run again to make its outputs anew")
+    return FovFolder(record_path.parent.parent, record.base_name, record.fov, record.source)

@@ -1,0 +1,333 @@
+"""What every microscopy file looks like once it is open: its metadata and its frames."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.io.retrying import patiently
+
+PlaneChoice = int | Literal["max"]
+Frame = npt.NDArray[Any]
+StagePosition = tuple[float, float, float | None]
+
+MAX_PLANES = 50_000_000
+
+_ENDINGS = (
+    *(".companion.ome", ".ome.tiff", ".ome.tif", ".ome.tf2", ".ome.tf8", ".ome.btf", ".ome.zarr"),
+    *(".nd2", ".czi", ".tiff", ".tif", ".tf2", ".tf8", ".btf", ".zarr"),
+)
+
+
+@dataclass(frozen=True)
+class MicroscopyMetadata:
+    """Everything known about a microscopy file without reading a pixel.
+
+    Picklable and hashable; together with `pyama_core.io.microscopy.open_source` it is what one
+    process hands to another in place of an open file.
+
+    Attributes
+    ----------
+    file_path : Path
+        Absolute path of the file or folder; of a URL, its text.
+    base_name : str
+        File name without its ending (all of ``.ome.tif``).
+    file_type : str
+        ``"nd2"``, ``"czi"``, ``"ome-tiff"``, ``"imagej-tiff"``, ``"tiff"``, ``"image-folder"``,
+        ``"ome-zarr"`` or what another reader calls its format.
+    height, width, n_frames : int
+        Largest over all fields of view; `shape_of` gives those of one.
+    n_fovs, n_channels, n_z : int
+        Number of fields of view, channels and z planes.
+    timepoints : tuple of tuple of (float or None)
+        ``timepoints[fov][frame]`` in minutes since the first frame of the file (the earliest over
+        all fields of view); None where the file does not say.
+    channel_names, fov_names : tuple of str
+        As the file gives them, else ``"Channel 0"``, ``"FOV 0"`` and so on.
+    dtype : str
+        numpy name of the pixel type, such as ``"uint16"``.
+    pixel_size_um : float or None
+        Edge length of a pixel in micrometres along X; None where the file does not say.
+    fov_shapes : tuple of (int, int, int)
+        (T, Y, X) of each field of view.
+    timepoints_source : str
+        ``"measured"`` (the file has a time per frame), ``"nominal"`` (an interval) or
+        ``"unknown"``.
+    reader : str
+        Name of the reader that opened the file.
+    options : tuple of (str, value)
+        The options the file was opened with.
+    companions : tuple of Path
+        All files whose bytes belong to the data set, `file_path` first.
+    warnings : tuple of str
+        What a user should know about this file.
+    notes : tuple of str
+        How the reader understood the file, such as the file name pattern it recognised.
+    stage_positions_um : tuple of ((float, float, float or None) or None)
+        (x, y, z) of the stage at each field of view, in micrometres; empty where no field of view
+        has one.
+    emission_nm : tuple of (float or None)
+        Emission wavelength of each channel in nanometres; empty where no channel has one.
+    z_step_um : float or None
+        Distance of z planes in micrometres.
+    bit_depth : int or None
+        Bits of a pixel that the camera used, such as 12 of 16.
+    content_checksum : str
+        What identifies a data set that is not made of local files; else empty.
+    """
+
+    file_path: Path
+    base_name: str
+    file_type: str
+    height: int
+    width: int
+    n_frames: int
+    n_fovs: int
+    n_channels: int
+    n_z: int
+    timepoints: tuple[tuple[float | None, ...], ...]
+    channel_names: tuple[str, ...]
+    fov_names: tuple[str, ...]
+    dtype: str
+    pixel_size_um: float | None
+    fov_shapes: tuple[tuple[int, int, int], ...]
+    timepoints_source: str
+    reader: str
+    options: tuple[tuple[str, Any], ...]
+    companions: tuple[Path, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    stage_positions_um: tuple[StagePosition | None, ...] = ()
+    emission_nm: tuple[float | None, ...] = ()
+    z_step_um: float | None = None
+    bit_depth: int | None = None
+    content_checksum: str = ""
+
+    def shape_of(self, fov: int) -> tuple[int, int, int]:
+        """Return (T, Y, X) of one field of view.
+
+        Raises
+        ------
+        InputError
+            If the file has no such field of view.
+        """
+        return self.fov_shapes[index_below(self.n_fovs, fov, "FOV", self.file_path)]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a file is to be read, beyond its path.
+
+    Attributes
+    ----------
+    z : int, "max" or None
+        Plane of a z-stack, or the maximum projection; None was not chosen and means plane 0.
+    axes : str or None
+        Order of the dimensions of a TIFF that does not say it, slowest first, such as ``"TCYX"``.
+    pattern : str or None
+        How the names of the images in a folder are made, such as ``"{channel}_{fov}_{time}.tif"``.
+    """
+
+    z: PlaneChoice | None = None
+    axes: str | None = None
+    pattern: str | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Self:
+        """Check options by name and value.
+
+        Raises
+        ------
+        InputError
+            For an unknown option or a value that the option cannot take.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise InputError(
+                    f"There is no reading option {name!r}; the known ones are {', '.join(known)}."
+                )
+        z, axes, pattern = given.get("z"), given.get("axes"), given.get("pattern")
+        if z is not None and z != "max":
+            try:
+                z = operator.index(z)
+            except TypeError:
+                z = -1
+            if z < 0 or isinstance(given["z"], bool):
+                raise InputError(
+                    f"Option z takes the index of a plane or 'max', not {given['z']!r}."
+                )
+        if axes is not None and not isinstance(axes, str):
+            raise InputError(f"Option axes takes letters such as 'TCYX', not {axes!r}.")
+        if pattern is not None and not isinstance(pattern, str):
+            raise InputError(f"Option pattern takes text such as '{{fov}}.tif', not {pattern!r}.")
+        return cls(z=z, axes=None if axes is None else axes.upper(), pattern=pattern)
+
+    def refuse_axes(self, path: Path, kind: str) -> None:
+        """Raise InputError if axes were given for a file that states their order itself."""
+        if self.axes is not None:
+            raise InputError(
+                f"{path} is {kind}, which states the order of its dimensions; leave axes out."
+            )
+
+    def refuse_pattern(self, path: Path, kind: str) -> None:
+        """Raise InputError if a file name pattern was given for what is not a folder of images."""
+        if self.pattern is not None:
+            raise InputError(
+                f"{path} is {kind}; a pattern is for folders of single images, leave it out."
+            )
+
+
+class FrameSource(ABC):
+    """An open microscopy file that gives one (Y, X) frame at a time.
+
+    Safe to use from several threads. Close it, or use it as a context manager.
+
+    Parameters
+    ----------
+    metadata : MicroscopyMetadata
+        What the file holds.
+    z : int, "max" or None
+        What `read_frame` takes from a z-stack unless told otherwise; None means plane 0.
+    """
+
+    def __init__(self, metadata: MicroscopyMetadata, z: PlaneChoice | None) -> None:
+        self.metadata = metadata
+        self._z: PlaneChoice = 0 if z is None else z
+        self._lock = threading.RLock()
+        self._closed = False
+
+    def read_frame(
+        self,
+        fov: SupportsIndex,
+        channel: SupportsIndex,
+        time: SupportsIndex,
+        z: SupportsIndex | Literal["max"] | None = None,
+    ) -> Frame:
+        """Read one frame.
+
+        Parameters
+        ----------
+        fov, channel, time : int
+            Zero-based field of view, channel and frame.
+        z : int, "max" or None
+            Plane of a z-stack or its maximum projection; None takes what the file was opened with.
+
+        Returns
+        -------
+        (Y, X) ndarray
+            C-contiguous, in the file's own dtype and native byte order. It stays valid after the
+            source is closed, and may be read-only.
+
+        Raises
+        ------
+        InputError
+            For an index outside the file, or a source that is closed.
+        MissingFrameError
+            If the file announces the plane but does not have it, or it cannot be decoded.
+        """
+        about, path = self.metadata, self.metadata.file_path
+        fov = index_below(about.n_fovs, fov, "FOV", path)
+        channel = index_below(about.n_channels, channel, "channel", path)
+        time = index_below(about.fov_shapes[fov][0], time, f"FOV {fov}, frame", path)
+        chosen = self._z if z is None else z
+        if chosen == "max":
+            read = functools.partial(self._read_projection, fov, channel, time)
+        else:
+            plane = index_below(about.n_z, chosen, "z plane", path)
+            read = functools.partial(self._read_plane, fov, channel, time, plane)
+        with self._lock:
+            if self._closed:
+                raise InputError(f"{path.name} was closed; open it again to read frames.")
+            return patiently(read, self._refresh)
+
+    @abstractmethod
+    def _read_plane(self, fov: int, channel: int, time: int, z: int) -> Frame:
+        """Read one plane; indices are in range and the lock is held."""
+
+    def _read_projection(self, fov: int, channel: int, time: int) -> Frame:
+        """Return the maximum over all planes; indices are in range and the lock is held."""
+        projection = self._read_plane(fov, channel, time, 0)
+        for z in range(1, self.metadata.n_z):
+            projection = np.maximum(projection, self._read_plane(fov, channel, time, z))
+        return projection
+
+    def _refresh(self) -> None:  # noqa: B027  a reader without open files has nothing to do
+        """Let go of file handles that a network failure may have broken, before another try."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Close the files; called once, with the lock held."""
+
+    def _missing(self, fov: int, channel: int, time: int, z: int, why: str) -> MissingFrameError:
+        name = self.metadata.file_path.name
+        plane = f", z plane {z}" if self.metadata.n_z > 1 else ""
+        return MissingFrameError(
+            f"{name} lacks FOV {fov}, channel {channel}, frame {time}{plane}: {why}. "
+            f"Copy the file again from the microscope, or leave FOV {fov} out."
+        )
+
+    def close(self) -> None:
+        """Close the file; closing it again does nothing."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def index_below(count: int, index: SupportsIndex | str, what: str, path: Path) -> int:
+    """Return `index` as an int in [0, count), or raise InputError naming the valid range."""
+    try:
+        number = operator.index(index)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(f"{path.name}: expected an integer for {what}, found {index!r}.") from None
+    if 0 <= number < count:
+        return number
+    valid = f"valid are 0 to {count - 1}" if count else "there is none"
+    raise InputError(f"{path.name} has no {what} {number}; {valid}.")
+
+
+def check_plane_count(path: Path, count: int) -> None:
+    """Raise InputError for more planes than any acquisition has.
+
+    A damaged file can announce 10¹² planes, and the tables of them would fill the memory.
+    """
+    if count > MAX_PLANES:
+        raise InputError(f"{path} announces {count} planes, which cannot be; it is damaged.")
+
+
+def base_name(path: Path) -> str:
+    """Return the file name without its ending, all of ``.ome.tif`` and the like.
+
+    Examples
+    --------
+    >>> base_name(Path("run 1.OME.TIF"))
+    'run 1'
+    """
+    lowered = path.name.lower()
+    for ending in _ENDINGS:
+        if lowered.endswith(ending) and len(lowered) > len(ending):
+            return path.name[: -len(ending)]
+    return path.stem

@@ -1,0 +1,283 @@
+"""OME-TIFF: one file or a set of files that belong together, one image per field of view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyama_core.io.errors import InputError
+from pyama_core.io.file_description import FileContent, describe
+from pyama_core.io.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
+from pyama_core.io.ome_xml import OmeDataSet, OmeImage, OmeXmlError, parse_ome_xml
+from pyama_core.io.tiff_pages import TiffFiles, UnreadablePlaneError, is_reduced, read_page
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile
+
+# What slide scanners call the images beside the sample, where those are smaller than it.
+_THUMBNAILS = frozenset({"thumbnail", "label image", "macro image"})
+
+
+@dataclass(frozen=True)
+class _FileSet:
+    """A parsed data set and where its files are; None for a file that is not there."""
+
+    data: OmeDataSet
+    paths: tuple[Path | None, ...]
+    companions: tuple[Path, ...]
+
+
+class OmeTiffSource(FrameSource):
+    """Frames of an OME-TIFF data set."""
+
+    def __init__(
+        self,
+        metadata: MicroscopyMetadata,
+        options: ReadOptions,
+        file_set: _FileSet,
+        files: TiffFiles,
+    ) -> None:
+        super().__init__(metadata, options.z)
+        self._images = file_set.data.images
+        self._references = file_set.data.files
+        self._paths = file_set.paths
+        self._files = files
+        self._dtype = np.dtype(metadata.dtype)
+
+    def _read_plane(self, fov: int, channel: int, time: int, z: int) -> Frame:
+        image = self._images[fov]
+        try:
+            tiff, ifd = self._find_page(image, (time, channel, z))
+            return read_page(tiff, ifd, image.shape[3:], self._dtype)
+        except (UnreadablePlaneError, InputError) as error:
+            raise self._missing(fov, channel, time, z, str(error)) from error
+
+    def _find_page(self, image: OmeImage, at: tuple[int, int, int]) -> tuple[TiffFile, int]:
+        ifd, owner = int(image.ifd[at]), int(image.file[at])
+        if ifd < 0:
+            raise UnreadablePlaneError("the file names no page for it")
+        path = self._paths[owner]
+        if path is None:
+            raise UnreadablePlaneError(f"its file {self._references[owner].name} is not there")
+        return self._files.get(path), ifd
+
+    def _refresh(self) -> None:
+        self._files.close()
+
+    def _release(self) -> None:
+        self._files.close()
+
+
+def open_ome_tiff(
+    path: Path, options: Mapping[str, Any], text: str, files: TiffFiles, reader: str = "tiff"
+) -> OmeTiffSource:
+    """Open the data set that a TIFF file or its companion describes.
+
+    Parameters
+    ----------
+    path : Path
+        The file that was asked for.
+    options : mapping
+        Options of `pyama_core.io.frame_source.ReadOptions`.
+    text : str
+        The OME-XML in that file.
+    files : TiffFiles
+        Files already open; belongs to the source from here on.
+    reader : str
+        Name of the reader in `pyama_core.io.microscopy`.
+
+    Raises
+    ------
+    InputError
+        If the metadata cannot be followed or the images do not fit each other.
+    """
+    choice = ReadOptions.parse(options)
+    choice.refuse_axes(path, "an OME-TIFF")
+    choice.refuse_pattern(path, "an OME-TIFF")
+    file_set, ignored = _without_thumbnails(_locate(path, text, files), files)
+    _check_images(path, file_set.data.images)
+    content = _content(path, choice, file_set, files, reader)
+    content = replace(content, warnings=(*ignored, *content.warnings))
+    return OmeTiffSource(describe(path, options, content), choice, file_set, files)
+
+
+def _content(
+    path: Path, choice: ReadOptions, file_set: _FileSet, files: TiffFiles, reader: str
+) -> FileContent:
+    images = file_set.data.images
+    return FileContent(
+        file_type="ome-tiff",
+        reader=reader,
+        present=tuple(_present(image, path, file_set, files) for image in images),
+        frame_sizes=tuple(image.shape[3:] for image in images),
+        channel_names=images[0].channel_names,
+        fov_names=tuple(image.name for image in images),
+        dtype=images[0].dtype,
+        pixel_size_um=images[0].pixel_size_um,
+        times=[image.frame_minutes(choice.z) for image in images],
+        nominal_times=_nominal(images),
+        companions=file_set.companions,
+        warnings=tuple(_warnings(file_set)),
+        stage_positions_um=[image.stage_um for image in images],
+        emission_nm=images[0].emission_nm,
+        z_step_um=images[0].z_step_um,
+        bit_depth=images[0].bit_depth,
+    )
+
+
+def open_ome_companion(path: Path, options: Mapping[str, Any]) -> OmeTiffSource:
+    """Open the OME-TIFF files that a ``.companion.ome`` file describes.
+
+    Raises
+    ------
+    InputError
+        As `open_ome_tiff`.
+    """
+    files = TiffFiles()
+    try:
+        text = _read_text(path)
+        return open_ome_tiff(path, options, text, files, reader="ome-companion")
+    except BaseException:
+        files.close()
+        raise
+
+
+def _locate(path: Path, text: str, files: TiffFiles) -> _FileSet:
+    """Parse the OME-XML, following it to the file that holds it, and find the TIFF files."""
+    data, holder = _parse(path, text), path
+    if data.metadata_file and not data.images:
+        holder = path.parent / PurePosixPath(data.metadata_file.replace("\\", "/")).name
+        if not holder.is_file():
+            raise InputError(
+                f"{path} keeps its metadata in {data.metadata_file}, which is not beside it; "
+                "copy that file into the same folder."
+            )
+        data = _parse(holder, _embedded_text(holder, files))
+    if not data.images:
+        raise InputError(f"{path} has OME-XML without an image; export it again.")
+    paths = _paths_of(data, holder)
+    companions = dict.fromkeys((path, holder, *(p for p in paths if p is not None)))
+    return _FileSet(data, paths, tuple(companions))
+
+
+def _paths_of(data: OmeDataSet, holder: Path) -> tuple[Path | None, ...]:
+    """Find each file of a data set; None for one that is not there."""
+    itself = holder if not holder.name.lower().endswith(".companion.ome") else None
+    paths: list[Path | None] = []
+    for reference in data.files:
+        # A renamed file is still itself: its identifier says so before its name does.
+        own = not reference.name or (bool(data.uuid) and reference.uuid == data.uuid)
+        beside = None if own else holder.parent / reference.name.replace("\\", "/")
+        if beside is not None and not beside.is_file():
+            beside = holder.parent / PurePosixPath(reference.name.replace("\\", "/")).name
+        found = itself if own else beside if beside is not None and beside.is_file() else None
+        paths.append(found)
+    if itself is not None and len(data.files) == 1:
+        return (paths[0] or itself,)
+    return tuple(paths)
+
+
+def _parse(path: Path, text: str) -> OmeDataSet:
+    try:
+        return parse_ome_xml(text)
+    except OmeXmlError as error:
+        raise InputError(f"{path}: its OME-XML {error}; export the file again.") from error
+
+
+def _embedded_text(path: Path, files: TiffFiles) -> str:
+    with path.open("rb") as file:
+        is_tiff = file.read(2) in (b"II", b"MM")
+    if not is_tiff:
+        return _read_text(path)
+    return files.get(path).ome_metadata or ""
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as OME-XML ({error}).") from error
+
+
+def _without_thumbnails(file_set: _FileSet, files: TiffFiles) -> tuple[_FileSet, tuple[str, ...]]:
+    """Leave out images that say of themselves that they are no field of view."""
+    images = file_set.data.images
+    height, width = (max(image.shape[axis] for image in images) for axis in (3, 4))
+
+    def is_thumbnail(image: OmeImage) -> bool:
+        if image.shape[3] >= height or image.shape[4] >= width:
+            return False
+        path = file_set.paths[image.file.flat[0]] if file_set.paths else None
+        ifd = max(int(image.ifd.flat[0]), 0)
+        # Other files than the one asked for are not opened for this.
+        marked = path is not None and path in files and is_reduced(files.get(path), ifd)
+        return marked or image.name.lower() in _THUMBNAILS
+
+    kept = tuple(image for image in images if not is_thumbnail(image))
+    if len(kept) == len(images):
+        return file_set, ()
+    told = f"{len(images) - len(kept)} images are ignored as thumbnails"
+    return replace(file_set, data=replace(file_set.data, images=kept)), (told,)
+
+
+def _check_images(path: Path, images: Iterable[OmeImage]) -> None:
+    kinds: dict[tuple[str, int, int], OmeImage] = {}
+    for image in images:
+        if image.samples_per_pixel > 1:
+            raise InputError(
+                f"{path}: image {image.name!r} is a colour (RGB) image; expected one value per "
+                "pixel and channel. Export the channels separately."
+            )
+        kinds.setdefault((image.dtype.name, image.shape[1], image.shape[2]), image)
+    if len(kinds) > 1:
+        found = "; ".join(
+            f"{image.name!r}: {dtype}, {n_c} channels, {n_z} z planes"
+            for (dtype, n_c, n_z), image in list(kinds.items())[:3]
+        )
+        raise InputError(
+            f"{path}: expected the same pixel type, channels and z planes in all images, found "
+            f"{found}. Export the images as separate files."
+        )
+
+
+def _present(
+    image: OmeImage, path: Path, file_set: _FileSet, files: TiffFiles
+) -> npt.NDArray[np.bool_]:
+    """Tell which planes exist: they have a page, in a file that is there and long enough.
+
+    Other files than the one asked for are only opened when they are read.
+    """
+    there = np.array([found is not None for found in file_set.paths] or [False])
+    present: npt.NDArray[np.bool_] = (image.ifd >= 0) & there[image.file]
+    for owner, found in enumerate(file_set.paths):
+        if found == path:
+            beyond = (image.file == owner) & (image.ifd >= len(files.get(path).pages))
+            present &= ~beyond
+    return present
+
+
+def _nominal(images: Iterable[OmeImage]) -> list[float] | None:
+    intervals = {image.interval_min for image in images}
+    interval = intervals.pop()
+    if intervals or interval is None or interval <= 0:
+        return None
+    return [frame * interval for frame in range(max(image.shape[0] for image in images))]
+
+
+def _warnings(file_set: _FileSet) -> Iterable[str]:
+    names = [
+        reference.name
+        for reference, path in zip(file_set.data.files, file_set.paths, strict=True)
+        if path is None
+    ]
+    if names:
+        yield f"{len(names)} files of the data set are not there, first {names[0]}"
+    if len({image.pixel_size_um for image in file_set.data.images}) > 1:
+        yield "fields of view differ in pixel size; that of the first is given"
+    if len({image.channel_names for image in file_set.data.images}) > 1:
+        yield "fields of view differ in channel names; those of the first are given"

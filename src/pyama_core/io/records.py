@@ -1,0 +1,190 @@
+"""The record beside the outputs of a field of view: what is there, and what it was made from.
+
+A record is one JSON file per FOV. It is the only thing that a later run believes: an output
+whose record does not say exactly what would be made now does not count, whatever its name.
+Records are read from disks that rot and folders that people edit, so everything in them is
+validated; what does not parse is as good as absent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from pyama_core.io.atomic import write_whole
+from pyama_core.io.checksums import SourceIdentity
+from pyama_core.io.naming import PHASE_KINDS
+
+logger = logging.getLogger(__name__)
+
+RECORD_VERSION: Literal[1] = 1
+
+
+def _plain_name(name: str) -> str:
+    """Refuse names that could lead out of the folder of the FOV."""
+    if not name or name in {".", ".."} or any(character in name for character in "/\\:\0"):
+        raise ValueError(f"{name!r} is not a plain file name")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_plain_name)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Provenance(_Frozen):
+    """What an output is made by and from; equal provenance means equal bytes."""
+
+    step: str
+    algorithm: str
+    """Name and version of the algorithm."""
+    parameters: dict[str, JsonValue]
+    inputs: dict[str, str]
+    """Role of each input and its checksum (for a copy: the identity of the source)."""
+
+
+class OutputEntry(_Frozen):
+    """One output file, as it was when it was renamed to its final name."""
+
+    kind: str
+    """Which output it is: pc, fl, seg, fl_corrected, seg_labeled or traces_csv."""
+    channel: int
+    provenance: Provenance
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    size: int
+    mtime_ns: int
+    checksum: str
+    host: str
+    boot: str
+    durable: bool = False
+    """Flushed to disk after it was written: a loss of power does not touch it."""
+    released: bool = False
+    """Deleted on request to save space; what was made from it stays valid."""
+    summary: dict[str, int] = {}
+    """Counts worth telling, such as cells kept and dropped."""
+
+
+class Failure(_Frozen):
+    """Why the last attempt at a field of view did not finish."""
+
+    step: str
+    error: str
+
+
+class Settings(_Frozen):
+    """What the run that last worked on a field of view was asked for."""
+
+    channels: dict[str, JsonValue]
+    params: dict[str, dict[str, JsonValue]]
+    time_units: str
+    version: str
+    """Version of this package."""
+
+
+class FovRecord(_Frozen):
+    """All that is known of the outputs of one field of view."""
+
+    format: Literal["pyama-core record"] = "pyama-core record"
+    version: Literal[1] = RECORD_VERSION
+    fov: int = Field(ge=0)
+    base_name: FileName
+    source: SourceIdentity
+    settings: Settings | None = None
+    outputs: dict[FileName, OutputEntry] = {}
+    failure: Failure | None = None
+
+    def with_output(self, name: str, entry: OutputEntry) -> FovRecord:
+        """Return a record in which `name` is described by `entry`."""
+        return self.model_copy(update={"outputs": {**self.outputs, name: entry}})
+
+    def without_output(self, name: str) -> FovRecord:
+        """Return a record that does not know `name`."""
+        rest = {key: entry for key, entry in self.outputs.items() if key != name}
+        return self.model_copy(update={"outputs": rest})
+
+    def find(self, kind: str, channel: int) -> tuple[str, OutputEntry] | None:
+        """Name and entry of the output of a kind for a channel."""
+        for name, entry in self.outputs.items():
+            if entry.kind == kind and entry.channel == channel:
+                return name, entry
+        return None
+
+    def outdated(self) -> set[str]:
+        """Names of outputs that are not what the settings ask for.
+
+        They were made with other parameters, or from files that were made anew since, with other
+        content. That happens when a run with changed settings is stopped, and to channels that it
+        leaves out.
+        """
+        outdated: set[str] = set()
+        while found := {
+            name
+            for name, entry in self.outputs.items()
+            if name not in outdated and not self._is_current(entry, outdated)
+        }:
+            outdated |= found
+        return outdated
+
+    def _is_current(self, entry: OutputEntry, outdated: set[str]) -> bool:
+        made = entry.provenance
+        asked = self.settings.params.get(made.step) if self.settings is not None else None
+        if asked is not None and asked != made.parameters:
+            return False
+        for role, checksum in made.inputs.items():
+            candidates = {
+                (name in outdated, other.checksum)
+                for name, other in self.outputs.items()
+                if other.kind == role and (role in PHASE_KINDS or other.channel == entry.channel)
+            }
+            if candidates and (False, checksum) not in candidates:
+                return False
+        return True
+
+    def to_json(self) -> str:
+        """Return the text of the record file."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+
+
+def save_record(path: Path, record: FovRecord) -> None:
+    """Replace the record file in one step.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written.
+    """
+    write_whole(path, record.to_json())
+
+
+def load_record(path: Path) -> FovRecord | None:
+    """Read a record; None if there is none or it cannot be believed, which is logged."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        logger.warning("%s cannot be read (%s): its outputs will be made again", path, error)
+        return None
+    try:
+        return FovRecord.model_validate_json(content)
+    except ValidationError as error:
+        logger.warning(
+            "%s is damaged or of another version (%s): its outputs will be made again",
+            path,
+            _first_problem(error),
+        )
+        return None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem: Mapping[str, Any] = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    return f"{place}: {problem['msg']}" if place else str(problem["msg"])

@@ -1,0 +1,119 @@
+"""`processing_results.yaml`: what was made, where, with which parameters, and what failed.
+
+The file is a view. It is rebuilt whole from the records of all fields of view, so that two runs
+that share a folder, or a run that was killed, can leave it old but never wrong for long, and it
+can be deleted at will. Nothing in this package believes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pyama_core.io.atomic import is_temporary, write_whole
+from pyama_core.io.errors import FolderBusyError
+from pyama_core.io.locks import FolderLock
+from pyama_core.io.naming import RESULTS_NAME, find_records
+from pyama_core.io.records import FovRecord, load_record
+from pyama_core.io.yaml_files import dump_yaml
+
+logger = logging.getLogger(__name__)
+
+_SINGLE = ("pc", "seg", "seg_labeled")
+_SEVERAL = ("fl", "fl_corrected", "traces_csv")
+_PATIENCE_S = 10.0
+
+
+def write_results(output_dir: Path) -> None:
+    """Rebuild the results file of an output folder from its records.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written.
+    FolderBusyError
+        Another run has been writing the file for ten seconds.
+    """
+    with _results_lock(output_dir):
+        _sweep(output_dir)
+        records = [(path, load_record(path)) for path in find_records(output_dir)]
+        view = summarise([(path, record) for path, record in records if record is not None])
+        write_whole(output_dir / RESULTS_NAME, dump_yaml(view))
+
+
+def _sweep(output_dir: Path) -> None:
+    """Delete what processes that died while they wrote the file left behind."""
+    for path in output_dir.glob(f".{RESULTS_NAME}.*"):
+        if is_temporary(path):
+            path.unlink(missing_ok=True)
+
+
+def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
+    """Return the content of the results file for a list of records in order of FOV."""
+    settings = next((r.settings for _, r in records if r.settings is not None), None)
+    common = settings.model_dump(mode="json") if settings is not None else {}
+    first = records[0][1] if records else None
+    return {
+        "format": "pyama-core results",
+        "version": 1,
+        "base_name": first.base_name if first else None,
+        "source": first.source.model_dump(mode="json") if first else None,
+        "channels": common.get("channels"),
+        "params": common.get("params"),
+        "time_units": common.get("time_units"),
+        "pyama_core": common.get("version"),
+        "results_paths": {record.fov: _paths_of(path, record) for path, record in records},
+        "failed": {
+            record.fov: record.failure.model_dump()
+            for _, record in records
+            if record.failure is not None
+        },
+        "outdated": {
+            record.fov: sorted(f"{path.parent.name}/{name}" for name in outdated)
+            for path, record in records
+            if (outdated := record.outdated())
+        },
+        "other_settings": {
+            record.fov: record.settings.model_dump(mode="json")
+            for _, record in records
+            if record.settings is not None and record.settings != settings
+        },
+    }
+
+
+def _paths_of(record_path: Path, record: FovRecord) -> dict[str, Any]:
+    """Channel and relative path of each output, by the fields of `ResultsPathsPerFOV`."""
+    paths: dict[str, Any] = dict.fromkeys(_SINGLE) | {kind: [] for kind in _SEVERAL}
+    outdated = record.outdated()
+    for name, entry in sorted(record.outputs.items(), key=lambda item: item[1].channel):
+        if entry.released or name in outdated:
+            continue
+        pair = [entry.channel, f"{record_path.parent.name}/{name}"]
+        if entry.kind in _SINGLE:
+            paths[entry.kind] = pair
+        elif entry.kind in _SEVERAL:
+            paths[entry.kind].append(pair)
+    return paths
+
+
+@contextlib.contextmanager
+def _results_lock(output_dir: Path) -> Iterator[None]:
+    """Keep two runs from writing the file at once; held for milliseconds."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            lock = FolderLock.acquire(output_dir)
+        except FolderBusyError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            break
+    try:
+        yield
+    finally:
+        lock.release()

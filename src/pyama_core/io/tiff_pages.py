@@ -1,0 +1,226 @@
+"""Planes out of TIFF files, checked before they are believed."""
+
+from __future__ import annotations
+
+import operator
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from pyama_core.io.errors import InputError
+from pyama_core.io.frame_source import Frame
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage, TiffPageSeries
+
+MAX_OPEN_FILES = 16
+
+# Kinds of series that tifffile makes of pages that follow each other.
+_CONSECUTIVE = frozenset({"imagej", "shaped", "uniform"})
+
+
+class UnreadablePlaneError(Exception):
+    """A plane is absent, damaged or not what was announced; says why, not where."""
+
+
+def open_tiff_file(path: Path) -> TiffFile:
+    """Open a TIFF file and make sure that it has a page.
+
+    Raises
+    ------
+    InputError
+        If it is damaged.
+    """
+    from tifffile import TiffFile
+
+    try:
+        tiff = TiffFile(path)
+    except Exception as error:  # a damaged header raises nearly anything
+        raise damaged(path, error) from error
+    try:
+        n_pages = len(tiff.pages)
+    except Exception as error:
+        tiff.close()
+        raise damaged(path, error) from error
+    if not n_pages:
+        tiff.close()
+        raise damaged(path, "no image in it")
+    return tiff
+
+
+def damaged(path: Path, why: object) -> InputError:
+    """Return the error for a TIFF file that makes no sense."""
+    told = str(why) or type(why).__name__
+    return InputError(f"{path} is a damaged or cut-off TIFF file ({told}); copy it again.")
+
+
+class TiffFiles:
+    """TIFF files that are opened when needed, a few at a time."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[Path, TiffFile] = OrderedDict()
+
+    def get(self, path: Path) -> TiffFile:
+        """Return the open file of `path`, closing the one unused for longest if there are many."""
+        if path in self._open:
+            self._open.move_to_end(path)
+            return self._open[path]
+        self._open[path] = tiff = open_tiff_file(path)
+        if len(self._open) > MAX_OPEN_FILES:
+            self._open.popitem(last=False)[1].close()
+        return tiff
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._open
+
+    def close(self) -> None:
+        """Close all files."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def read_page(tiff: TiffFile, index: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Frame:
+    """Decode one page.
+
+    Parameters
+    ----------
+    tiff : TiffFile
+        The open file.
+    index : int
+        Number of the page in the file.
+    shape : (int, int)
+        Expected (Y, X).
+    dtype : dtype
+        Expected pixel type.
+
+    Returns
+    -------
+    (Y, X) ndarray
+        C-contiguous, native byte order.
+
+    Raises
+    ------
+    UnreadablePlaneError
+        If the page is not the plane expected, lies beyond the end of the file or is damaged.
+    """
+    page = _load_page(tiff, index)
+    found = page.shape, page.dtype
+    if found != (shape, dtype):
+        raise UnreadablePlaneError(
+            f"page {index} is {found[0]} {found[1]}, expected {shape} {dtype}"
+        )
+    _check_segments(page.dataoffsets, page.databytecounts, tiff.filehandle.size)
+    try:
+        frame = page.asarray()
+    except Exception as error:  # each codec raises its own kind of error for damaged data
+        raise UnreadablePlaneError(f"page {index} cannot be decoded ({error})") from error
+    return np.ascontiguousarray(frame, dtype=dtype)
+
+
+def is_reduced(tiff: TiffFile, index: int) -> bool:
+    """Tell whether a page is marked as a smaller version of another; no page is not."""
+    try:
+        return bool(_load_page(tiff, index).is_reduced)
+    except UnreadablePlaneError:  # becomes an error with its place when it is read
+        return False
+
+
+def _load_page(tiff: TiffFile, index: int) -> TiffPage:
+    if index >= len(tiff.pages):
+        raise UnreadablePlaneError(f"{tiff.filename} ends before page {index}")
+    try:
+        return cast("TiffPage", tiff.pages.get(index))
+    except Exception as error:  # damaged tags raise nearly anything
+        raise UnreadablePlaneError(f"the tags of page {index} are damaged ({error})") from error
+
+
+def _check_segments(offsets: Sequence[int], counts: Sequence[int], file_size: int) -> None:
+    """Raise UnreadablePlaneError unless all strips or tiles lie inside the file.
+
+    tifffile gives zeros for a strip that was never written, and pads one that is cut off.
+    """
+    if not offsets or len(offsets) != len(counts) or not all(offsets) or not all(counts):
+        raise UnreadablePlaneError("its pixels were never written")
+    if max(map(operator.add, offsets, counts)) > file_size:
+        raise UnreadablePlaneError("its pixels lie beyond the end of the file, which is cut off")
+
+
+class TiffStack:
+    """Equal planes in one TIFF file, one page each or all in a row behind a single page.
+
+    ImageJ writes the latter for stacks beyond 4 GB, which a classic TIFF has no offsets for.
+
+    Parameters
+    ----------
+    tiff : TiffFile
+        The open file.
+    series : TiffPageSeries
+        What tifffile takes for the stack.
+    n_planes : int
+        How many planes it should have.
+    """
+
+    def __init__(self, tiff: TiffFile, series: TiffPageSeries, n_planes: int) -> None:
+        first = series.keyframe
+        self._tiff = tiff
+        self._first = first
+        self._n_planes = n_planes
+        self.frame_size = first.imagelength, first.imagewidth
+        self.dtype = np.dtype(series.dtype).newbyteorder("=")
+        if series.kind in _CONSECUTIVE:
+            start, stop = int(first.index), min(first.index + n_planes, len(tiff.pages))
+            self._pages: Sequence[int] = range(start, stop)
+        else:
+            self._pages = [-1 if page is None else int(page.index) for page in series]
+        single = len(tiff.pages) == 1 < n_planes and first.is_contiguous
+        self._is_row = single and chain_ends(tiff)
+
+    def reopen(self) -> None:
+        """Take a new handle of the file, in place of one that a network failure broke."""
+        self._tiff.filehandle.close()
+        self._tiff.filehandle.open()
+
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Tell which planes are inside the file, as far as its pages say."""
+        present = np.zeros(self._n_planes, np.bool_)
+        present[: len(self._pages)] = np.asarray(self._pages) >= 0
+        if self._is_row:
+            room = self._tiff.filehandle.size - self._first.dataoffsets[0]
+            present[1 : room // self._first.nbytes] = True
+        return present
+
+    def read(self, index: int) -> Frame:
+        """Read one plane.
+
+        Returns
+        -------
+        (Y, X) ndarray
+            C-contiguous, native byte order.
+
+        Raises
+        ------
+        UnreadablePlaneError
+            If it is not in the file or damaged.
+        """
+        if index < len(self._pages) and self._pages[index] >= 0:
+            return read_page(self._tiff, self._pages[index], self.frame_size, self.dtype)
+        file, size = self._tiff.filehandle, self._first.nbytes
+        offset = self._first.dataoffsets[0] + index * size
+        if not self._is_row or offset + size > file.size:
+            raise UnreadablePlaneError("it lies beyond the end of the file, which is cut off")
+        stored = self.dtype.newbyteorder(self._tiff.byteorder)
+        pixels = file.read_array(stored, size // stored.itemsize, offset)
+        return np.ascontiguousarray(pixels.reshape(self.frame_size), dtype=self.dtype)
+
+
+def chain_ends(tiff: TiffFile) -> bool:
+    """Tell whether the last page says that it is the last; in a cut-off file it does not."""
+    place = tiff.pages.next_page_offset
+    if place is None:
+        return False
+    tiff.filehandle.seek(place)
+    return not any(tiff.filehandle.read(tiff.tiff.offsetsize))

@@ -1,0 +1,1 @@
+"""Algorithms on arrays, and the workflow that drives them over files."""

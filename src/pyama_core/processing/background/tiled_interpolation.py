@@ -1,0 +1,213 @@
+"""Background of a fluorescence frame: medians of tiles between cells, a smooth surface through."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pyama_core.io.errors import InputError
+from pyama_core.processing.background.spline_basis import ORDER, SplineBasis
+from pyama_core.processing.frame import as_frame
+from pyama_core.processing.parameters import OddInt
+
+ALGORITHM = "tiled-interpolation/1"
+
+_COUNTED = {"uint8": (0, 256), "uint16": (0, 65_536), "int16": (32_768, 65_536)}
+_MOST_COUNTED_TILES = 256  # per row of tiles: counts of 65,536 values take 0.5 MB for each
+_SUBTRACTED = ("uint8", "uint16", "int16", "float32")
+
+
+class TiledInterpolationParameters(BaseModel):
+    """Parameters of the background by tiled interpolation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["tiled-interpolation"] = Field(
+        "tiled-interpolation", description="name of the background correction"
+    )
+    dilation_size: OddInt = Field(
+        21, ge=1, le=1001, description="cells are enlarged by a square of this side, odd, pixels"
+    )
+    tile_size: int = Field(
+        256,
+        ge=8,
+        le=16_384,
+        description="the frame is cut into tiles of about this side, overlapping by half, pixels",
+    )
+
+
+class TiledBackground:
+    """Estimate and subtract the background of fluorescence frames of one shape.
+
+    The mask is dilated by a square. The frame is cut into tiles that overlap by half: with
+    edges e at ``rint(linspace(0, n, 2 * max(ceil(n / tile_size) + 1, 2) - 1))``, tile i spans
+    e[i] to e[i + 2] and has its centre at (e[i] + e[i + 2]) / 2. The background at a tile's
+    centre is the median of its unmasked pixels, and between centres the tensor product of
+    interpolating cubic splines with not-a-knot ends (lower degrees where an axis has fewer than
+    four tiles); beyond the outer centres it is constant.
+
+    Parameters
+    ----------
+    shape
+        (Y, X) of the frames.
+    parameters
+        The defaults if None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame = np.full((300, 300), 100, dtype=np.uint16)
+    >>> frame[20:40, 20:40] = 500
+    >>> background = TiledBackground(frame.shape)
+    >>> medians = background.tile_medians(frame, frame > 200)
+    >>> corrected = background.correct(frame, medians)
+    >>> corrected[0, 0].round(3), corrected[30, 30].round(3)
+    (np.float32(0.0), np.float32(400.0))
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], parameters: TiledInterpolationParameters | None = None
+    ) -> None:
+        self.shape = (int(shape[0]), int(shape[1]))
+        self.parameters = TiledInterpolationParameters() if parameters is None else parameters
+        if min(self.shape) < 1:
+            raise InputError(f"Expected frames with at least one pixel, found shape {self.shape}.")
+        self._edges = [_tile_edges(n, self.parameters.tile_size) for n in self.shape]
+        self._rows, self._columns = (
+            SplineBasis.through((edges[:-2] + edges[2:]) / 2, n)
+            for edges, n in zip(self._edges, self.shape, strict=True)
+        )
+
+    def tile_medians(self, frame: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the median of the unmasked pixels of each tile.
+
+        Parameters
+        ----------
+        frame
+            (Y, X) raw frame: bool, integer of up to 32 bits, or float.
+        mask
+            (Y, X) bool or label image; cells are where it is > 0, and are dilated here.
+
+        Returns
+        -------
+        ndarray or None
+            (n_tile_rows, n_tile_columns) float64 in the unit of the frame; a tile without
+            unmasked pixels has the median of all unmasked pixels. None if there are none at all.
+
+        Raises
+        ------
+        InputError
+            If frame or mask have another shape or dtype, or pixels that are not finite.
+        """
+        frame = self._checked(frame, "fluorescence frame")
+        masked = self._dilated(mask)
+        few_tiles = self._edges[1].size <= _MOST_COUNTED_TILES
+        if frame.dtype.name in _COUNTED and few_tiles:
+            from pyama_core.processing.kernels.tile_medians import tile_medians
+
+            offset, n_values = _COUNTED[frame.dtype.name]
+            medians: NDArray[np.float64] = tile_medians(
+                frame, masked, self._edges[0], self._edges[1], offset, n_values
+            )
+        else:
+            medians = self._selected_medians(frame, masked)
+        empty = np.isnan(medians)
+        if empty.all():
+            return None
+        if empty.any():
+            medians[empty] = np.median(frame[masked == 0].astype(np.float64))
+        return medians
+
+    def background(self, medians: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the (Y, X) float64 surface through the tile medians."""
+        from pyama_core.processing.kernels.spline import evaluate
+
+        out = np.empty(self.shape)
+        rows, columns = self._rows, self._columns
+        coefficients = self._coefficients(medians)
+        evaluate(
+            rows.first, rows.weights, columns.first, columns.weights, columns.pieces, coefficients,
+            out,
+        )  # fmt: skip
+        return out
+
+    def correct(self, frame: NDArray[Any], medians: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the frame minus the surface through the tile medians, (Y, X) float32.
+
+        Raises
+        ------
+        InputError
+            If the frame has another shape or dtype, or pixels that are not finite, or if
+            `medians` are not one finite number per tile.
+        """
+        from pyama_core.processing.kernels.spline import subtract
+
+        frame = self._checked(frame, "fluorescence frame")
+        if frame.dtype.name not in _SUBTRACTED:
+            frame = as_frame(frame.astype(np.float64))
+        out = np.empty(self.shape, np.float32)
+        rows, columns = self._rows, self._columns
+        coefficients = self._coefficients(medians)
+        subtract(
+            frame, rows.first, rows.weights, columns.first, columns.weights, columns.pieces,
+            coefficients, out,
+        )  # fmt: skip
+        return out
+
+    def _coefficients(self, medians: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the spline's coefficients, padded with 0 to at least four per axis."""
+        rows, columns = self._rows, self._columns
+        expected = (len(rows.collocation), len(columns.collocation))
+        medians = np.asarray(medians, np.float64)
+        if medians.shape != expected or not np.isfinite(medians).all():
+            raise InputError(
+                f"Expected finite tile medians of shape {expected} for frames of {self.shape} "
+                f"pixels, found shape {medians.shape}."
+            )
+        along_rows = np.linalg.solve(rows.collocation, medians)
+        solved = np.linalg.solve(columns.collocation, along_rows.T).T
+        coefficients = np.zeros((max(expected[0], ORDER), max(expected[1], ORDER)))
+        coefficients[: expected[0], : expected[1]] = solved
+        return coefficients
+
+    def _checked(self, pixels: NDArray[Any], what: str) -> NDArray[Any]:
+        """Return a frame as kernels take it, refusing one of another shape."""
+        frame = as_frame(pixels, what)
+        if frame.shape != self.shape:
+            raise InputError(f"Expected a {what} of shape {self.shape}, found {frame.shape}.")
+        return frame
+
+    def _dilated(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return 1 within reach of a cell, else 0."""
+        import cv2
+
+        cells = (self._checked(mask, "mask") > 0).view(np.uint8)
+        side = self.parameters.dilation_size
+        square = np.ones((side, side), np.uint8)
+        dilated = cv2.dilate(cells, square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        return np.asarray(dilated, np.uint8)
+
+    def _selected_medians(
+        self, frame: NDArray[Any], masked: NDArray[np.uint8]
+    ) -> NDArray[np.float64]:
+        """Return the medians of the tiles of a frame with too many possible values to count."""
+        row_edges, column_edges = self._edges
+        medians = np.full((row_edges.size - 2, column_edges.size - 2), np.nan)
+        for i, j in np.ndindex(medians.shape):
+            tile = (
+                slice(row_edges[i], row_edges[i + 2]),
+                slice(column_edges[j], column_edges[j + 2]),
+            )
+            unmasked = frame[tile][masked[tile] == 0]
+            if unmasked.size:
+                medians[i, j] = np.median(unmasked.astype(np.float64))
+        return medians
+
+
+def _tile_edges(n: int, tile_size: int) -> NDArray[np.int64]:
+    """Return where the half-overlapping tiles of an axis of `n` pixels begin and end."""
+    n_edges = 2 * max(-(-n // tile_size) + 1, 2) - 1
+    return np.rint(np.linspace(0, n, n_edges)).astype(np.int64)

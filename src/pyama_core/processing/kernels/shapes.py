@@ -1,0 +1,165 @@
+"""Kernels that measure the outline, the convex hull and the pixels of all objects of a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pyama_core.processing.kernels.runs import Runs
+
+IntArray = NDArray[np.int64]
+Float64Array = NDArray[np.float64]
+
+_NONE = 2**60
+
+
+@njit(cache=True, nogil=True)
+def second_moments(
+    runs: Runs, area: IntArray, row_sum: IntArray, column_sum: IntArray
+) -> Float64Array:
+    """Return the variances of rows and of columns and their covariance, (n, 3), per object."""
+    moments = np.zeros((area.size, 3))
+    for y in range(runs.first.size - 1):
+        for run in range(runs.first[y], runs.first[y + 1]):
+            i, start, stop = runs.label[run], runs.start[run], runs.stop[run]
+            down = y - row_sum[i] / area[i]
+            n = stop - start
+            across = (start + stop - 1) / 2 - column_sum[i] / area[i]
+            moments[i, 0] += n * down * down
+            moments[i, 1] += n * across * across + n * (n * n - 1) / 12
+            moments[i, 2] += n * down * across
+    return moments / area.reshape(-1, 1)
+
+
+@njit(cache=True, nogil=True)
+def outline_pixels(objects: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Mark the pixels of objects (numbered from 1) with one of 4 neighbours outside of theirs."""
+    height, width = objects.shape
+    outline = np.zeros((height, width), np.uint8)
+    for y in range(height):
+        for x in range(width):
+            i = objects[y, x]
+            if i > 0:
+                outline[y, x] = (
+                    y == 0
+                    or x == 0
+                    or y == height - 1
+                    or x == width - 1
+                    or objects[y - 1, x] != i
+                    or objects[y + 1, x] != i
+                    or objects[y, x - 1] != i
+                    or objects[y, x + 1] != i
+                )
+    return outline
+
+
+@njit(cache=True, nogil=True)
+def perimeters(
+    objects: NDArray[np.int64], outline: NDArray[np.uint8], weights: Float64Array, n_objects: int
+) -> Float64Array:
+    """Sum over the outline of each object the weights of the patterns that its pixels make.
+
+    A pattern is 1 + 2 · (outline pixels among the 4 neighbours) + 10 · (those on the diagonals).
+    """
+    height, width = objects.shape
+    total = np.zeros(n_objects)
+    for y in range(height):
+        for x in range(width):
+            if not outline[y, x]:
+                continue
+            i = objects[y, x]
+            pattern = 1
+            for v in range(max(y - 1, 0), min(y + 2, height)):
+                for u in range(max(x - 1, 0), min(x + 2, width)):
+                    if (v != y or u != x) and outline[v, u] and objects[v, u] == i:
+                        pattern += 2 if v == y or u == x else 10
+            total[i - 1] += weights[pattern]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _first_columns(side: IntArray, out: IntArray) -> None:
+    """Write the first column of an object's convex hull in each of its rows.
+
+    The hull is that of the centres of the four edges of each pixel; coordinates are doubled, to
+    stay whole. `side` has the first column of the object in each row, `_NONE` where it has none.
+    """
+    n_rows = side.size
+    x = np.full(2 * n_rows + 1, _NONE)  # of the hull's corners, by doubled row + 1
+    for row in range(n_rows):
+        if side[row] != _NONE:
+            x[2 * row] = min(x[2 * row], 2 * side[row])
+            x[2 * row + 1] = 2 * side[row] - 1
+            x[2 * row + 2] = 2 * side[row]
+    chain = np.empty(2 * n_rows + 1, np.int64)
+    n = 0
+    for i in range(2 * n_rows + 1):
+        if x[i] == _NONE:
+            continue
+        while n > 1:
+            a, b = chain[n - 2], chain[n - 1]
+            if (b - a) * (x[i] - x[a]) > (x[b] - x[a]) * (i - a):
+                break
+            n -= 1
+        chain[n] = i
+        n += 1
+    piece = 0
+    for row in range(n_rows):
+        i = 2 * row + 1
+        while chain[piece + 1] < i:
+            piece += 1
+        a, b = chain[piece], chain[piece + 1]
+        # The first whole column right of the chain: half of x rounded up.
+        doubled = x[a] * (b - a) + (x[b] - x[a]) * (i - a)
+        out[row] = -((-doubled) // (2 * (b - a)))
+
+
+@njit(cache=True, nogil=True)
+def hull_areas(runs: Runs, box: IntArray) -> IntArray:
+    """Return the number of pixels whose centres lie in the convex hull of each object.
+
+    Parameters
+    ----------
+    box
+        (n, 4): first row, first column, last row + 1 and last column + 1.
+    """
+    n_objects = box.shape[0]
+    begin = np.zeros(n_objects + 1, np.int64)
+    begin[1:] = np.cumsum(box[:, 2] - box[:, 0])
+    first, last = np.full(begin[n_objects], _NONE), np.full(begin[n_objects], _NONE)
+    for y in range(runs.first.size - 1):
+        for run in range(runs.first[y], runs.first[y + 1]):
+            i = runs.label[run]
+            row = begin[i] + y - box[i, 0]
+            if first[row] == _NONE:
+                first[row] = runs.start[run]
+            last[row] = -(runs.stop[run] - 1)  # mirrored, so that it is a first column too
+    left, right = np.empty(begin[n_objects], np.int64), np.empty(begin[n_objects], np.int64)
+    area = np.zeros(n_objects, np.int64)
+    for i in range(n_objects):
+        rows = slice(begin[i], begin[i + 1])
+        _first_columns(first[rows], left[rows])
+        _first_columns(last[rows], right[rows])
+        area[i] = (1 - right[rows] - left[rows]).sum()
+    return area
+
+
+@njit(cache=True, nogil=True)
+def gather_sorted(runs: Runs, image: NDArray[Any], area: IntArray) -> tuple[IntArray, Float64Array]:
+    """Return the pixels of all objects, sorted within each, and where each object begins."""
+    begin = np.zeros(area.size + 1, np.int64)
+    begin[1:] = np.cumsum(area)
+    end = begin[:-1].copy()
+    values = np.empty(begin[area.size])
+    for y in range(runs.first.size - 1):
+        for run in range(runs.first[y], runs.first[y + 1]):
+            i = runs.label[run]
+            for x in range(runs.start[run], runs.stop[run]):
+                values[end[i]] = image[y, x]
+                end[i] += 1
+    for i in range(area.size):
+        values[begin[i] : begin[i + 1]].sort()
+    return begin, values

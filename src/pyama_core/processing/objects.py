@@ -1,0 +1,43 @@
+"""The objects of a frame, from a mask or a label image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.processing.frame import as_labels
+
+if TYPE_CHECKING:
+    from pyama_core.processing.kernels.runs import Runs
+
+_LARGEST_IN_TABLE = 2**20
+
+
+def components(mask: NDArray[np.bool_]) -> tuple[Runs, int]:
+    """Return the runs of the 4-connected components of a (Y, X) mask, and how many there are.
+
+    The runs carry the number of their component: 0, 1, … in raster order of the first pixels.
+    """
+    from pyama_core.processing.kernels.runs import find_runs, label_connected
+
+    runs = find_runs(as_labels(mask, "mask"), 0)
+    return runs, int(label_connected(runs))
+
+
+def labelled_objects(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
+    """Return the runs of the objects of a (Y, X) label image, and the label of each object.
+
+    The runs carry the number of their object: 0, 1, … in raster order of the first pixels. All
+    pixels with the same label are one object, whether connected or not.
+    """
+    from pyama_core.processing.kernels.runs import find_runs, number_labels
+
+    runs = find_runs(as_labels(image), 0)
+    largest = int(runs.label.max(initial=0))
+    if largest <= _LARGEST_IN_TABLE:
+        return runs, number_labels(runs.label, largest)
+    labels, ranks = np.unique(runs.label, return_inverse=True)
+    runs.label[:] = ranks
+    return runs, labels[number_labels(runs.label, labels.size)]

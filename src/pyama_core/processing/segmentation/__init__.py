@@ -1,0 +1,1 @@
+"""Which pixels belong to cells: a phase-contrast frame in, a mask out."""

@@ -1,0 +1,201 @@
+"""Segmentation of phase contrast by local contrast: cells are rough, background is smooth."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pyama_core.processing.frame import as_frame, read_only
+from pyama_core.processing.parameters import OddInt
+
+ALGORITHM = "log-std/1"
+
+
+class LogStdParameters(BaseModel):
+    """Parameters of the log-STD segmentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["log-std"] = Field("log-std", description="name of the segmentation")
+    window_radius: int = Field(
+        1,
+        ge=1,
+        # 18 is the largest radius for which the sums of 16-bit images fit 53 bits.
+        le=18,
+        description="the variance is that of a window of (2·radius + 1)² pixels",
+    )
+    n_bins: int = Field(
+        200, ge=2, le=65_536, description="bins of the histogram of log-STD whose mode is taken"
+    )
+    n_sigma: float = Field(
+        3.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="a cell's log-STD exceeds the mode by so many standard deviations",
+    )
+    square_size: OddInt = Field(
+        7, ge=1, le=101, description="side of the opening's and the closing's square, odd, pixels"
+    )
+    iterations: int = Field(
+        3, ge=1, le=20, description="how often the opening and the closing apply their square"
+    )
+
+
+class LogStdSegmenter:
+    """Segment the frames of one stack, one after the other.
+
+    Keeps the arrays that it works in (about 10 bytes per pixel) from frame to frame. Not to be
+    called from two threads at once.
+
+    Parameters
+    ----------
+    parameters
+        The defaults if None.
+
+    See Also
+    --------
+    segment_frame : The same for a single frame, with the description of the algorithm.
+    """
+
+    def __init__(self, parameters: LogStdParameters | None = None) -> None:
+        self.parameters = LogStdParameters() if parameters is None else parameters
+        self._log_std: NDArray[np.float64] = np.empty((0, 0))
+
+    def segment(self, frame: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return the (Y, X) bool mask of the cells in a (Y, X) phase-contrast frame."""
+        from pyama_core.processing.kernels import log_std as kernels
+
+        frame = as_frame(frame, "phase-contrast frame")
+        if self._log_std.shape != frame.shape:
+            self._log_std = np.empty(frame.shape)
+        low, high = _write_log_std(frame, self.parameters.window_radius, self._log_std)
+        mask = np.zeros(frame.shape, np.uint8)
+        if low == high:
+            return mask.view(np.bool_)
+        kernels.above(self._log_std, self._threshold(low, high), mask)
+        _fill_holes(mask)
+        self._open_and_close(mask)
+        return mask.view(np.bool_)
+
+    def _threshold(self, low: float, high: float) -> float:
+        """Return mode + n_sigma·σ of the current log-STD image."""
+        from pyama_core.processing.kernels import log_std as kernels
+
+        n_bins = self.parameters.n_bins
+        fullest = int(np.argmax(kernels.histogram(self._log_std, low, high, n_bins)))
+        edges = np.linspace(low, high, n_bins + 1)
+        mode = float(edges[fullest] + edges[fullest + 1]) / 2
+        return mode + self.parameters.n_sigma * kernels.spread_below(self._log_std, mode, low)
+
+    def _open_and_close(self, mask: NDArray[np.uint8]) -> None:
+        """Open, then close the mask in place, both with outside of the frame as background.
+
+        Iterating a square is the same as a larger square once, and the dilation that ends the
+        opening and the one that begins the closing are one dilation.
+        """
+        import cv2
+
+        reach = self.parameters.iterations * (self.parameters.square_size // 2)
+        square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+        twice = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
+        outside = cv2.BORDER_CONSTANT
+        cv2.erode(mask, square, dst=mask, borderType=outside, borderValue=0)
+        cv2.dilate(mask, twice, dst=mask, borderType=outside, borderValue=0)
+        cv2.erode(mask, square, dst=mask, borderType=outside, borderValue=0)
+
+
+def segment_frame(
+    frame: NDArray[Any], parameters: LogStdParameters | None = None
+) -> NDArray[np.bool_]:
+    """Segment one phase-contrast frame by the logarithm of its local standard deviation.
+
+    The histogram of log-STD has its mode where the background is. σ is the standard deviation of
+    the values up to the mode, and what exceeds the mode by `n_sigma` σ is foreground. Holes
+    (background that is not 4-connected to the frame's edge) are filled; an opening and a closing
+    by squares smooth the result, outside of the frame counting as background. A frame whose
+    log-STD is the same everywhere has no foreground.
+
+    Parameters
+    ----------
+    frame
+        (Y, X) image: bool, integer of up to 32 bits, or float; any intensity unit.
+    parameters
+        The defaults if None.
+
+    Returns
+    -------
+    ndarray
+        (Y, X) bool, True in cells.
+
+    Raises
+    ------
+    InputError
+        If the frame is not two-dimensional, has another dtype or pixels that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).normal(size=(128, 128))
+    >>> noise[40:90, 40:90] *= 50
+    >>> mask = segment_frame((1000 + noise).astype(np.uint16))
+    >>> bool(mask[65, 65]), bool(mask[10, 10])
+    (True, False)
+    """
+    return LogStdSegmenter(parameters).segment(frame)
+
+
+def log_std(frame: NDArray[Any], window_radius: int = 1) -> NDArray[np.float64]:
+    """Return the natural logarithm of the local standard deviation of a frame.
+
+    ½ ln of the population variance in a window of (2·window_radius + 1)² pixels, the frame
+    mirrored at its edges (`c b a | a b c`), 0 where the variance is 0. Images of up to 16 bits
+    are computed in exact integers, others as differences from the window's centre pixel, so that
+    a constant window has a variance of exactly 0 at any brightness.
+
+    Parameters
+    ----------
+    frame
+        (Y, X) image: bool, integer of up to 32 bits, or float.
+    window_radius
+        1 to 18 pixels.
+
+    Returns
+    -------
+    ndarray
+        (Y, X) float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_std(np.array([[0, 0, 9]], dtype=np.uint8)).round(3)
+    array([[0.   , 1.445, 1.445]])
+    """
+    parameters = LogStdParameters(window_radius=window_radius)
+    frame = as_frame(frame)
+    out = np.empty(frame.shape)
+    _write_log_std(frame, parameters.window_radius, out)
+    return out
+
+
+def _fill_holes(mask: NDArray[np.uint8]) -> None:
+    """Set the background that is not 4-connected to the edge of the frame, in place."""
+    from pyama_core.processing.kernels.runs import fill_enclosed, find_runs, label_connected
+
+    background = find_runs(read_only(mask), 1)
+    fill_enclosed(background, label_connected(background), mask.shape[1], mask)
+
+
+def _write_log_std(
+    frame: NDArray[Any], radius: int, out: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Write the log-STD of a checked frame, return its smallest and largest value."""
+    from pyama_core.processing.kernels import log_std as kernels
+
+    if frame.dtype.kind in "iu" and frame.dtype.itemsize <= 2:
+        return kernels.log_std_integer(frame, radius, out)
+    if frame.dtype != np.float32:
+        frame = as_frame(frame.astype(np.float64))
+    return kernels.log_std_float(frame, radius, out)

@@ -1,0 +1,63 @@
+"""The scale of a field of view: how large cells are, and the resolution that shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORKING_DIAMETER = 18.0
+"""Cells are looked at with so many pixels per diameter; finer detail says little about borders."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A cell diameter, and the working image in which it spans at most 18 pixels.
+
+    Parameters
+    ----------
+    diameter
+        Diameter of a disc with the area of a typical cell, pixels of the frame.
+    """
+
+    diameter: float
+
+    @property
+    def factor(self) -> float:
+        """Pixels of the frame per pixel of the working image, at least 1."""
+        return max(1.0, self.diameter / WORKING_DIAMETER)
+
+    @property
+    def working_diameter(self) -> float:
+        """Diameter in pixels of the working image."""
+        return self.diameter / self.factor
+
+    @property
+    def working_area(self) -> float:
+        """Area of a disc of that diameter, pixels of the working image."""
+        return float(np.pi / 4 * self.working_diameter**2)
+
+    def shrink(self, frame: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the working image of a frame, float32, each pixel the mean of what it covers."""
+        import cv2
+
+        height, width = (max(1, round(n / self.factor)) for n in frame.shape)
+        image = frame.astype(np.float32)
+        if (height, width) == frame.shape:
+            return image
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        return cast("NDArray[np.float32]", small.reshape(height, width))
+
+    def enlarge(self, labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
+        """Return the labels of a working image at the size of the frame, with smooth outlines."""
+        import cv2
+
+        from pyama_core.processing.kernels.enlarge import enlarge_labels
+
+        cells = (labels > 0).astype(np.float32)
+        if labels.shape != shape:
+            smooth = cv2.GaussianBlur(cells, (5, 5), 0.7)
+            cells = np.asarray(smooth, np.float32).reshape(cells.shape)
+        return enlarge_labels(labels, cells, *shape)

@@ -1,0 +1,93 @@
+"""Who every cell was: parent, first and last frame, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Fate = Literal["end of movie", "left the frame", "lost", "divided", "merged"]
+FATES: tuple[Fate, ...] = ("end of movie", "left the frame", "lost", "divided", "merged")
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One row of the table of cells.
+
+    Attributes
+    ----------
+    cell
+        Label of the cell.
+    parent
+        Label of its mother, None where it has none.
+    first_frame, last_frame
+        Frames, from 0, in which it was seen first and last.
+    fate
+        ``end of movie``: seen in the last frame. ``left the frame``: last seen at the edge.
+        ``divided``: its daughters took its place. ``merged``: last seen as a part of an object
+        that another cell owns. ``lost``: none of these.
+    n_frames, n_merged
+        In how many frames it was seen, and in how many of them its object held other cells too.
+    """
+
+    cell: int
+    parent: int | None
+    first_frame: int
+    last_frame: int
+    fate: Fate
+    n_frames: int
+    n_merged: int
+
+
+class Chronicle:
+    """Remembers every cell in a few numbers, whether it can still be found or not."""
+
+    def __init__(self) -> None:
+        self._parent = np.zeros(0, np.int64)
+        self._first = np.zeros(0, np.int64)
+        self._last = np.zeros(0, np.int64)
+        self._n_frames = np.zeros(0, np.int64)
+        self._n_merged = np.zeros(0, np.int64)
+        self._fate = np.zeros(0, np.int64)
+        self._n_cells = 0
+
+    def admit(self, parents: IntArray, frame: int) -> None:
+        """Enter new cells, numbered onwards, with their parents (0 for none)."""
+        n_cells = self._n_cells + parents.size
+        if n_cells > self._parent.size:
+            room = max(n_cells, 2 * self._parent.size) - self._parent.size
+            for name in ("_parent", "_first", "_last", "_n_frames", "_n_merged", "_fate"):
+                setattr(self, name, np.append(getattr(self, name), np.zeros(room, np.int64)))
+        new = slice(self._n_cells, n_cells)
+        self._parent[new], self._first[new] = parents, frame
+        self._fate[new] = FATES.index("lost")
+        self._n_cells = n_cells
+
+    def see(self, cells: IntArray, merged: NDArray[np.bool_], frame: int) -> None:
+        """Note that cells were seen, and which of them in an object with others."""
+        self._last[cells - 1] = frame
+        self._n_frames[cells - 1] += 1
+        self._n_merged[cells - 1] += merged
+
+    def close(self, cells: IntArray, fate: Fate) -> None:
+        """Note what became of cells."""
+        self._fate[cells - 1] = FATES.index(fate)
+
+    def tracks(self, n_frames: int) -> list[Track]:
+        """Return all cells of a movie of `n_frames`, by label."""
+        return [
+            Track(
+                cell=i + 1,
+                parent=int(self._parent[i]) or None,
+                first_frame=int(self._first[i]),
+                last_frame=int(self._last[i]),
+                fate=FATES[0] if self._last[i] == n_frames - 1 else FATES[self._fate[i]],
+                n_frames=int(self._n_frames[i]),
+                n_merged=int(self._n_merged[i]),
+            )
+            for i in range(self._n_cells)
+        ]

@@ -1,0 +1,152 @@
+"""Which object may be which cell, and how much speaks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.processing.tracking.assignment import best_assignment
+from pyama_core.processing.tracking.remembered import Objects, Remembered, at_edge
+
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+Float64Array = NDArray[np.float64]
+
+UNPAIRED = -1
+COVERED = 0.5
+_LEAST_AREA_RATIO = 0.5
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Pairs of a remembered cell, moved to where it should be now, and an object.
+
+    Attributes
+    ----------
+    cell, object
+        (n_pairs,) int64: their indices, sorted by object, then by the id of the cell.
+    iou
+        (n_pairs,) float64: intersection over union.
+    common
+        (n_pairs,) int64: common pixels.
+    cover
+        (n_pairs,) float64: the part of the moved cell that lies in the object.
+    cut
+        (n_pairs,) bool: one touches the edge of the frame, and half of one lies in the other.
+    n_cells
+        Number of cells.
+    """
+
+    cell: IntArray
+    object: IntArray
+    iou: Float64Array
+    common: IntArray
+    cover: Float64Array
+    cut: BoolArray
+    n_cells: int
+
+    def best(self) -> Float64Array:
+        """Return the largest IoU of each cell, 0 where it overlaps nothing."""
+        best = np.zeros(self.n_cells)
+        np.maximum.at(best, self.cell, self.iou)
+        return best
+
+    def covered(self) -> BoolArray:
+        """Return which cells lie mostly in one object: these are where they were."""
+        covered = np.zeros(self.n_cells, np.bool_)
+        covered[self.cell[self.cover >= COVERED]] = True
+        return covered
+
+
+def overlap(
+    cells: Remembered, moved: Float64Array, objects: Objects, shape: tuple[int, int]
+) -> Overlaps:
+    """Overlap remembered cells, each moved by (row, column) in pixels, with the objects."""
+    from pyama_core.processing.kernels.moved_runs import move_runs
+    from pyama_core.processing.kernels.overlaps import overlaps
+
+    shift = np.rint(moved).astype(np.int64)
+    runs, area = move_runs(cells.row, cells.runs, shift, *shape)
+    cell, target, common = overlaps(objects.runs, runs, objects.area.size)
+    order = np.lexsort((cells.cell[cell], target))
+    cell, target, common = cell[order], target[order], common[order]
+    return Overlaps(
+        cell=cell,
+        object=target,
+        iou=common / (area[cell] + objects.area[target] - common),
+        common=common,
+        cover=common / area[cell],
+        cut=(
+            (at_edge(cells.box, shape)[cell] | at_edge(objects.box, shape)[target])
+            & (common >= COVERED * np.minimum(area[cell], objects.area[target]))
+        ),
+        n_cells=cells.cell.size,
+    )
+
+
+def link(
+    cells: Remembered,
+    moved: Float64Array,
+    objects: Objects,
+    overlaps: Overlaps,
+    min_iou: float,
+    reach: Float64Array,
+) -> tuple[IntArray, IntArray]:
+    """Pair cells with objects, one to one, so that the total weight is the largest.
+
+    A pair is possible from an IoU of `min_iou` on, which is then its weight; where the frame cuts
+    one of the two off, it is also possible if half of one lies in the other. A cell that no object
+    covers by half has moved, so an object of like size (within a factor of 2) that is less than
+    `reach` from the expected position may be it too. Nearness, 1 − (distance / reach)², adds up to
+    `min_iou` to the weight: masks that overlap say more than distance does.
+
+    Parameters
+    ----------
+    moved
+        (n_cells, 2) float64: how far each cell should have moved since it was last seen.
+    reach
+        (n_cells,) float64 ≥ 0: how far from there it may be, in pixels.
+
+    Returns
+    -------
+    cells, objects
+        The indices of the paired cells and of their objects.
+    """
+    possible = (overlaps.iou >= min_iou) | overlaps.cut
+    cell, target = overlaps.cell[possible], overlaps.object[possible]
+    weight = overlaps.iou[possible]
+    far = np.flatnonzero(~overlaps.covered())
+    if far.size:
+        i, j, nearness = _near(cells, moved, objects, far, reach)
+        pair, index = np.unique(
+            np.concatenate([target, j]) * cells.cell.size + np.concatenate([cell, i]),
+            return_inverse=True,
+        )
+        evidence = np.concatenate([weight, min_iou * nearness])
+        weight = np.asarray(np.bincount(index, evidence), np.float64)
+        cell, target = pair % cells.cell.size, pair // cells.cell.size
+        order = np.lexsort((cells.cell[cell], target))
+        cell, target, weight = cell[order], target[order], weight[order]
+    chosen = best_assignment(target, cell, weight)
+    return cell[chosen], target[chosen]
+
+
+def _near(
+    cells: Remembered,
+    moved: Float64Array,
+    objects: Objects,
+    far: IntArray,
+    reach: Float64Array,
+) -> tuple[IntArray, IntArray, Float64Array]:
+    """Return pairs of cells and objects within reach, with their nearness in ]0, 1]."""
+    from pyama_core.processing.kernels.neighbours import neighbours
+
+    i, j, distance = neighbours((cells.seen_at + moved)[far], reach[far], objects.position)
+    i = far[i]
+    within = distance < reach[i]
+    i, j, distance = i[within], j[within], distance[within]
+    ratio = objects.area[j] / cells.area[i]
+    like = (ratio >= _LEAST_AREA_RATIO) & (ratio <= 1 / _LEAST_AREA_RATIO)
+    return i[like], j[like], 1 - (distance[like] / reach[i[like]]) ** 2

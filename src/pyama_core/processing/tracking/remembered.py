@@ -1,0 +1,236 @@
+"""The objects of a frame, and the cells of earlier frames that may be found among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.processing.objects import components, labelled_objects
+
+if TYPE_CHECKING:
+    from pyama_core.processing.kernels.runs import Runs
+
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+Float64Array = NDArray[np.float64]
+
+
+def equivalent_diameter(area: NDArray[Any]) -> Float64Array:
+    """Return the diameter of the disc of an area, in pixels."""
+    return np.asarray(2 * np.sqrt(area / np.pi), np.float64)
+
+
+def at_edge(box: IntArray, shape: tuple[int, int], border: int = 0) -> BoolArray:
+    """Return which boxes touch the edge of the frame, or come within `border` pixels of it."""
+    height, width = shape
+    return np.asarray(
+        (box[:, 0] <= border)
+        | (box[:, 1] <= border)
+        | (box[:, 2] >= height - border)
+        | (box[:, 3] >= width - border)
+    )
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of one frame, in raster order of their first pixels.
+
+    Attributes
+    ----------
+    runs
+        Their pixels.
+    area
+        (n,) int64.
+    position
+        (n, 2) float64: row and column of the centroid.
+    box
+        (n, 4) int64: first row, first column, last row + 1, last column + 1.
+    brightness
+        (n,) float64: sum of the image over the object; NaN without an image.
+    """
+
+    runs: Runs
+    area: IntArray
+    position: Float64Array
+    box: IntArray
+    brightness: Float64Array
+
+    @classmethod
+    def of(cls, frame: NDArray[Any], image: NDArray[Any] | None = None) -> tuple[Self, IntArray]:
+        """Describe the objects of a mask or label image; return them and their labels."""
+        from pyama_core.processing.kernels.measure import sum_objects
+        from pyama_core.processing.kernels.moved_runs import describe_objects
+
+        if frame.dtype == np.bool_:
+            runs, n_objects = components(frame)
+            labels = np.arange(1, n_objects + 1)
+        else:
+            runs, labels = labelled_objects(frame)
+        area, row_sum, column_sum, box = describe_objects(runs, labels.size)
+        position = np.stack([row_sum, column_sum], axis=1) / area[:, np.newaxis]
+        brightness = np.full(labels.size, np.nan)
+        if image is not None:
+            brightness = sum_objects(runs, image, labels.size)[3]
+        return cls(runs, area, position, box, brightness), labels
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Cells that may be seen again: those of the frame before, and those missed for a few frames.
+
+    Attributes
+    ----------
+    cell
+        (n,) int64, the ids.
+    area, brightness
+        (n,) float64: of the cell when it was last seen on its own.
+    seen_at
+        (n, 2) float64: centroid in the frame in which it was last seen.
+    drift
+        (n, 2) float64: how far the field of view has moved since.
+    velocity
+        (n, 2) float64: its last displacement per frame, without that of the field of view; NaN
+        where it is not known.
+    box
+        (n, 4) int64 as in `Objects`, where it was last seen.
+    age
+        (n,) int64: frames since then; 1 for the cells of the frame before.
+    merged
+        (n,) bool: whether its object held other cells too.
+    fragment_of
+        (n,) int64: the cell that it may be a piece of, broken off by the segmentation; 0 for none.
+    row, runs
+        The pixels in which it was last seen; `runs.first` has no meaning here.
+    """
+
+    cell: IntArray
+    area: Float64Array
+    brightness: Float64Array
+    seen_at: Float64Array
+    drift: Float64Array
+    velocity: Float64Array
+    box: IntArray
+    age: IntArray
+    merged: BoolArray
+    fragment_of: IntArray
+    row: IntArray
+    runs: Runs
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """Return the memory before the first frame."""
+        from pyama_core.processing.kernels.runs import Runs
+
+        none, pairs = np.empty(0), np.empty((0, 2))
+        whole = np.empty(0, np.int64)
+        return cls(
+            cell=whole,
+            area=none,
+            brightness=none,
+            seen_at=pairs,
+            drift=pairs,
+            velocity=pairs,
+            box=np.empty((0, 4), np.int64),
+            age=whole,
+            merged=np.empty(0, np.bool_),
+            fragment_of=whole,
+            row=whole,
+            runs=Runs(whole, whole, whole, whole),
+        )
+
+    def index_of(self, ids: IntArray) -> IntArray:
+        """Return the index of each id, -1 for those that are not here."""
+        order = np.argsort(self.cell)
+        place = np.searchsorted(self.cell, ids, sorter=order)
+        index = np.append(order, 0)[place]
+        return np.where(np.append(self.cell, -1)[index] == ids, index, -1)
+
+    def subset(self, kept: BoolArray) -> Self:
+        """Return some of the cells."""
+        from pyama_core.processing.kernels.runs import Runs
+
+        number = np.cumsum(kept) - 1
+        mine = kept[self.runs.label]
+        runs = Runs(
+            self.runs.first,
+            self.runs.start[mine],
+            self.runs.stop[mine],
+            number[self.runs.label[mine]],
+        )
+        values = {name: getattr(self, name)[kept] for name in _PER_CELL}
+        return type(self)(**values, row=self.row[mine], runs=runs)
+
+    def joined(self, other: Self) -> Self:
+        """Return the cells of both."""
+        from pyama_core.processing.kernels.runs import Runs
+
+        runs = Runs(
+            self.runs.first,
+            np.concatenate([self.runs.start, other.runs.start]),
+            np.concatenate([self.runs.stop, other.runs.stop]),
+            np.concatenate([self.runs.label, other.runs.label + self.cell.size]),
+        )
+        values = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_CELL
+        }
+        return type(self)(**values, row=np.concatenate([self.row, other.row]), runs=runs)
+
+
+def remember(
+    objects: Objects,
+    ids: IntArray,
+    velocity: Float64Array,
+    merged: BoolArray,
+    fragment_of: IntArray,
+    earlier: Remembered,
+    before: IntArray,
+) -> Remembered:
+    """Return the objects of a frame as cells to be found in the next one.
+
+    Parameters
+    ----------
+    ids, velocity, merged, fragment_of
+        See `Remembered`; of each object.
+    earlier, before
+        The cells remembered so far, and the index of each object there, -1 for new cells. What
+        is only known of a cell on its own is kept from there while it is merged.
+    """
+    from pyama_core.processing.kernels.moved_runs import rows_of
+
+    known = before >= 0
+    kept, past = known & merged, before[known & merged]
+    area, brightness = objects.area.astype(np.float64), objects.brightness.copy()
+    area[kept], brightness[kept] = earlier.area[past], earlier.brightness[past]
+    origin = fragment_of.copy()
+    origin[known] = earlier.fragment_of[before[known]]
+    return Remembered(
+        cell=ids,
+        area=area,
+        brightness=brightness,
+        seen_at=objects.position,
+        drift=np.zeros((ids.size, 2)),
+        velocity=velocity,
+        box=objects.box,
+        age=np.ones(ids.size, np.int64),
+        merged=merged,
+        fragment_of=origin,
+        row=rows_of(objects.runs),
+        runs=objects.runs,
+    )
+
+
+_PER_CELL = (
+    "cell",
+    "area",
+    "brightness",
+    "seen_at",
+    "drift",
+    "velocity",
+    "box",
+    "age",
+    "merged",
+    "fragment_of",
+)

@@ -1,0 +1,82 @@
+"""The locks of all fields of view of a run, and the heartbeat that keeps them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pyama_core.io.locks import HEARTBEAT_S, FolderLock, LockTicket
+from pyama_core.io.naming import fov_folder_name
+from pyama_core.processing.workflow.services.base import make_fov_folder
+
+
+class HeldFovs:
+    """Holds the lock of each field of view from entry to exit.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Folder of the run.
+    fovs : iterable of int
+        Fields of view; all are locked, or none.
+
+    Raises
+    ------
+    FolderBusyError
+        On entry: another run works on one of them.
+    StorageError
+        On entry: the output folder cannot be written.
+    """
+
+    def __init__(self, output_dir: Path, fovs: Iterable[int]) -> None:
+        self._output_dir = output_dir
+        self._fovs = list(fovs)
+        self._locks: dict[int, FolderLock] = {}
+        self._ending = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="pyama heartbeat", daemon=True)
+
+    @property
+    def tickets(self) -> dict[int, LockTicket]:
+        """Proof of each lock."""
+        return {fov: lock.ticket for fov, lock in self._locks.items()}
+
+    def __enter__(self) -> Self:
+        existed = self._output_dir.exists()
+        try:
+            for fov in self._fovs:
+                self._locks[fov] = FolderLock.acquire(make_fov_folder(self._output_dir, fov))
+        except BaseException:
+            self._release()
+            self._remove_empty_folders(and_output_dir=not existed)
+            raise
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ending.set()
+        self._heart.join()
+        self._release()
+
+    def _beat(self) -> None:
+        while not self._ending.wait(HEARTBEAT_S):
+            for lock in list(self._locks.values()):
+                lock.beat()
+
+    def _release(self) -> None:
+        for lock in self._locks.values():
+            lock.release()
+
+    def _remove_empty_folders(self, *, and_output_dir: bool) -> None:
+        folders = [self._output_dir / fov_folder_name(fov) for fov in self._fovs]
+        for folder in [*folders, *([self._output_dir] if and_output_dir else [])]:
+            with contextlib.suppress(OSError):
+                folder.rmdir()

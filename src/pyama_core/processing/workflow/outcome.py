@@ -1,0 +1,62 @@
+"""How a run ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FovStatus(StrEnum):
+    """How work on a field of view ended."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    """Nothing to do: the records prove every output."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class FovOutcome:
+    """How work on a field of view ended, and for a failure where and why."""
+
+    fov: int
+    status: FovStatus
+    step: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes
+    ----------
+    fovs : mapping of int to FovOutcome
+        Every field of view that was asked for; empty if the request was refused.
+    refusal : str or None
+        Why nothing was done at all.
+    """
+
+    fovs: Mapping[int, FovOutcome]
+    refusal: str | None = None
+
+    def with_status(self, status: FovStatus) -> list[FovOutcome]:
+        """Outcomes of one kind, in order of FOV."""
+        return [outcome for _, outcome in sorted(self.fovs.items()) if outcome.status == status]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every field of view that was asked for is done."""
+        finished = (FovStatus.DONE, FovStatus.SKIPPED)
+        return self.refusal is None and all(o.status in finished for o in self.fovs.values())
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 0 done, 1 some failed, 2 refused, 130 cancelled."""
+        if self.refusal is not None:
+            return 2
+        if self.with_status(FovStatus.CANCELLED):
+            return 130
+        return 1 if self.with_status(FovStatus.FAILED) else 0

@@ -1,0 +1,244 @@
+"""The run as its callers see it: validate, batch, copy, hand out, merge, write results."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+
+from pyama_core.io.errors import PyamaError
+from pyama_core.io.microscopy import MicroscopyMetadata, open_source
+from pyama_core.processing.warm_up import compile_kernels
+from pyama_core.processing.workflow.flusher import Flusher
+from pyama_core.processing.workflow.held_fovs import HeldFovs
+from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
+from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
+from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.progress import EventSource, ProgressCallback, ProgressDrainer
+from pyama_core.processing.workflow.ranges import compute_batches as _compute_batches
+from pyama_core.processing.workflow.ranges import split_worker_ranges as _split_worker_ranges
+from pyama_core.processing.workflow.request import RunRequest, validate_request
+from pyama_core.processing.workflow.run import Crew, Run, open_copying
+from pyama_core.processing.workflow.run_log import run_log
+from pyama_core.processing.workflow.services.types import ProcessingContext
+from pyama_core.processing.workflow.worker import run_single_worker
+from pyama_core.processing.workflow.worker_process import PipeLink, WorkerLink
+
+__all__ = [
+    "ForeignExecutor",
+    "_compute_batches",
+    "_merge_contexts",
+    "_split_worker_ranges",
+    "run_complete_workflow",
+    "run_single_worker",
+    "run_workflow",
+]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ForeignExecutor:
+    """An executor that the caller brings, and how events travel from its workers.
+
+    Attributes
+    ----------
+    executor : Executor
+        Anything with the interface of `concurrent.futures.Executor`; it is not shut down.
+    link : WorkerLink
+        What a worker sends with and asks about cancelling; it is pickled along.
+    events : EventSource
+        What the main process gets the messages from, for instance a queue.
+    """
+
+    executor: Executor
+    link: WorkerLink
+    events: EventSource
+
+
+def run_complete_workflow(
+    metadata: MicroscopyMetadata,
+    context: ProcessingContext,
+    fov_start: int | None = 0,
+    fov_end: int | None = None,
+    batch_size: int = 2,
+    n_workers: int = 2,
+    *,
+    fovs: Sequence[int] | None = None,
+    on_progress: ProgressCallback | None = None,
+    cancel: threading.Event | None = None,
+    executor: ForeignExecutor | None = None,
+    check: bool = False,
+) -> bool:
+    """Turn a microscope file into one fluorescence trace per cell.
+
+    Parameters
+    ----------
+    metadata : MicroscopyMetadata
+        The source, as `load_microscopy_file` describes it.
+    context : ProcessingContext
+        Output folder, channels and parameters; gains the paths of all files made.
+    fov_start, fov_end : int, optional
+        First and last field of view, inclusive; None or -1: the file's first and last.
+    batch_size : int
+        Fields of view that are copied at a time.
+    n_workers : int
+        Worker processes.
+    fovs : sequence of int, optional
+        A selection of fields of view, instead of a range.
+    on_progress : callable, optional
+        Called with each `ProgressEvent`, in a thread of its own.
+    cancel : threading.Event, optional
+        Set it from another thread to stop; what is finished stays.
+    executor : ForeignExecutor, optional
+        Runs the work, instead of processes on this machine.
+    check : bool
+        Compare what is there with its checksums before believing it.
+
+    Returns
+    -------
+    bool
+        Whether every field of view that was asked for is done. What went wrong is in the log
+        and in ``processing_results.yaml``; no `Exception` is raised.
+
+    Examples
+    --------
+    >>> source, metadata = load_microscopy_file("experiment.nd2")  # doctest: +SKIP
+    >>> context = ProcessingContext(output_dir="out", channels=Channels(pc=0, fl=[1, 2]))
+    >>> run_complete_workflow(metadata, context)  # doctest: +SKIP
+    True
+    """
+    try:
+        return run_workflow(
+            metadata,
+            context,
+            fov_start=fov_start,
+            fov_end=fov_end,
+            batch_size=batch_size,
+            n_workers=n_workers,
+            fovs=fovs,
+            on_progress=on_progress,
+            cancel=cancel,
+            executor=executor,
+            check=check,
+        ).ok
+    except Exception:
+        logger.exception("the run failed")
+        return False
+
+
+def run_workflow(
+    metadata: MicroscopyMetadata,
+    context: ProcessingContext,
+    *,
+    fov_start: int | None = 0,
+    fov_end: int | None = None,
+    batch_size: int = 2,
+    n_workers: int = 2,
+    fovs: Sequence[int] | None = None,
+    on_progress: ProgressCallback | None = None,
+    cancel: threading.Event | None = None,
+    executor: ForeignExecutor | None = None,
+    check: bool = False,
+) -> RunOutcome:
+    """Do what `run_complete_workflow` does and tell how each field of view ended.
+
+    Parameters
+    ----------
+    metadata, context, fov_start, fov_end, batch_size, n_workers, fovs, on_progress, cancel, \
+    executor, check
+        As `run_complete_workflow`.
+
+    Returns
+    -------
+    RunOutcome
+        A refusal, or an outcome per field of view.
+    """
+    cancel = cancel or threading.Event()
+    try:
+        request = validate_request(
+            metadata, context, fov_start, fov_end, fovs, batch_size, n_workers
+        )
+        with contextlib.ExitStack() as stack:
+            held = stack.enter_context(HeldFovs(request.output_dir, request.fovs))
+            stack.enter_context(run_log(request.output_dir))
+            return _run(request, held, on_progress, cancel, executor, check=check)
+    except PyamaError as error:
+        logger.error("%s", error)
+        logger.debug("traceback of the error above", exc_info=error)
+        return RunOutcome({}, refusal=str(error))
+
+
+def _run(
+    request: RunRequest,
+    held: HeldFovs,
+    on_progress: ProgressCallback | None,
+    cancel: threading.Event,
+    executor: ForeignExecutor | None,
+    *,
+    check: bool,
+) -> RunOutcome:
+    logger.info(
+        "%s: %d FOVs into %s, %d workers, batches of %d",
+        request.metadata.file_path.name,
+        len(request.fovs),
+        request.output_dir,
+        request.n_workers,
+        request.batch_size,
+    )
+    with open_source(request.metadata) as source, Flusher() as flusher:
+        copying = open_copying(request, source, held.tickets)
+        copying.cancelled = cancel.is_set
+        run = Run(request, held.tickets, cancel, flusher, copying)
+        remaining = run.skip_what_is_done(check=check)
+        if remaining:
+            n_workers = min(request.n_workers, len(remaining))
+            warm_up = partial(compile_kernels, request.metadata.dtype, [request.metadata.dtype])
+            with _hire(executor, n_workers, on_progress, warm_up) as (crew, drainer):
+                copying.set_progress_reporter(drainer.put)
+                run.process(remaining, crew)
+        run.write_results()
+    outcome = RunOutcome(run.outcomes)
+    _log_end(outcome)
+    return outcome
+
+
+@contextlib.contextmanager
+def _hire(
+    executor: ForeignExecutor | None,
+    n_workers: int,
+    on_progress: ProgressCallback | None,
+    warm_up: Callable[[], object],
+) -> Iterator[tuple[Crew, ProgressDrainer]]:
+    """Provide workers and the thread that listens to them, and end both."""
+    if executor is not None:
+        # Workers elsewhere may share the cache of compiled kernels, so one fills it first.
+        warm_up()
+        with ProgressDrainer(executor.events, on_progress) as drainer:
+            crew = Crew(executor.executor, executor.link, survives_death=False, cancel=lambda: None)
+            yield crew, drainer
+        return
+    level = logging.getLogger("pyama_core").getEffectiveLevel()
+    pool = WorkerPool(n_workers, level, warm_up)
+    try:
+        with ProgressDrainer(pool, on_progress) as drainer:
+            try:
+                yield Crew(pool, PipeLink(), survives_death=True, cancel=pool.cancel), drainer
+            except BaseException:
+                pool.cancel()
+                raise
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+    finally:
+        pool.close_lines()
+
+
+def _log_end(outcome: RunOutcome) -> None:
+    counts = {status: len(outcome.with_status(status)) for status in FovStatus}
+    level = logging.INFO if outcome.ok else logging.WARNING
+    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    logger.log(level, "finished: %s", told)

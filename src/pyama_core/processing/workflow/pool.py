@@ -1,0 +1,231 @@
+"""Worker processes of which one can die without the others noticing.
+
+A `ProcessPoolExecutor` is broken as a whole when one of its processes dies. So each worker here
+is an executor of a single process; when it dies, its task fails with `BrokenExecutor`, and a
+fresh process takes its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for_calls
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from typing import Any, ParamSpec, TypeVar
+
+from pyama_core.processing.workflow.worker_process import CANCEL, prepare_worker, start_worker
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+ResultT = TypeVar("ResultT")
+
+
+class _Worker:
+    """One process, its executor, and this end of its pipe."""
+
+    def __init__(self, log_level: int) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.connection, far_end = spawn.Pipe(duplex=True)
+        self.busy = False
+        self.executor = ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=spawn,
+            initializer=start_worker,
+            initargs=(far_end, log_level),
+        )
+        # The first task starts the process. After that the far end must be open there alone,
+        # or neither side would see the other's end.
+        try:
+            self.executor.submit(prepare_worker)
+        finally:
+            far_end.close()
+
+    def tell(self, order: str) -> None:
+        try:
+            self.connection.send(order)
+        except OSError as error:
+            logger.debug("a worker that is gone was told to %s: %s", order, error)
+
+
+class WorkerPool(Executor):
+    """An executor over processes that are confined from each other.
+
+    Parameters
+    ----------
+    n_workers : int
+        Processes, all started at once.
+    log_level : int
+        Level from which workers send log records.
+    warm_up : callable, optional
+        Called in every worker before anything else: in one, and when it is done, in the others.
+        What the first leaves in a cache on disk, the others find.
+    """
+
+    def __init__(
+        self,
+        n_workers: int,
+        log_level: int = logging.INFO,
+        warm_up: Callable[[], object] | None = None,
+    ) -> None:
+        self._log_level = log_level
+        self._lock = threading.RLock()
+        self._tasks: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._closed = False
+        self._ended = False
+        self._cancelled = False
+        self._buried: list[_Worker] = []
+        self._lines: list[Connection] = []
+        self._workers = [self._new_worker() for _ in range(n_workers)]
+        if warm_up is not None:
+            self._warm_up(warm_up)
+
+    def _new_worker(self) -> _Worker:
+        worker = _Worker(self._log_level)
+        self._lines.append(worker.connection)
+        if self._cancelled:
+            worker.tell(CANCEL)
+        return worker
+
+    def _warm_up(self, warm_up: Callable[[], object]) -> None:
+        first, *others = self._workers
+        for worker in self._workers:
+            worker.busy = True
+
+        def follow(_: Future[object]) -> None:
+            # One that has died, the first perhaps, is replaced when it is given a call.
+            for worker in others:
+                with contextlib.suppress(RuntimeError):
+                    worker.executor.submit(warm_up)
+            for worker in (first, *others):
+                worker.busy = False
+            self._hand_out()
+
+        first.executor.submit(warm_up).add_done_callback(follow)
+
+    # Executor
+
+    def submit(
+        self, fn: Callable[P, ResultT], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[ResultT]:
+        """Queue a call; the first free worker takes it."""
+        future: Future[ResultT] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the pool is shut down")
+            self._tasks.append((future, partial(fn, *args, **kwargs)))
+        self._hand_out()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End all workers; with `cancel_futures`, queued calls are dropped."""
+        with self._lock:
+            self._closed = True
+            queued = [future for future, _ in self._tasks]
+        if cancel_futures:
+            for future in queued:
+                future.cancel()
+        elif wait:
+            wait_for_calls(queued)
+        with self._lock:
+            self._ended = True
+            workers = [*self._workers, *self._buried]
+        for worker in workers:
+            worker.executor.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+    def cancel(self) -> None:
+        """Tell all workers, present and future, to stop at the next frame."""
+        with self._lock:
+            self._cancelled = True
+            workers = list(self._workers)
+        for worker in workers:
+            worker.tell(CANCEL)
+
+    def _hand_out(self) -> None:
+        with self._lock:
+            for index in range(len(self._workers)):
+                while self._tasks and not self._workers[index].busy:
+                    future, call = self._tasks.popleft()
+                    if future.set_running_or_notify_cancel():
+                        self._give(index, future, call)
+
+    def _give(self, index: int, future: Future[Any], call: Callable[[], Any]) -> None:
+        """Give a call to a worker, or let it fail if there can be none."""
+        try:
+            inner = self._submit_to(index, call)
+        except (RuntimeError, OSError) as error:
+            future.set_exception(BrokenExecutor(f"no worker process can take the call: {error!r}"))
+            return
+        self._workers[index].busy = True
+        inner.add_done_callback(partial(self._finished, self._workers[index], future))
+
+    def _submit_to(self, index: int, call: Callable[[], Any]) -> Future[Any]:
+        """Submit a call to a worker, to a fresh one in its place if it has died."""
+        try:
+            return self._workers[index].executor.submit(call)
+        except BrokenExecutor:
+            if self._ended:
+                raise
+            self._replace(index)
+            return self._workers[index].executor.submit(call)
+
+    def _finished(self, worker: _Worker, future: Future[Any], inner: Future[Any]) -> None:
+        error = None if inner.cancelled() else inner.exception()
+        with self._lock:
+            worker.busy = False
+        # Another task first, then the news: whoever waits for it may shut the pool down.
+        self._hand_out()
+        if inner.cancelled():
+            future.set_exception(BrokenExecutor("the pool was shut down"))
+        elif error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(inner.result())
+
+    def _replace(self, index: int) -> None:
+        dead = self._workers[index]
+        dead.executor.shutdown(wait=False)
+        self._buried.append(dead)
+        self._workers[index] = self._new_worker()
+
+    # Event source
+
+    def get(self, block: bool = True, timeout: float | None = None) -> object:
+        """Return the next message of any worker; `queue.Empty` if none comes in time."""
+        deadline = time.monotonic() + (timeout or 0.0)
+        while True:
+            with self._lock:
+                lines = list(self._lines)
+            remaining = max(0.0, deadline - time.monotonic()) if block else 0.0
+            if not lines:
+                # After the end no line can come, and whoever asks should not be held up.
+                time.sleep(0.0 if self._ended else remaining)
+                raise queue.Empty
+            for line in wait(lines, remaining):
+                assert isinstance(line, Connection)
+                try:
+                    return line.recv()
+                except (EOFError, OSError):
+                    self._hang_up(line)
+            if time.monotonic() >= deadline:
+                raise queue.Empty
+
+    def _hang_up(self, line: Connection) -> None:
+        line.close()
+        with self._lock:
+            self._lines.remove(line)
+
+    def close_lines(self) -> None:
+        """Close this end of all pipes, once no worker is left."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+        for line in lines:
+            line.close()

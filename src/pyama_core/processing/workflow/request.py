@@ -1,0 +1,203 @@
+"""Checking a request as a whole, before anything is written."""
+
+from __future__ import annotations
+
+import logging
+import operator
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyama_core.io.checksums import SourceIdentity
+from pyama_core.io.errors import InputError
+from pyama_core.io.microscopy import MicroscopyMetadata
+from pyama_core.io.naming import (
+    find_records,
+    fov_folder_name,
+    output_name,
+    record_name,
+)
+from pyama_core.io.records import load_record
+from pyama_core.processing.frame import FRAME_DTYPES
+from pyama_core.processing.segmentation.segmenter import find_segmentation
+from pyama_core.processing.workflow.services.base import identify, validate_fov_range
+from pyama_core.processing.workflow.services.copying import chosen_plane
+from pyama_core.processing.workflow.services.parameters import validate_params
+from pyama_core.processing.workflow.services.steps.extraction import warn_of_times
+from pyama_core.processing.workflow.services.types import (
+    Channels,
+    ProcessingContext,
+    ensure_context,
+    requested_channels,
+)
+from pyama_core.processing.workflow.sizes import expected_outputs
+
+logger = logging.getLogger(__name__)
+
+_GB = 1e9
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A request that can be carried out.
+
+    Attributes
+    ----------
+    metadata : MicroscopyMetadata
+        The source.
+    context : ProcessingContext
+        The caller's context, complete.
+    output_dir : Path
+        Folder of all outputs.
+    fovs : list of int
+        Fields of view, in order.
+    batch_size, n_workers : int
+        Fields of view copied at a time, worker processes.
+    identity : SourceIdentity
+        Identity of the source file.
+    """
+
+    metadata: MicroscopyMetadata
+    context: ProcessingContext
+    output_dir: Path
+    fovs: list[int]
+    batch_size: int
+    n_workers: int
+    identity: SourceIdentity
+
+
+def validate_request(
+    metadata: MicroscopyMetadata,
+    context: ProcessingContext,
+    fov_start: int | None,
+    fov_end: int | None,
+    fovs: Sequence[int] | None,
+    batch_size: int,
+    n_workers: int,
+) -> RunRequest:
+    """Check everything that can be known before the first byte is written.
+
+    Raises
+    ------
+    InputError
+        One sentence on the first thing that is wrong.
+    """
+    ensure_context(context)
+    if context.output_dir is None:
+        raise InputError("no output folder was given")
+    for name, value in (("batch_size", batch_size), ("n_workers", n_workers)):
+        if value < 1:
+            raise InputError(f"{name}: expected 1 or more, found {value}")
+    chosen_plane(metadata, context)
+    _check_channels(metadata, requested_channels(context))
+    if metadata.dtype not in FRAME_DTYPES:
+        raise InputError(
+            f"{metadata.file_path.name} has pixels of {metadata.dtype}, expected one of "
+            f"{', '.join(FRAME_DTYPES)}; convert the file first"
+        )
+    output_dir = Path(context.output_dir)
+    request = RunRequest(
+        metadata=metadata,
+        context=context,
+        output_dir=output_dir,
+        fovs=_select_fovs(metadata, fov_start, fov_end, fovs),
+        batch_size=batch_size,
+        n_workers=n_workers,
+        identity=identify(metadata),
+    )
+    _check_nuclei(context)
+    _check_folder(request)
+    warn_of_times(metadata, validate_params(context.params).extraction)
+    _check_space(request)
+    return request
+
+
+def _select_fovs(
+    metadata: MicroscopyMetadata,
+    fov_start: int | None,
+    fov_end: int | None,
+    fovs: Sequence[int] | None,
+) -> list[int]:
+    if fovs is None:
+        return list(validate_fov_range(metadata, fov_start, fov_end))
+    if not fovs:
+        raise InputError("the selection of FOVs is empty")
+    for fov in fovs:
+        metadata.shape_of(fov)
+    return sorted({operator.index(fov) for fov in fovs})
+
+
+def _check_channels(metadata: MicroscopyMetadata, channels: Channels) -> None:
+    known = ", ".join(f"{i} ({name})" for i, name in enumerate(metadata.channel_names))
+    if channels.pc is None and not channels.fl:
+        raise InputError(f"no channel was chosen; {metadata.file_path.name} has {known}")
+    if channels.pc is None:
+        raise InputError(
+            f"no phase-contrast channel was chosen, but cells are found in it; "
+            f"{metadata.file_path.name} has {known}"
+        )
+    if len(set(channels.fl)) != len(channels.fl):
+        raise InputError(f"a fluorescence channel was chosen twice: {channels.fl}")
+    nuclei = [] if channels.nuclei is None else [channels.nuclei]
+    for channel in [channels.pc, *channels.fl, *nuclei]:
+        if not 0 <= channel < metadata.n_channels:
+            raise InputError(
+                f"channel {channel} does not exist; {metadata.file_path.name} has {known}"
+            )
+    if channels.pc in channels.fl:
+        logger.warning("channel %d is both phase contrast and fluorescence", channels.pc)
+    if not channels.fl:
+        logger.warning("no fluorescence channel was chosen: cells are tracked, but not measured")
+
+
+def _check_nuclei(context: ProcessingContext) -> None:
+    """Refuse a nuclei channel of which the segmentation would make no use."""
+    method = validate_params(context.params).segmentation.model_dump()["method"]
+    if requested_channels(context).nuclei is not None and not find_segmentation(method).by_nuclei:
+        raise InputError(
+            f"the segmentation method {method} makes no use of nuclei; leave the nuclei channel "
+            "out, or choose a method that does: segmentation.method: instances"
+        )
+
+
+def _check_folder(request: RunRequest) -> None:
+    """Refuse a folder that belongs to another source."""
+    if request.output_dir.exists() and not request.output_dir.is_dir():
+        raise InputError(f"the output folder {request.output_dir} is a file")
+    for path in find_records(request.output_dir):
+        record = load_record(path)
+        if record is None:
+            continue
+        if record.source != request.identity or path.name != record_name(
+            request.metadata.base_name, record.fov
+        ):
+            raise InputError(
+                f"{request.output_dir} holds results of another file ({record.base_name}, "
+                f"{record.source.size} bytes) or of an earlier state of this one; "
+                "choose another output folder, or delete this one"
+            )
+
+
+def _check_space(request: RunRequest) -> None:
+    """Refuse a run that cannot fit; what is there already counts as written."""
+    channels = requested_channels(request.context)
+    base_name = request.metadata.base_name
+    needed, largest = 0, 0
+    for fov in request.fovs:
+        folder = request.output_dir / fov_folder_name(fov)
+        for kind, channel, size in expected_outputs(request.metadata, channels, fov):
+            path = folder / output_name(base_name, fov, kind, channel)
+            there = path.stat().st_size if path.exists() else 0
+            needed += max(0, size - there)
+            largest = max(largest, size if there else 0)
+    needed += largest * request.n_workers
+    existing = request.output_dir.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise InputError(
+            f"{request.output_dir}: {needed / _GB:.1f} GB will be written, "
+            f"only {free / _GB:.1f} GB are free; free some space or choose another disk"
+        )

@@ -1,0 +1,349 @@
+"""One run from its first batch to its last: who copies, who works, who is tried again.
+
+The main process copies one batch of fields of view after the other and hands each to the
+workers as soon as it is there. It stays one batch ahead of them and no more, so that copies are
+still in the page cache when they are read, and the disk never fills with stacks that wait.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+
+from pyama_core.io.errors import PyamaError
+from pyama_core.io.fov_folder import FovFolder
+from pyama_core.io.locks import LockTicket
+from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata
+from pyama_core.io.results import write_results
+from pyama_core.processing.workflow.flusher import Flusher
+from pyama_core.processing.workflow.merging import merge_contexts
+from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
+from pyama_core.processing.workflow.ranges import compute_batches, split_worker_ranges
+from pyama_core.processing.workflow.release import forget_released_inputs
+from pyama_core.processing.workflow.request import RunRequest
+from pyama_core.processing.workflow.services.base import BaseProcessingService
+from pyama_core.processing.workflow.services.copying import CopyingService
+from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.settings import settings_of
+from pyama_core.processing.workflow.services.types import ProcessingContext
+from pyama_core.processing.workflow.worker import (
+    WorkerReport,
+    later_services,
+    process_one_fov,
+    run_single_worker,
+)
+from pyama_core.processing.workflow.worker_process import WorkerLink
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.1
+_MAX_DEATHS = 2
+_RESULTS_SHARE = 0.01
+"""Share of the run's time that rewriting the results file may take."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Crew:
+    """Who does the work of a run, and how one speaks to them.
+
+    Attributes
+    ----------
+    executor : Executor
+        Runs `run_single_worker`.
+    link : WorkerLink
+        Travels to the workers.
+    survives_death : bool
+        Whether the executor goes on after one of its workers died.
+    cancel : callable
+        Tells the workers to stop.
+    """
+
+    executor: Executor
+    link: WorkerLink
+    survives_death: bool
+    cancel: Callable[[], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """Fields of view that a worker was given, and the batch that they belong to."""
+
+    fovs: list[int]
+    batch: int
+
+
+class Run:
+    """State of a run in the main process.
+
+    Parameters
+    ----------
+    request : RunRequest
+        What to do.
+    tickets : dict
+        Proof of the lock of each field of view.
+    cancel : threading.Event
+        Set by the caller to stop.
+    flusher : Flusher
+        Takes finished fields of view.
+    copying : CopyingService
+        Ready to copy, with an open source.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        tickets: dict[int, LockTicket],
+        cancel: threading.Event,
+        flusher: Flusher,
+        copying: CopyingService,
+    ) -> None:
+        self.outcomes: dict[int, FovOutcome] = {}
+        self._request = request
+        self._tickets = tickets
+        self._cancel = cancel
+        self._flusher = flusher
+        self._copying = copying
+        self._pending: dict[Future[WorkerReport], _Task] = {}
+        self._deaths: dict[int, int] = {}
+        self._started = time.monotonic()
+        self._spent_on_results = 0.0
+
+    # What is there already
+
+    def skip_what_is_done(self, *, check: bool) -> list[int]:
+        """Settle the fields of view of which every output is proven; return the others.
+
+        With `check`, every output is compared with its checksum first, and forgotten if it differs.
+        """
+        remaining = []
+        services: list[BaseProcessingService] = [self._copying, *later_services()]
+        settings = settings_of(self._request.context)
+        for fov in self._request.fovs:
+            folder = self._folder(fov)
+            folder.begin(settings)
+            if check:
+                _forget_damaged(folder)
+            if self._first_open_step(fov, folder, services) is None:
+                self._settle(FovOutcome(fov, FovStatus.SKIPPED), folder)
+            else:
+                context = self._context_for([fov])
+                forget_released_inputs(services, FovJob(self._request.metadata, context, folder))
+                remaining.append(fov)
+        return remaining
+
+    def _first_open_step(
+        self, fov: int, folder: FovFolder, services: list[BaseProcessingService]
+    ) -> str | None:
+        """First step whose outputs the record does not prove; None if all are there.
+
+        If they are, the context learns of them.
+        """
+        context = self._context_for([fov])
+        job = FovJob(self._request.metadata, context, folder)
+        for service in services:
+            try:
+                planned = service.plan(job)
+            except PyamaError:
+                return service.step
+            if not all(folder.proves(output, hashing=False) for output in planned):
+                return service.step
+            job.note(planned)
+        merge_contexts(self._request.context, context)
+        return None
+
+    # Batches
+
+    def process(self, fovs: list[int], crew: Crew) -> None:
+        """Copy and hand out all batches, and wait for the last."""
+        batches = compute_batches(fovs, self._request.batch_size)
+        for index, batch in enumerate(batches):
+            self._wait_for(index - 2, crew)
+            for part in split_worker_ranges(batch, self._request.n_workers):
+                # Handed out at once: a worker need not wait for what others will work on.
+                copied = [fov for fov in part if self._copy(fov)]
+                if copied:
+                    self._submit(_Task(copied, index), crew)
+        self._wait_for(len(batches), crew)
+
+    def _copy(self, fov: int) -> bool:
+        if self._cancel.is_set():
+            self._settle(FovOutcome(fov, FovStatus.CANCELLED, self._copying.step))
+            return False
+        request = self._request
+        outcome = process_one_fov([self._copying], request.metadata, request.context, fov)
+        if outcome.status is not FovStatus.DONE:
+            self._settle(outcome)
+            return False
+        return True
+
+    def _submit(self, task: _Task, crew: Crew) -> None:
+        request = self._request
+        try:
+            future = crew.executor.submit(
+                run_single_worker,
+                task.fovs,
+                _without_other_times(request.metadata, task.fovs),
+                self._context_for(task.fovs),
+                crew.link,
+                {fov: self._tickets[fov] for fov in task.fovs},
+                request.identity,
+            )
+        except (BrokenExecutor, RuntimeError) as error:
+            self._fail(task.fovs, f"the executor takes no more work: {error!r}")
+        else:
+            self._pending[future] = task
+
+    def _wait_for(self, batch: int, crew: Crew) -> None:
+        """Collect what is finished until nothing of a batch, or of one before, is pending."""
+        while any(task.batch <= batch for task in self._pending.values()):
+            finished, _ = wait(self._pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            if self._cancel.is_set():
+                crew.cancel()
+                for future in self._pending:
+                    future.cancel()
+            for future in finished:
+                self._collect(future, self._pending.pop(future), crew)
+
+    def _collect(self, future: Future[WorkerReport], task: _Task, crew: Crew) -> None:
+        if future.cancelled():
+            for fov in task.fovs:
+                self._settle(FovOutcome(fov, FovStatus.CANCELLED))
+            return
+        error = future.exception()
+        if isinstance(error, BrokenExecutor) and crew.survives_death:
+            self._after_death(task, crew)
+        elif error is not None:
+            logger.error("FOVs %s: the worker failed", task.fovs, exc_info=error)
+            self._fail(task.fovs, f"the worker failed: {error!r}")
+        else:
+            report = future.result()
+            merge_contexts(self._request.context, report.context)
+            for outcome in report.outcomes:
+                self._settle(outcome)
+
+    # Deaths
+
+    def _after_death(self, task: _Task, crew: Crew) -> None:
+        """Find out from the records how far a dead worker came, and hand out the rest again."""
+        services: list[BaseProcessingService] = [self._copying, *later_services()]
+        fovs = list(task.fovs)
+        while fovs:
+            folder = self._folder(fovs[0])
+            if folder.record.failure is not None:
+                failure = folder.record.failure
+                outcome = FovOutcome(fovs[0], FovStatus.FAILED, failure.step, failure.error)
+            elif self._first_open_step(fovs[0], folder, services) is None:
+                outcome = FovOutcome(fovs[0], FovStatus.DONE)
+            else:
+                break
+            self._settle(outcome)
+            fovs.pop(0)
+        if not fovs:
+            return
+        self._folder(fovs[0]).sweep()
+        if self._cancel.is_set():
+            for fov in fovs:
+                self._settle(FovOutcome(fov, FovStatus.CANCELLED))
+            return
+        self._blame(fovs[0], task.batch, crew)
+        if len(fovs) > 1:
+            self._submit(_Task(fovs[1:], task.batch), crew)
+
+    def _blame(self, fov: int, batch: int, crew: Crew) -> None:
+        """Try the field of view that a worker died on once more, alone."""
+        self._deaths[fov] = self._deaths.get(fov, 0) + 1
+        if self._deaths[fov] < _MAX_DEATHS:
+            logger.warning("FOV %d: its worker process died, it is tried once more", fov)
+            self._submit(_Task([fov], batch), crew)
+        else:
+            self._fail(
+                [fov],
+                "its worker process died twice "
+                "(killed, out of memory, or crashed in a library; fewer workers need less memory)",
+            )
+
+    def _fail(self, fovs: list[int], reason: str) -> None:
+        for fov in fovs:
+            folder = self._folder(fov)
+            step = self._first_open_step(fov, folder, later_services()) or "extraction"
+            message = f"FOV {fov}, {step}: {reason}"
+            logger.error("%s", message)
+            try:
+                folder.note_failure(step, message)
+            except PyamaError as error:
+                logger.error("FOV %d: the failure could not be recorded: %s", fov, error)
+            self._settle(FovOutcome(fov, FovStatus.FAILED, step, message))
+
+    # Ends
+
+    def _settle(self, outcome: FovOutcome, folder: FovFolder | None = None) -> None:
+        """Note how a field of view ended; tell how far the run is."""
+        self.outcomes[outcome.fov] = outcome
+        n_done, n_all = len(self.outcomes), len(self._request.fovs)
+        logger.info(
+            "FOV %d: %s (%d of %d FOVs, %d %%)",
+            outcome.fov,
+            outcome.status,
+            n_done,
+            n_all,
+            100 * n_done // n_all,
+        )
+        if outcome.status is FovStatus.DONE:
+            self._flusher.add(folder or self._folder(outcome.fov))
+        elapsed = time.monotonic() - self._started
+        if self._spent_on_results < _RESULTS_SHARE * elapsed:
+            self.write_results()
+
+    def write_results(self) -> None:
+        """Rebuild the results file; what prevents it is logged, the next run can make it."""
+        started = time.monotonic()
+        try:
+            write_results(self._request.output_dir)
+        except PyamaError as error:
+            logger.error("%s", error)
+        self._spent_on_results += time.monotonic() - started
+
+    def _folder(self, fov: int) -> FovFolder:
+        request = self._request
+        return FovFolder(
+            request.output_dir,
+            request.metadata.base_name,
+            fov,
+            request.identity,
+            self._tickets[fov],
+        )
+
+    def _context_for(self, fovs: list[int]) -> ProcessingContext:
+        """Return a context that knows the request, but the files of some FOVs only."""
+        context = self._request.context
+        known = context.results_paths or {}
+        return dataclasses.replace(
+            context, results_paths={fov: known[fov] for fov in fovs if fov in known}
+        )
+
+
+def open_copying(
+    request: RunRequest, source: FrameSource, tickets: dict[int, LockTicket]
+) -> CopyingService:
+    """Return a copying service that works under the run's locks from one open source."""
+    copying = CopyingService()
+    copying.source = source
+    copying.source_identity = request.identity
+    copying.tickets = tickets
+    return copying
+
+
+def _forget_damaged(folder: FovFolder) -> None:
+    for name, fault in folder.find_damage().items():
+        logger.warning("%s: %s; it will be made again", folder.path / name, fault)
+        folder.forget(name)
+
+
+def _without_other_times(metadata: MicroscopyMetadata, fovs: list[int]) -> MicroscopyMetadata:
+    """Return metadata whose times, the bulk of it, are those of some fields of view only."""
+    times = tuple(own if fov in fovs else () for fov, own in enumerate(metadata.timepoints))
+    return dataclasses.replace(metadata, timepoints=times)

@@ -1,0 +1,118 @@
+"""Copying: planes of the microscope file become one stack per channel."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any, Literal
+
+from pyama_core.io.errors import InputError
+from pyama_core.io.fov_folder import PlannedOutput
+from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
+from pyama_core.io.naming import OutputKind
+from pyama_core.io.records import Provenance
+from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
+from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.parameters import validate_params
+from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
+
+ALGORITHM = "copy/1"
+
+
+class CopyingService(BaseProcessingService):
+    """Copies the chosen channels of a field of view, all in one pass over its frames.
+
+    Attributes
+    ----------
+    source : FrameSource or None
+        An open source to read from; without one, each field of view opens the file anew.
+    """
+
+    step = "copying"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source: FrameSource | None = None
+
+    def plan(self, job: FovJob) -> list[PlannedOutput]:
+        """Plan one copy per channel; its input is a part of the source."""
+        options = {**dict(job.metadata.options), "z": chosen_plane(job.metadata, job.context)}
+        return [
+            PlannedOutput(
+                kind,
+                channel,
+                Provenance(
+                    step=self.step,
+                    algorithm=ALGORITHM,
+                    parameters=job.parameters.copying.model_dump(mode="json"),
+                    inputs={
+                        "source": job.folder.record.source.as_text(),
+                        "part": f"FOV {job.fov}, channel {channel}, {json.dumps(options)}",
+                    },
+                ),
+            )
+            for kind, channel in _wanted_channels(job.metadata, job.context)
+        ]
+
+    def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
+        """Copy frame by frame, all channels of a frame before the next."""
+        metadata, z = job.metadata, chosen_plane(job.metadata, job.context)
+        with contextlib.ExitStack() as stack:
+            source = self.source or stack.enter_context(open_source(metadata))
+            copies = [
+                (
+                    output.channel,
+                    stack.enter_context(job.folder.new_stack(output, job.shape, metadata.dtype)),
+                )
+                for output in outputs
+            ]
+            for t in self.frames(job.fov, job.shape[0]):
+                for channel, copy in copies:
+                    frame = source.read_frame(job.fov, channel, t, z)
+                    with at_frame(t):
+                        _require_like(frame, job.shape[1:], metadata.dtype, channel)
+                    copy.append(frame)
+
+
+def _require_like(frame: Any, shape: tuple[int, int], dtype: str, channel: int) -> None:
+    if frame.shape != shape or frame.dtype != dtype:
+        raise InputError(
+            f"channel {channel}: expected {shape} pixels of {dtype} as the file announces, "
+            f"found {frame.shape} of {frame.dtype}"
+        )
+
+
+def chosen_plane(metadata: MicroscopyMetadata, context: ProcessingContext) -> int | Literal["max"]:
+    """Return the plane of a z-stack that is copied.
+
+    Raises
+    ------
+    InputError
+        The source has no such plane.
+    """
+    chosen = validate_params(context.params).copying.z
+    if chosen is None:
+        chosen = dict(metadata.options).get("z", 0)
+    if isinstance(chosen, int) and chosen >= metadata.n_z:
+        raise InputError(
+            f"plane z={chosen} does not exist: {metadata.file_path.name} has {metadata.n_z}"
+        )
+    return chosen
+
+
+def _wanted_channels(
+    metadata: MicroscopyMetadata, context: ProcessingContext
+) -> list[tuple[OutputKind, int]]:
+    channels = requested_channels(context)
+    wanted: list[tuple[OutputKind, int]] = [("fl", channel) for channel in channels.copied()]
+    if channels.pc is not None:
+        wanted.insert(0, ("pc", channels.pc))
+    if not wanted:
+        raise InputError("no channel was chosen; name a phase-contrast channel and fluorescence")
+    for _, channel in wanted:
+        if not 0 <= channel < metadata.n_channels:
+            raise InputError(
+                f"channel {channel} does not exist: {metadata.file_path.name} has "
+                f"{metadata.n_channels} ({', '.join(metadata.channel_names)})"
+            )
+    return wanted

@@ -1,0 +1,158 @@
+"""The parameters of all steps, validated in one place before anything is touched."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    create_model,
+)
+
+from pyama_core.io.errors import InputError
+from pyama_core.processing.background.tiled_interpolation import TiledInterpolationParameters
+from pyama_core.processing.extraction.features import ExtractionParameters
+from pyama_core.processing.segmentation.log_std import LogStdParameters
+from pyama_core.processing.segmentation.segmenter import find_segmentation
+from pyama_core.processing.tracking.iou import IoUParameters
+from pyama_core.processing.tracking.methods import find_tracking
+
+SectionsT = TypeVar("SectionsT", bound="StepParameters")
+
+
+class CopyingParameters(BaseModel):
+    """Which plane of a z-stack is copied."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    z: NonNegativeInt | Literal["max"] | None = Field(
+        default=None,
+        description="plane of a z-stack, from 0, or max for the maximum projection; "
+        "empty: as the file was opened, the first plane",
+    )
+
+
+class StepParameters(BaseModel):
+    """One section per step, named as the step.
+
+    The sections of segmentation and tracking are those of the default methods; another method
+    puts its own in their place (`validate_sections`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    copying: CopyingParameters = CopyingParameters()
+    segmentation: LogStdParameters = LogStdParameters()
+    correction: TiledInterpolationParameters = TiledInterpolationParameters()
+    tracking: IoUParameters = IoUParameters()
+    extraction: ExtractionParameters = ExtractionParameters()
+
+
+def validate_params(params: Mapping[str, Mapping[str, Any]] | None) -> StepParameters:
+    """Check the parameters of a run.
+
+    Parameters
+    ----------
+    params : mapping or None
+        ``{step: {name: value}}``. The name ``method`` of segmentation and tracking decides which
+        other names there are.
+
+    Returns
+    -------
+    StepParameters
+        All parameters, defaults filled in.
+
+    Raises
+    ------
+    InputError
+        An unknown step, method or name (with the nearest known one) or a value out of bounds.
+
+    Examples
+    --------
+    >>> validate_params({"correction": {"tile_size": 128}}).correction.tile_size
+    128
+    """
+    return validate_sections(StepParameters, params or {})
+
+
+def validate_sections(model: type[SectionsT], content: Mapping[str, Any]) -> SectionsT:
+    """Check a configuration that has sections for the steps; see `validate_params`."""
+    chosen: type[SectionsT] = _with_methods(
+        model,
+        find_segmentation(_method_in(content, "segmentation", "log-std")).parameters,
+        find_tracking(_method_in(content, "tracking", "iou")).parameters,
+    )
+    try:
+        return chosen.model_validate(content)
+    except ValidationError as error:
+        raise InputError(explain(error, chosen)) from error
+
+
+def _method_in(content: Mapping[str, Any], step: str, default: str) -> str:
+    section = content.get(step)
+    return str(section.get("method", default)) if isinstance(section, Mapping) else default
+
+
+@functools.lru_cache(maxsize=32)
+def _with_methods(
+    model: type[SectionsT], segmentation: type[BaseModel], tracking: type[BaseModel]
+) -> type[SectionsT]:
+    """Return a model whose sections have the names that the chosen methods know."""
+    if (segmentation, tracking) == (LogStdParameters, IoUParameters):
+        return model
+    chosen: type[SectionsT] = create_model(
+        model.__name__,
+        __base__=model,
+        __doc__=model.__doc__,
+        segmentation=(segmentation, Field(default_factory=segmentation)),
+        tracking=(tracking, Field(default_factory=tracking)),
+    )
+    return chosen
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one sentence what is wrong with the first wrong value of a configuration."""
+    problem = error.errors(include_url=False)[0]
+    place = _keys_of(model, problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(model, place[:-1])
+        return f"unknown key {'.'.join(place)!r}{nearest(place[-1], known)}"
+    found = problem.get("input")
+    return f"{'.'.join(place)}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {found!r}"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Phrase that names the known word most like a mistaken one, or all if none is like it."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known are {', '.join(sorted(known))}"
+
+
+def _keys_of(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """Keys that lead to a value, without what pydantic adds for each type of a union."""
+    keys = []
+    for part in place:
+        keys.append(str(part))
+        field = model.model_fields.get(str(part))
+        annotation = None if field is None else field.annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        model = annotation
+    return keys
+
+
+def _known_keys(model: type[BaseModel], place: list[str]) -> list[str]:
+    for part in place:
+        annotation = model.model_fields[part].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,1 @@
+"""The four steps that follow the copying."""

@@ -1,0 +1,93 @@
+"""Segmentation: the phase-contrast stack becomes a stack of masks, or of one label per cell."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.io.errors import InputError
+from pyama_core.io.fov_folder import PlannedOutput
+from pyama_core.io.records import Provenance
+from pyama_core.io.stacks import StackReader
+from pyama_core.processing.segmentation.segmenter import (
+    Prepared,
+    SegmentationMethod,
+    Segmenter,
+    SegmentsByIndex,
+    find_segmentation,
+)
+from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
+from pyama_core.processing.workflow.services.job import FovJob
+
+logger = logging.getLogger(__name__)
+
+_MOST_LABELS = np.iinfo(np.uint16).max
+
+
+class SegmentationService(BaseProcessingService):
+    """Finds the pixels that belong to cells."""
+
+    step = "segmentation"
+
+    def plan(self, job: FovJob) -> list[PlannedOutput]:
+        """Plan the stack of masks, made from the copies of phase contrast and nuclei."""
+        inputs = {"pc": job.checksum("pc")}
+        if job.nuclei is not None:
+            inputs["nuclei"] = job.checksum("fl", job.nuclei)
+        provenance = Provenance(
+            step=self.step,
+            algorithm=_method(job).algorithm,
+            parameters=job.parameters.segmentation.model_dump(mode="json"),
+            inputs=inputs,
+        )
+        return [PlannedOutput("seg", job.phase, provenance)]
+
+    def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
+        """Segment frame by frame."""
+        segmenter = _method(job).create(job.parameters.segmentation, job.fov)
+        with contextlib.ExitStack() as stack:
+            frames = stack.enter_context(job.open("pc"))
+            nuclei = None if job.nuclei is None else stack.enter_context(job.open("fl", job.nuclei))
+            _prepare(segmenter, frames, job)
+            first = _segment(segmenter, frames, nuclei, 0)
+            masks = stack.enter_context(job.folder.new_stack(outputs[0], job.shape, first.dtype))
+            for t in self.frames(job.fov, job.shape[0]):
+                masks.append(first if t == 0 else _segment(segmenter, frames, nuclei, t))
+
+
+def _method(job: FovJob) -> SegmentationMethod:
+    return find_segmentation(job.parameters.segmentation.model_dump()["method"])
+
+
+def _prepare(segmenter: Segmenter, frames: StackReader, job: FovJob) -> None:
+    """Let a segmenter that wants to look at the first, the middle and the last frame."""
+    if not isinstance(segmenter, Prepared):
+        return
+    last = frames.shape[0] - 1
+    segmenter.prepare([frames.read(t) for t in sorted({0, last // 2, last})])
+    diameter = getattr(segmenter, "cell_diameter", None)
+    if diameter is not None:
+        logger.info("FOV %d: cells have a diameter of about %.0f pixels", job.fov, diameter)
+
+
+def _segment(
+    segmenter: Segmenter, frames: StackReader, nuclei: StackReader | None, t: int
+) -> NDArray[Any]:
+    """Segment a frame; labels become uint16, the type of a stack being that of its first frame."""
+    frame = frames.read(t)
+    with at_frame(t):
+        if isinstance(segmenter, SegmentsByIndex):
+            found = segmenter.segment_at(t, frame)
+        elif nuclei is not None:
+            found = segmenter.segment(frame, nuclei.read(t))  # type: ignore[call-arg]
+        else:
+            found = segmenter.segment(frame)
+        if found.dtype == np.bool_:
+            return found
+        if found.size and found.max() > _MOST_LABELS:
+            raise InputError(f"expected labels up to {_MOST_LABELS}, found {found.max()}")
+        return found.astype(np.uint16)

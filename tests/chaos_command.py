@@ -1,0 +1,87 @@
+"""The command `pyama`, with a bomb in it; run by `chaos.py`, never by users.
+
+Worker processes are spawned, so each of them imports this file, too, and gets its own share of
+the bomb. CHAOS_LOG names a file to which every boundary that is passed is appended; CHAOS_AT
+names the boundary at which to die, CHAOS_VICTIM who: `group` (all processes) or `main`.
+CHAOS_FAIL and CHAOS_ERRNO make the n-th write of outputs fail instead.
+"""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+from pyama_core.io import atomic, fov_folder, records, stacks
+
+_LOG = os.environ.get("CHAOS_LOG")
+_AT = os.environ.get("CHAOS_AT")
+_VICTIM = os.environ.get("CHAOS_VICTIM", "group")
+_FAIL_AT = int(os.environ.get("CHAOS_FAIL", "0"))
+_ERRNO = os.environ.get("CHAOS_ERRNO", "ENOSPC")
+
+_counts: dict[str, int] = {}
+
+
+def boundary(kind: str, name: str) -> None:
+    """Pass a boundary: note it, and die if it is the one."""
+    place = f"{kind} {name}"
+    _counts[place] = _counts.get(place, 0) + 1
+    place = f"{place} {_counts[place]}"
+    if _LOG is not None:
+        with Path(_LOG).open("a", encoding="utf-8") as log:
+            log.write(place + "\n")
+    if place == _AT:
+        _die()
+
+
+def _die() -> None:
+    if _VICTIM == "group":
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    os.kill(os.getpid() if parent is None else parent.pid, signal.SIGKILL)
+    time.sleep(0.05)  # an orphan goes on for as long as it takes it to notice
+
+
+def _arm() -> None:
+    """Put a boundary around every write, rename and record of the package."""
+    write, move, save = stacks.FileWriter.write, atomic.move_into_place, records.save_record
+
+    def counted_write(self, data):
+        _fail_on_purpose(self.final)
+        write(self, data)
+        boundary("write", self.final.name)
+
+    def counted_move(temporary, final):
+        boundary("before-rename", final.name)
+        move(temporary, final)
+        boundary("after-rename", final.name)
+
+    def counted_save(path, record):
+        boundary("before-record", path.name)
+        save(path, record)
+        boundary("after-record", path.name)
+
+    stacks.FileWriter.write = counted_write
+    atomic.move_into_place = fov_folder.move_into_place = counted_move
+    fov_folder.save_record = counted_save
+
+
+def _fail_on_purpose(final: Path) -> None:
+    _counts["all writes"] = _counts.get("all writes", 0) + 1
+    if _FAIL_AT and _counts["all writes"] >= _FAIL_AT:
+        from pyama_core.io.errors import StorageError
+
+        number = getattr(errno, _ERRNO)
+        raise StorageError.about("write", final, OSError(number, os.strerror(number)))
+
+
+_arm()
+
+if __name__ == "__main__":
+    from pyama_core.cli.app import main
+
+    main()

@@ -1,0 +1,80 @@
+"""What all tests share: no test leaves anything behind, and where the real images are."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pyama_core.demo import DemoFiles, write_demo
+from pyama_core.io.atomic import is_temporary
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+_GRACE_S = 5.0
+_HARNESS_THREADS = ("pytest_timeout",)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Return the folder of real microscope images, or skip the test."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real images: the folder {SHARED_DATA} is absent")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
+    """Write a small experiment: 3 fields of view, 10 frames of 256×256, 3 channels."""
+    return write_demo(tmp_path_factory.mktemp("demo"), fovs=3, frames=10, size=256, seed=1)
+
+
+def _open_files() -> set[str]:
+    return {file.path for file in psutil.Process().open_files()}
+
+
+def _children() -> set[int]:
+    """Child processes; the resource tracker of multiprocessing lives as long as the interpreter."""
+    alive = set()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if "resource_tracker" not in " ".join(child.cmdline()):
+                alive.add(child.pid)
+        except psutil.Error:
+            continue
+    return alive
+
+
+def _threads() -> set[threading.Thread]:
+    return {t for t in threading.enumerate() if not t.name.startswith(_HARNESS_THREADS)}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(tmp_path: Path) -> Iterator[None]:
+    """Fail a test that leaves a file handle, process, thread, temporary file or log handler."""
+    files, children, threads = _open_files(), _children(), _threads()
+    handlers = list(logging.getLogger("pyama_core").handlers)
+    yield
+    deadline = time.monotonic() + _GRACE_S
+    while (left := _describe_leftovers(files, children, threads)) and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.05)
+    assert not left, left
+    assert logging.getLogger("pyama_core").handlers == handlers
+    assert [path for path in tmp_path.rglob("*") if is_temporary(path)] == []
+
+
+def _describe_leftovers(
+    files: set[str], children: set[int], threads: set[threading.Thread]
+) -> dict[str, list[str]]:
+    left = {
+        "files": sorted(_open_files() - files),
+        "processes": sorted(map(str, _children() - children)),
+        "threads": sorted(thread.name for thread in _threads() - threads),
+    }
+    return {kind: names for kind, names in left.items() if names}

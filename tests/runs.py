@@ -1,0 +1,59 @@
+"""Runs over a demo, as several test modules need them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pyama_core.demo import DemoFiles
+from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
+from pyama_core.processing.workflow.outcome import RunOutcome
+from pyama_core.processing.workflow.pipeline import run_workflow
+from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
+
+
+def describe(demo: DemoFiles) -> MicroscopyMetadata:
+    """Return the metadata of a demo, with its file closed."""
+    source, metadata = load_microscopy_file(demo.image)
+    source.close()
+    return metadata
+
+
+def new_context(output_dir: Path, **params: Any) -> ProcessingContext:
+    """Return a request for all channels of a demo."""
+    return ProcessingContext(
+        output_dir=output_dir, channels=Channels(pc=0, fl=[1, 2]), params=params
+    )
+
+
+def run(
+    demo: DemoFiles, output_dir: Path, params: dict[str, Any] | None = None, **options: Any
+) -> RunOutcome:
+    """Run a demo with one worker, unless the options say otherwise."""
+    options = {"n_workers": 1, "batch_size": 2, **options}
+    return run_workflow(describe(demo), new_context(output_dir, **(params or {})), **options)
+
+
+def data_files(output_dir: Path) -> dict[str, bytes]:
+    """Content of all data files of an output folder, by relative path."""
+    return {
+        path.relative_to(output_dir).as_posix(): path.read_bytes()
+        for path in sorted(output_dir.rglob("*"))
+        if path.suffix in (".npy", ".csv")
+    }
+
+
+def inodes(output_dir: Path, pattern: str) -> dict[str, int]:
+    """Number of each file on its disk, which changes when the file is replaced."""
+    return {path.name: path.stat().st_ino for path in output_dir.rglob(pattern)}
+
+
+def worker_processes() -> list[psutil.Process]:
+    """Child processes that are workers of a pool."""
+    return [
+        child
+        for child in psutil.Process().children()
+        if "resource_tracker" not in " ".join(child.cmdline())
+    ]

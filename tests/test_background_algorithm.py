@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy.interpolate import RectBivariateSpline
+
+from frames import blobs, frames, label_image, make_frame, seeds
+from pyama_core.io.errors import InputError
+from pyama_core.processing.background.spline_basis import SplineBasis
+from pyama_core.processing.background.tiled_interpolation import (
+    TiledBackground,
+    TiledInterpolationParameters,
+)
+from twins import background_plain, correct_plain, tile_medians_plain
+
+SMALL_TILES = TiledInterpolationParameters(tile_size=32, dilation_size=5)
+BIG = (700, 300)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    frame=frames,
+    seed=seeds,
+    tile_size=st.sampled_from([8, 20, 64, 256]),
+    dilation_size=st.sampled_from([1, 5, 21]),
+)
+def test_medians_and_background_are_those_of_the_plain_algorithm(
+    frame, seed, tile_size, dilation_size
+):
+    mask = blobs(frame.shape, seed, n=2)
+    background = TiledBackground(
+        frame.shape,
+        TiledInterpolationParameters(tile_size=tile_size, dilation_size=dilation_size),
+    )
+    medians = background.tile_medians(frame, mask)
+    expected = tile_medians_plain(frame, mask, dilation_size, tile_size)
+    if expected is None:
+        assert medians is None
+        return
+    np.testing.assert_array_equal(medians, expected)
+    surface = background_plain(expected, frame.shape, tile_size)
+    np.testing.assert_allclose(background.background(medians), surface, rtol=1e-10)
+    corrected = background.correct(frame, medians)
+    assert corrected.dtype == np.float32
+    scale = float(np.abs(surface).max())
+    np.testing.assert_allclose(corrected, frame - surface, rtol=1e-6, atol=1e-6 * scale)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+)
+def test_every_dtype_of_a_frame_is_corrected(dtype):
+    frame = make_frame((65, 257), "cells", 3, np.uint16).astype(np.int64)
+    if dtype in ("int16", "int32"):
+        frame -= 30_000
+    frame = frame > 20_000 if dtype == "bool" else (frame % 251 if dtype == "uint8" else frame)
+    frame = frame.astype(dtype)
+    mask = blobs(frame.shape, 4)
+    background = TiledBackground(frame.shape, SMALL_TILES)
+    medians = background.tile_medians(frame, mask)
+    np.testing.assert_array_equal(medians, tile_medians_plain(frame, mask, 5, 32))
+    np.testing.assert_allclose(
+        background.correct(frame, medians), correct_plain(frame, mask, 5, 32), rtol=1e-6, atol=1e-3
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds, low=st.integers(0, 65_535), high=st.integers(0, 65_535))
+def test_medians_do_not_depend_on_the_range_of_intensities(seed, low, high):
+    rng = np.random.default_rng(seed)
+    frame = rng.integers(min(low, high), max(low, high), (80, 90), endpoint=True).astype(np.uint16)
+    frame[rng.random(frame.shape) < 0.01] = 65_535
+    mask = label_image(frame.shape, seed) > 3
+    medians = TiledBackground(frame.shape, SMALL_TILES).tile_medians(frame, mask)
+    expected = tile_medians_plain(frame, mask, 5, 32)
+    if expected is None:
+        assert medians is None
+    else:
+        np.testing.assert_array_equal(medians, expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(2, 12), seed=seeds)
+def test_the_spline_of_an_axis_is_that_of_fitpack(n, seed):
+    rng = np.random.default_rng(seed)
+    centres = np.cumsum(rng.integers(2, 20, n)) / 2
+    n_pixels = int(centres[-1]) + 5
+    values = rng.normal(size=n)
+    basis = SplineBasis.through(centres, n_pixels)
+    coefficients = np.zeros(max(4, n))
+    coefficients[:n] = np.linalg.solve(basis.collocation, values)
+    found = sum(basis.weights[k] * coefficients[basis.first + k] for k in range(4))
+    # FITPACK fits surfaces; one that is constant along its second axis is a curve.
+    surface = RectBivariateSpline(
+        centres, [0.0, 1.0], np.stack([values, values], axis=1), kx=min(3, n - 1), ky=1, s=0
+    )
+    pixels = np.clip(np.arange(n_pixels, dtype=float), centres[0], centres[-1])
+    np.testing.assert_allclose(found, surface(pixels, [0.5])[:, 0], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(basis.weights.sum(axis=0), 1, rtol=1e-12)
+
+
+def test_the_surface_goes_through_the_medians_and_is_constant_beyond_the_outer_centres():
+    background = TiledBackground(BIG)
+    medians = background.tile_medians(make_frame(BIG, "noise", 5, np.uint16), np.zeros(BIG, bool))
+    assert medians.shape == (5, 3)
+    surface = background.background(medians)
+    np.testing.assert_allclose(surface[350, 150], medians[2, 1], rtol=1e-12)
+    np.testing.assert_allclose(surface[:88, :75], medians[0, 0], rtol=0.05)
+    assert np.ptp(surface[:87, 10]) < 1e-8
+    assert np.ptp(surface[10, 226:]) < 1e-8
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (64, 64), (65, 257)])
+def test_a_constant_frame_of_any_shape_is_corrected_to_0(shape):
+    frame = np.full(shape, 500, np.uint16)
+    background = TiledBackground(shape)
+    medians = background.tile_medians(frame, np.zeros(shape, np.bool_))
+    np.testing.assert_allclose(background.correct(frame, medians), 0, atol=1e-6)
+
+
+def test_a_smooth_vignette_is_taken_away_and_cells_keep_their_brightness():
+    rows, columns = np.ogrid[:1024, :1024]
+    vignette = 1000 * np.exp(-((rows - 500) ** 2 + (columns - 550) ** 2) / 800**2)
+    mask = blobs((1024, 1024), 7, n=3)
+    frame = (vignette + 300 * mask + np.random.default_rng(0).normal(0, 5, mask.shape)).astype(
+        np.float32
+    )
+    background = TiledBackground(frame.shape, TiledInterpolationParameters(tile_size=128))
+    corrected = background.correct(frame, background.tile_medians(frame, mask))
+    inner = np.s_[64:-64, 64:-64]
+    assert abs(corrected[inner][~mask[inner]].mean()) < 3
+
+
+def test_a_tile_without_background_takes_the_median_of_the_frame():
+    frame = make_frame(BIG, "noise", 6, np.uint16)
+    mask = np.zeros(BIG, np.bool_)
+    mask[:400, :220] = True
+    medians = TiledBackground(BIG).tile_medians(frame, mask)
+    np.testing.assert_array_equal(medians, tile_medians_plain(frame, mask))
+    free = tile_medians_plain(frame, mask)[0, 0]
+    assert medians[0, 0] == medians[1, 0] == free
+
+
+def test_tiles_too_many_to_count_have_the_same_medians():
+    frame = make_frame((20, 2000), "cells", 1, np.uint16)
+    mask = blobs(frame.shape, 1)
+    parameters = TiledInterpolationParameters(tile_size=8, dilation_size=1)
+    medians = TiledBackground(frame.shape, parameters).tile_medians(frame, mask)
+    np.testing.assert_array_equal(medians, tile_medians_plain(frame, mask, 1, 8))
+
+
+def test_a_frame_without_background_has_no_medians():
+    frame = make_frame((61, 61), "noise", 1, np.uint16)
+    assert TiledBackground(frame.shape).tile_medians(frame, np.ones((61, 61), np.bool_)) is None
+    lonely = np.zeros((61, 61), np.bool_)
+    lonely[10::20, 10::20] = True  # the dilation by 21 pixels covers the frame
+    assert TiledBackground(frame.shape).tile_medians(frame, lonely) is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_a_label_image_masks_what_is_above_0(dtype):
+    labels = label_image(BIG, 3)
+    frame = make_frame(BIG, "noise", 2, np.uint16)
+    background = TiledBackground(BIG)
+    medians = background.tile_medians(frame, labels > 0)
+    np.testing.assert_array_equal(background.tile_medians(frame, labels.astype(dtype)), medians)
+    if np.dtype(dtype).kind == "i":
+        negative = np.where(labels > 0, labels.astype(dtype), -1)
+        np.testing.assert_array_equal(background.tile_medians(frame, negative), medians)
+
+
+def test_frames_that_do_not_fit_are_refused():
+    background = TiledBackground((64, 64))
+    frame, mask = np.ones((64, 64), np.uint16), np.zeros((64, 64), np.bool_)
+    medians = background.tile_medians(frame, mask)
+    with pytest.raises(InputError, match=r"fluorescence frame of shape \(64, 64\), found \(64, 6"):
+        background.tile_medians(frame[:, :60], mask)
+    with pytest.raises(InputError, match=r"mask of shape \(64, 64\), found \(60, 64\)"):
+        background.tile_medians(frame, mask[:60])
+    with pytest.raises(InputError, match="first nan at row 0, column 0"):
+        background.correct(np.full((64, 64), np.nan), medians)
+    with pytest.raises(InputError, match=r"tile medians of shape \(1, 1\)"):
+        background.correct(frame, np.ones((2, 1)))
+    with pytest.raises(InputError, match="finite tile medians"):
+        background.correct(frame, medians * np.nan)
+    with pytest.raises(InputError, match="at least one pixel"):
+        TiledBackground((0, 64))
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"dilation_size": 20}, "must be odd"),
+        ({"dilation_size": -1}, "greater than or equal to 1"),
+        ({"tile_size": 7}, "greater than or equal to 8"),
+        ({"tile_size": 10**6}, "less than or equal to 16384"),
+        ({"method": "median"}, "tiled-interpolation"),
+        ({"tiles": 3}, "Extra inputs"),
+    ],
+)
+def test_parameters_out_of_bounds_are_refused(bad, words):
+    with pytest.raises(ValidationError, match=words):
+        TiledInterpolationParameters(**bad)
+
+
+def test_real_fluorescence_is_corrected_as_the_plain_algorithm_does(shared_data):
+    paths = [
+        min((shared_data / "nanog").glob("*.tif")),
+        min((shared_data / "incucyte").glob("*_G_*.tif")),
+    ]
+    for path in paths:
+        frame = tifffile.imread(path)
+        mask = frame > np.quantile(frame, 0.9)
+        parameters = TiledInterpolationParameters(dilation_size=5)
+        background = TiledBackground(frame.shape, parameters)
+        medians = background.tile_medians(frame, mask)
+        np.testing.assert_array_equal(medians, tile_medians_plain(frame, mask, 5))
+        expected = correct_plain(frame, mask, 5)
+        np.testing.assert_allclose(background.correct(frame, medians), expected, atol=1e-3)

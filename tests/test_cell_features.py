@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+
+from frames import blobs, label_image, seeds
+from pyama_core.io.errors import InputError
+from pyama_core.processing.extraction.custom import load_feature, measure_custom
+from pyama_core.processing.extraction.shape_features import (
+    INTENSITY_FEATURES,
+    SHAPE_FEATURES,
+    measure_intensities,
+    measure_shapes,
+)
+
+SHAPES = st.sampled_from([(1, 1), (1, 12), (9, 1), (17, 23), (40, 31)])
+
+
+def cells_of(shape, seed, n):
+    """Labels of rectangles and round cells, with holes and in several parts, some touching."""
+    labels = label_image(shape, seed, n).astype(np.int64) * 3
+    labels[blobs(shape, seed, 2)] = 100
+    labels[np.random.default_rng(seed).random(shape) < 0.05] = 0
+    return labels
+
+
+def perimeter_plain(mask):
+    """Length of the outline by the patterns of its pixels (Benkrid and Crookes)."""
+    cross = ndimage.generate_binary_structure(2, 1)
+    outline = mask & ~ndimage.binary_erosion(mask, cross)
+    lengths = {5: 1, 7: 1, 15: 1, 17: 1, 25: 1, 27: 1, 21: 2**0.5, 33: 2**0.5}
+    lengths |= {13: (1 + 2**0.5) / 2, 23: (1 + 2**0.5) / 2}
+    total = 0.0
+    padded = np.pad(outline, 1)
+    for y, x in np.argwhere(outline):
+        around = padded[y : y + 3, x : x + 3]
+        direct = around[0, 1] + 0 + around[1, 0] + around[1, 2] + around[2, 1]
+        diagonal = int(around[::2, ::2].sum())
+        total += lengths.get(1 + 2 * int(direct) + 10 * diagonal, 0)
+    return total
+
+
+def hull_area_plain(mask):
+    """Number of pixels whose centres no face of the hull of the pixels' edge centres leaves out."""
+    y, x = np.nonzero(mask)
+    corners = np.concatenate(
+        [np.stack([y + dy, x + dx], 1) for dy, dx in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5))]
+    )
+    faces = ConvexHull(corners).equations
+    inside = [
+        (faces[:, :2] @ (row, column) + faces[:, 2] < 1e-9).all()
+        for row, column in np.ndindex(mask.shape)
+    ]
+    return sum(inside)
+
+
+def shapes_plain(mask):
+    """Features of one full mask."""
+    y, x = np.nonzero(mask)
+    spread = np.cov(np.stack([y, x]), bias=True)
+    short, long = np.sort(np.linalg.eigvalsh(spread))
+    angle = -math.pi / 4 if spread[0, 1] <= 0 else math.pi / 4
+    if spread[0, 0] != spread[1, 1]:
+        angle = 0.5 * math.atan2(2 * spread[0, 1], spread[0, 0] - spread[1, 1])
+    return {
+        "area": y.size,
+        "perimeter": perimeter_plain(mask),
+        "position_x": x.mean(),
+        "position_y": y.mean(),
+        "box_top": y.min(),
+        "box_left": x.min(),
+        "box_bottom": y.max() + 1,
+        "box_right": x.max() + 1,
+        "eccentricity": math.sqrt(max(0.0, 1 - short / long)) if long > 1e-12 else 0.0,
+        "solidity": y.size / hull_area_plain(mask),
+        "orientation": angle,
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=SHAPES, seed=seeds, n=st.integers(0, 6))
+def test_shapes_are_those_of_one_mask_per_cell(shape, seed, n):
+    labels = cells_of(shape, seed, n)
+    found = measure_shapes(labels)
+    cells = np.unique(labels[labels > 0])
+    np.testing.assert_array_equal(found["cell"], cells)
+    assert set(found) == {"cell", *SHAPE_FEATURES}
+    for i, cell in enumerate(cells):
+        expected = shapes_plain(labels == cell)
+        # Round cells have no orientation, and the roots of tiny numbers are not exact.
+        if abs(expected["eccentricity"]) < 1e-3:
+            expected.pop("orientation")
+        angle = expected.pop("orientation", None)
+        if angle is not None:
+            difference = (found["orientation"][i] - angle) % math.pi
+            assert min(difference, math.pi - difference) == pytest.approx(0, abs=1e-6)
+        for name, value in expected.items():
+            assert found[name][i] == pytest.approx(value, abs=1e-6), name
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=SHAPES,
+    seed=seeds,
+    n=st.integers(0, 6),
+    ring=st.integers(0, 4),
+    dtype=st.sampled_from([np.uint16, np.float32, np.float64]),
+)
+def test_intensities_are_those_of_one_mask_per_cell(shape, seed, n, ring, dtype):
+    labels = cells_of(shape, seed, n)
+    image = np.random.default_rng(seed).gamma(2, 300, shape).astype(dtype)
+    found = measure_intensities(labels, image, ring)
+    assert set(found) == {"cell", *INTENSITY_FEATURES}
+    square = np.ones((2 * ring + 1, 2 * ring + 1))
+    for i, cell in enumerate(np.unique(labels[labels > 0])):
+        mask = labels == cell
+        pixels = image[mask].astype(np.float64)
+        around = image[ndimage.binary_dilation(mask, square) & (labels == 0)].astype(np.float64)
+        expected = {
+            "cell": cell,
+            "intensity_total": pixels.sum(),
+            "intensity_mean": pixels.mean(),
+            "intensity_median": np.median(pixels),
+            "intensity_std": pixels.std(),
+            "intensity_min": pixels.min(),
+            "intensity_max": pixels.max(),
+            "intensity_p5": np.percentile(pixels, 5),
+            "intensity_p95": np.percentile(pixels, 95),
+            "background_local": np.median(around) if around.size else math.nan,
+        }
+        for name, value in expected.items():
+            assert found[name][i] == pytest.approx(value, rel=1e-6, nan_ok=True), name
+
+
+def test_features_of_a_frame_without_cells_are_empty_columns():
+    labels = np.zeros((5, 6), np.uint16)
+    for found in (measure_shapes(labels), measure_intensities(labels, np.zeros((5, 6)))):
+        assert all(column.shape == (0,) for column in found.values())
+
+
+def test_scikit_image_measures_the_same():
+    measure = pytest.importorskip("skimage.measure")
+    labels = cells_of((60, 70), 11, 6)
+    image = np.random.default_rng(1).normal(100, 10, labels.shape)
+    shapes, intensities = measure_shapes(labels), measure_intensities(labels, image)
+    for i, region in enumerate(measure.regionprops(labels, image)):
+        for name in ("area", "perimeter", "eccentricity", "solidity", "orientation"):
+            assert shapes[name][i] == pytest.approx(getattr(region, name), abs=1e-6), name
+        for name in ("intensity_mean", "intensity_std", "intensity_min", "intensity_max"):
+            assert intensities[name][i] == pytest.approx(getattr(region, name)), name
+
+
+def test_frames_that_cannot_be_measured_are_refused():
+    with pytest.raises(InputError, match="dtype bool or integer"):
+        measure_shapes(np.zeros((3, 3)))
+    with pytest.raises(InputError, match=r"same shape, found \(3, 3\) and \(3, 4\)"):
+        measure_intensities(np.zeros((3, 3), int), np.zeros((3, 4)))
+    with pytest.raises(InputError, match=r"same shape, found \(3, 3\) and \(3, 4\)"):
+        measure_custom(np.zeros((3, 3), int), np.zeros((3, 4)), {})
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=SHAPES, seed=seeds, n=st.integers(0, 6))
+def test_a_feature_of_a_user_sees_the_crop_of_each_cell(shape, seed, n):
+    labels = cells_of(shape, seed, n)
+    image = np.arange(labels.size, dtype=np.float64).reshape(shape)
+    found = measure_custom(
+        labels,
+        image,
+        {"total": lambda crop, mask: crop[mask].sum(), "corner": lambda crop, mask: crop[0, 0]},
+    )
+    for i, cell in enumerate(np.unique(labels[labels > 0])):
+        y, x = np.nonzero(labels == cell)
+        assert found["cell"][i] == cell
+        assert found["total"][i] == image[y, x].sum()
+        assert found["corner"][i] == image[y.min(), x.min()]
+
+
+def test_a_feature_of_a_user_must_return_a_number_and_leave_the_image_alone():
+    labels, image = np.full((2, 2), 3), np.ones((2, 2))
+    with pytest.raises(InputError, match=r"'shape' to return a number, found \(2, 2\) for cell 3"):
+        measure_custom(labels, image, {"shape": lambda crop, mask: crop.shape})
+    with pytest.raises(InputError, match="'name' to return a number, found 'x'"):
+        measure_custom(labels, image, {"name": lambda crop, mask: "x"})
+
+    def vandal(crop, mask):
+        crop[:] = 0
+        return 0.0
+
+    with pytest.raises(ValueError, match="read-only"):
+        measure_custom(labels, image, {"vandal": vandal})
+    assert np.isnan(measure_custom(labels, image, {"n": lambda c, m: math.inf})["n"][0])
+
+
+def test_features_are_found_by_module_and_function_or_by_their_registered_name(monkeypatch):
+    assert load_feature("math:hypot")(3, 4) == 5
+    monkeypatch.setattr(
+        "pyama_core.processing.extraction.custom.entry_points",
+        lambda group: [SimpleNamespace(name="mine", load=lambda: math.hypot)],
+    )
+    assert load_feature("mine") is math.hypot
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nothing", r"registered feature \(here: none\) or module:function, found 'nothing'"),
+        ("no_such_module:f", "cannot be imported: No module named 'no_such_module'"),
+        ("math:no_such_function", "cannot be imported: module 'math' has no attribute"),
+        (":f", "cannot be imported"),
+        ("math:pi", "to be a function, found float"),
+    ],
+)
+def test_features_that_do_not_exist_are_refused(name, words):
+    with pytest.raises(InputError, match=words):
+        load_feature(name)

@@ -1,0 +1,50 @@
+"""A run that was killed anywhere and then finished gives the bytes of an undisturbed run."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from chaos import VICTIMS, Experiment, boundary_rounds, play, prepare, random_rounds
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory) -> Experiment:
+    return prepare(tmp_path_factory.mktemp("chaos"))
+
+
+def test_the_harness_sees_every_kind_of_boundary(experiment):
+    kinds = {line.split(" ")[0] for line in experiment.boundaries}
+    assert kinds == {"write", "before-rename", "after-rename", "before-record", "after-record"}
+    assert len(experiment.boundaries) >= 40
+    assert len(experiment.whole) == 6
+
+
+def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(experiment, tmp_path):
+    places = [
+        "write demo_fov_000_fl_ch_1.npy 4",
+        "after-rename demo_fov_000_seg_ch_0.npy 1",
+        "before-rename demo_fov_000_traces_ch_1.csv 1",
+    ]
+    assert set(places) <= set(experiment.boundaries)
+    few = Experiment(experiment.image, experiment.whole, places, experiment.duration_s)
+    tally = play(boundary_rounds(few, VICTIMS), tmp_path)
+    assert (tally.faults, tally.killed) == ([], len(places))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_run_killed_at_any_boundary_is_completed_to_the_same_bytes(experiment, tmp_path):
+    tally = play(boundary_rounds(experiment, VICTIMS), tmp_path)
+    assert (tally.faults, tally.killed) == ([], len(experiment.boundaries))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_run_killed_at_fifty_random_times_is_completed_to_the_same_bytes(experiment, tmp_path):
+    tally = play(random_rounds(experiment, 50, seed=1), tmp_path)
+    assert tally.faults == []
+    assert tally.killed > 25

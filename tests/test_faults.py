@@ -1,0 +1,431 @@
+"""Full disks, dead workers, strange folders, two runs at once, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from chaos import command, compare, prepare
+from inline import asked_files, run_inline
+from pyama_core.demo import DemoFiles, write_demo
+from pyama_core.io import atomic, fov_folder, stacks
+from pyama_core.io.errors import StorageError
+from pyama_core.processing.workflow.outcome import FovStatus
+from pyama_core.processing.workflow.services.types import Channels
+from runs import data_files, describe, new_context, run, worker_processes
+
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and groups of POSIX")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> DemoFiles:
+    return write_demo(tmp_path_factory.mktemp("small"), fovs=3, frames=4, size=64, seed=2)
+
+
+@pytest.fixture(scope="module")
+def whole(small, tmp_path_factory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("whole") / "out"
+    assert run_inline(describe(small), new_context(out)).ok
+    return data_files(out)
+
+
+# The disk
+
+
+@pytest.mark.parametrize("code", ["ENOSPC", "EIO"])
+@pytest.mark.parametrize("at", [1, 2, 9, 16, 30])
+def test_a_disk_that_fails_is_named_with_the_file_and_a_later_run_completes(
+    small, whole, tmp_path, monkeypatch, code, at
+):
+    import errno
+
+    out, number = tmp_path / "out", getattr(errno, code)
+    write, count = stacks.FileWriter.write, [0]
+
+    def failing(self, data):
+        count[0] += 1
+        if count[0] == at:
+            raise StorageError.about("write", self.final, OSError(number, os.strerror(number)))
+        write(self, data)
+
+    monkeypatch.setattr(stacks.FileWriter, "write", failing)
+    outcome = run_inline(describe(small), new_context(out))
+    failed = outcome.with_status(FovStatus.FAILED)
+    assert len(failed) == 1
+    assert re.search(r"cannot write .*demo_fov_00\d_\w+_ch_\d", failed[0].error or "")
+    assert os.strerror(number) in (failed[0].error or "")
+    monkeypatch.undo()
+    assert run_inline(describe(small), new_context(out)).ok
+    assert data_files(out) == whole
+
+
+@needs_posix
+@pytest.mark.parametrize("at", ["3", "20"])
+def test_a_disk_that_stays_full_ends_the_run_with_the_file_named(tmp_path, at):
+    experiment = prepare(tmp_path)
+    out = tmp_path / "out"
+    with command(experiment.image, out, CHAOS_FAIL=at) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"No space left on device" in errors
+    assert b"demo_fov_000_" in errors
+    assert b"Traceback" not in errors
+    with command(experiment.image, out) as process:
+        assert process.wait(60) == 0
+    assert compare(experiment, out) == []
+
+
+def test_a_real_write_error_of_the_system_names_the_file(tmp_path, monkeypatch):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    monkeypatch.setattr(stacks, "temporary_path", lambda final: Path("/dev/full"))
+    monkeypatch.setattr(Path, "open", lambda self, *_, **__: open(self, "wb", buffering=0))  # noqa: PTH123, SIM115
+    writer = stacks.FileWriter(tmp_path / "stack.npy")
+    with pytest.raises(StorageError, match=r"cannot write .*stack\.npy: No space left"):
+        writer.write(b"data")
+    writer._file.close()
+
+
+def test_a_rename_across_file_systems_is_an_error_that_names_the_file(
+    small, whole, tmp_path, monkeypatch
+):
+    import errno
+
+    def refuse(self, target):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    out = tmp_path / "out"
+    assert run_inline(describe(small), new_context(out), fovs=[0]).ok
+    monkeypatch.setattr(Path, "replace", refuse)
+    outcome = run_inline(describe(small), new_context(out), fovs=[1])
+    monkeypatch.undo()
+    assert outcome.exit_code != 0
+    assert run_inline(describe(small), new_context(out)).ok
+    assert data_files(out) == whole
+
+
+def test_a_table_that_a_spreadsheet_holds_open_is_retried_then_named(
+    small, whole, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    assert run_inline(describe(small), new_context(out)).ok
+    replace, held, tries = Path.replace, [True], [0]
+
+    def held_open(self, target):
+        if held[0] and target.name == "demo_fov_001_traces_ch_2.csv":
+            tries[0] += 1
+            raise PermissionError(13, "The process cannot access the file")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", held_open)
+    monkeypatch.setattr(atomic, "_PATIENCE_S", 0.5)
+    params = {"extraction": {"min_frames": 1}}
+    outcome = run_inline(describe(small), new_context(out, **params))
+    failed = outcome.with_status(FovStatus.FAILED)
+    assert [failure.fov for failure in failed] == [1]
+    assert "demo_fov_001_traces_ch_2.csv" in (failed[0].error or "")
+    assert "close it there" in (failed[0].error or "")
+    assert tries[0] > 1
+    held[0] = False
+    assert run_inline(describe(small), new_context(out, **params)).ok
+
+
+def test_a_table_that_is_let_go_in_time_is_replaced(tmp_path, monkeypatch):
+    replace, refusals = Path.replace, [2]
+
+    def held_open(self, target):
+        if refusals[0]:
+            refusals[0] -= 1
+            raise PermissionError(13, "The process cannot access the file")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", held_open)
+    atomic.write_whole(tmp_path / "table.csv", "cell\n")
+    assert (tmp_path / "table.csv").read_bytes() == b"cell\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_a_folder_without_write_permission_is_refused(small, tmp_path):
+    (tmp_path / "out").mkdir(mode=0o500)
+    outcome = run_inline(describe(small), new_context(tmp_path / "out"))
+    assert outcome.exit_code == 2
+    assert "cannot make the folder" in (outcome.refusal or "")
+
+
+def test_an_output_folder_that_is_a_file_is_refused(small, tmp_path):
+    (tmp_path / "out").write_text("something of the user's")
+    outcome = run_inline(describe(small), new_context(tmp_path / "out"))
+    assert outcome.exit_code == 2
+    assert "is a file" in (outcome.refusal or "")
+
+
+def test_a_folder_that_disappears_ends_the_run_without_hanging(demo, tmp_path):
+    out = tmp_path / "out"
+
+    def remove(event):
+        if event.step == "segmentation":
+            shutil.rmtree(out, ignore_errors=True)
+
+    outcome = run(demo, out, on_progress=remove)
+    assert outcome.exit_code == 1
+    shutil.rmtree(out, ignore_errors=True)
+    assert run(demo, out).ok
+
+
+def test_long_paths_with_spaces_and_umlauts_are_fine(small, whole, tmp_path):
+    name = "Größe 37 °C – Zellen " + "ä" * 70
+    out = tmp_path / name / name
+    out.parent.mkdir()
+    assert len(str(out)) > 200
+    assert run_inline(describe(small), new_context(out)).ok
+    assert data_files(out) == whole
+
+
+# What lies in the folder
+
+
+def test_outputs_of_another_shape_are_made_again(small, whole, tmp_path):
+    out = tmp_path / "out"
+    assert run_inline(describe(small), new_context(out)).ok
+    shutil.copy(
+        out / "fov_000" / "demo_fov_000_seg_ch_0.npy",
+        out / "fov_000" / "demo_fov_000_seg_labeled_ch_0.npy",
+    )
+    assert run_inline(describe(small), new_context(out)).ok
+    assert data_files(out) == whole
+
+
+@pytest.mark.parametrize(
+    "content", ["", "not: [yaml", "a: &a [x]\nb: [*a, *a]", "!!python/object/apply:os.getcwd []"]
+)
+def test_whatever_stands_in_the_results_file_it_is_rebuilt(small, tmp_path, content):
+    out = tmp_path / "out"
+    assert run_inline(describe(small), new_context(out)).ok
+    before = (out / "processing_results.yaml").read_text()
+    (out / "processing_results.yaml").write_text(content)
+    assert run_inline(describe(small), new_context(out)).ok
+    assert (out / "processing_results.yaml").read_text() == before
+
+
+def test_a_folder_that_was_copied_elsewhere_is_believed_by_checksum(small, whole, tmp_path):
+    out, moved = tmp_path / "out", tmp_path / "moved"
+    assert run_inline(describe(small), new_context(out)).ok
+    shutil.copytree(out, moved, copy_function=shutil.copyfile)  # times are not kept
+    outcome = run_inline(describe(small), new_context(moved))
+    assert outcome.ok
+    assert data_files(moved) == whole
+    log = (moved / "pyama.log").read_text()
+    assert "already done" in log
+
+
+def test_another_file_of_the_same_name_is_refused_in_one_sentence(small, tmp_path):
+    out = tmp_path / "out"
+    assert run_inline(describe(small), new_context(out)).ok
+    other = write_demo(tmp_path / "other", fovs=3, frames=4, size=64, seed=9)
+    outcome = run_inline(describe(other), new_context(out))
+    assert outcome.exit_code == 2
+    assert "another file" in (outcome.refusal or "")
+    assert "\n" not in (outcome.refusal or "")
+
+
+@pytest.mark.parametrize("kind", ["whole", "partial", "zeroed pages"])
+def test_after_a_loss_of_power_nothing_unflushed_is_believed(
+    small, whole, tmp_path, monkeypatch, kind
+):
+    monkeypatch.setattr(fov_folder.FovFolder, "make_durable", lambda *_: None)
+    out = tmp_path / "out"
+    assert run_inline(describe(small), new_context(out)).ok
+    monkeypatch.undo()
+    for path in [*out.rglob("*seg_ch*"), *out.rglob("*traces_ch_1*")]:
+        lose(path, kind)
+    monkeypatch.setattr(fov_folder, "boot_identity", lambda: "the boot after")
+    assert run_inline(describe(small), new_context(out)).ok
+    assert data_files(out) == whole
+
+
+def lose(path: Path, kind: str) -> None:
+    """Do to a file what a loss of power does to one that was not flushed."""
+    status, content = path.stat(), bytearray(path.read_bytes())
+    if kind == "whole":
+        content = bytearray()
+    elif kind == "partial":
+        del content[len(content) // 2 :]
+    else:
+        content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_no_path_in_a_record_leads_out_of_the_folder(small, tmp_path):
+    out = tmp_path / "out"
+    assert run_inline(describe(small), new_context(out)).ok
+    victim = tmp_path / "victim.npy"
+    victim.write_bytes(b"keep me")
+    record = out / "fov_000" / "demo_fov_000_record.json"
+    content = json.loads(record.read_text())
+    content["outputs"]["../../victim.npy"] = content["outputs"]["demo_fov_000_seg_ch_0.npy"]
+    record.write_text(json.dumps(content))
+    assert run_inline(describe(small), new_context(out), check=True).ok
+    assert victim.read_bytes() == b"keep me"
+    results = yaml.safe_load((out / "processing_results.yaml").read_text())
+    assert "victim" not in json.dumps(results)
+
+
+# Dead workers
+
+
+@needs_posix
+@pytest.mark.parametrize("way", ["SIGKILL", "SIGSEGV", "SIGBUS"])
+def test_a_worker_that_dies_of_a_signal_costs_nothing_but_time(demo, tmp_path, way):
+    hit: list[psutil.Process] = []
+
+    def strike(event):
+        if event.step == "segmentation" and not hit:
+            hit.extend(worker_processes())
+            for process in hit:
+                process.send_signal(getattr(signal, way))
+
+    outcome = run(demo, tmp_path / "out", on_progress=strike, batch_size=3, n_workers=2)
+    assert hit
+    assert outcome.ok
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from runs import describe, new_context
+from pyama_core.demo import DemoFiles
+from pyama_core.processing.workflow import worker
+from pyama_core.processing.workflow.pipeline import run_workflow
+from pyama_core.processing.workflow.services.steps.segmentation import SegmentationService
+
+segment = SegmentationService.process_fov
+
+def hungry(self, metadata, context, output_dir, fov):
+    if fov == 1:
+        size = 4 << 30
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+        held = [bytearray(64 << 20) for _ in range(1000)]
+    segment(self, metadata, context, output_dir, fov)
+
+SegmentationService.process_fov = hungry
+
+if __name__ == "__main__":
+    demo = DemoFiles.under(Path(sys.argv[1]), 3)
+    outcome = run_workflow(describe(demo), new_context(Path(sys.argv[2])), n_workers=1)
+    failed = outcome.fovs[1]
+    assert [str(outcome.fovs[fov].status) for fov in (0, 1, 2)] == ["done", "failed", "done"]
+    assert "MemoryError" in (failed.error or ""), failed
+    sys.exit(outcome.exit_code)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS is Linux's")
+def test_a_worker_without_memory_fails_its_fov_and_says_so(demo, tmp_path):
+    script = tmp_path / "limited.py"
+    script.write_text(LIMITED.format(tests=str(Path(__file__).parent)))
+    done = subprocess.run(
+        [sys.executable, str(script), str(demo.folder), str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+
+
+# Two at once
+
+
+@needs_posix
+def test_disjoint_ranges_from_two_processes_end_in_one_right_results_file(small, whole, tmp_path):
+    out = tmp_path / "out"
+    words = [sys.executable, "-m", "pyama_core", "run", str(small.image), "-o", str(out)]
+    words += ["--pc", "0", "--fl", "1", "--fl", "2", "--workers", "1", "--fovs"]
+    with (
+        subprocess.Popen([*words, "0-1"], stderr=subprocess.DEVNULL) as first,
+        subprocess.Popen([*words, "2"], stderr=subprocess.DEVNULL) as second,
+    ):
+        assert (first.wait(90), second.wait(90)) == (0, 0)
+    assert data_files(out) == whole
+    results = yaml.safe_load((out / "processing_results.yaml").read_text())
+    assert sorted(results["results_paths"]) == [0, 1, 2]
+    assert all(len(paths["traces_csv"]) == 2 for paths in results["results_paths"].values())
+
+
+def test_a_second_run_into_the_same_folder_is_refused_while_the_first_works(demo, tmp_path):
+    out, refusals = tmp_path / "out", []
+
+    def intrude(event):
+        if event.step == "segmentation" and event.fov == 0:
+            refusals.append(run(demo, out).refusal)
+
+    assert run(demo, out, on_progress=intrude).ok
+    assert len(refusals) == 1
+    assert re.search(rf"in use by process {os.getpid()} on \S+ since \d{{4}}-", refusals[0] or "")
+
+
+# Cancelling
+
+
+@needs_posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_on_large_frames_stops_in_time_and_keeps_what_is_finished(tmp_path, number):
+    demo = write_demo(tmp_path / "demo", fovs=2, frames=12, size=1024, seed=0)
+    out = tmp_path / "out"
+    words = [sys.executable, "-m", "pyama_core", "run", str(demo.image), "-o", str(out)]
+    words += ["--pc", "0", "--fl", "1", "--fl", "2", "--workers", "1", "--batch-size", "1"]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+        wait_for(out / "fov_000" / "demo_fov_000_seg_ch_0.npy")
+        process.send_signal(number)
+        started = time.monotonic()
+        assert process.wait(30) == 130
+        assert time.monotonic() - started < 10  # two seconds on a machine that is not busy
+    context = new_context(out)
+    assert run_inline(describe(demo), context).ok
+    assert "FOV 0, segmentation: already done" in (out / "pyama.log").read_text()
+    fresh = tmp_path / "fresh"
+    assert run_inline(describe(demo), new_context(fresh)).ok
+    assert data_files(out) == data_files(fresh)
+
+
+def wait_for(path: Path, limit_s: float = 60.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+def test_cancel_from_another_thread_stops_a_run_that_reports_nothing_yet(demo, tmp_path):
+    cancel = threading.Event()
+    timer = threading.Timer(0.3, cancel.set)
+    timer.start()
+    outcome = run(demo, tmp_path / "out", cancel=cancel)
+    timer.join()
+    assert outcome.exit_code in (0, 130)
+    assert run(demo, tmp_path / "out").ok
+
+
+# Fewer frames or channels than asked for
+
+
+def test_only_the_asked_for_channels_are_made(small, whole, tmp_path):
+    context = new_context(tmp_path / "out")
+    context.channels = Channels(pc=0, fl=[2])
+    assert run_inline(describe(small), context).ok
+    made = data_files(tmp_path / "out")
+    assert made == asked_files(tmp_path / "out", [0, 1, 2], [2])
+    assert all(whole[name] == content for name, content in made.items())

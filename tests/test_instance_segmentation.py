@@ -1,0 +1,506 @@
+"""Segmentation into instances: kernels against slow twins, cells against known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from scipy import ndimage
+
+from frames import blobs, frames, label_image
+from pyama_core.demo.movie import Movie
+from pyama_core.demo.parameters import DemoParameters
+from pyama_core.io.errors import InputError
+from pyama_core.processing.kernels.enlarge import enlarge_labels
+from pyama_core.processing.kernels.joining import join_round
+from pyama_core.processing.kernels.outlines import (
+    bright_lines,
+    coherent_lines,
+    peel,
+    retreat_to_crest,
+)
+from pyama_core.processing.kernels.watershed import (
+    connected_parts,
+    flood,
+    largest_inside,
+    mean_distance,
+)
+from pyama_core.processing.segmentation.contrast import fill_holes
+from pyama_core.processing.segmentation.instances import InstanceParameters, InstanceSegmenter
+from pyama_core.processing.segmentation.scale import WORKING_DIAMETER, Scale
+
+# Compiling at the first example is not a matter of the deadline.
+compiled = settings(max_examples=50, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+small_shapes = st.sampled_from([(1, 1), (1, 9), (7, 1), (2, 2), (9, 12), (20, 17)])
+CROSS = ndimage.generate_binary_structure(2, 1)
+SQUARE = np.ones((3, 3), np.bool_)
+
+
+def _neighbours(y: int, x: int, shape: tuple[int, int]) -> list[tuple[int, int]]:
+    """The pixels around one, and itself, in raster order."""
+    return [
+        (v, u)
+        for v in range(max(y - 1, 0), min(y + 2, shape[0]))
+        for u in range(max(x - 1, 0), min(x + 2, shape[1]))
+    ]
+
+
+def _slow_flood(
+    height: NDArray[np.uint16], seed: NDArray[np.int32], neck: float, least: float, seeded: bool
+) -> NDArray[np.int32]:
+    """Basins as lists of pixels, in the words of the kernel's description."""
+    basins: dict[int, dict[str, Any]] = {}
+    owner: dict[tuple[int, int], int] = {}
+    pixels = [(int(y), int(x)) for y, x in np.argwhere(height > 0)]
+    for n, (y, x) in enumerate(sorted(pixels, key=lambda p: -int(height[p])), start=1):
+        best = 0
+        for pixel in _neighbours(y, x, height.shape):
+            other = owner.get(pixel, 0)
+            if other in (0, best):
+                continue
+            if best == 0:
+                best = other
+                continue
+            if (basins[other]["peak"], -other) > (basins[best]["peak"], -best):
+                best, other = other, best
+            a, b = basins[best], basins[other]
+            if seeded:
+                joins = a["seed"] == 0 or b["seed"] == 0 or a["seed"] == b["seed"]
+            else:
+                joins = height[y, x] > neck * b["peak"]
+                joins |= min(len(a["pixels"]), len(b["pixels"])) < least
+            if joins:
+                for moved in b["pixels"]:
+                    owner[moved] = best
+                a["pixels"] += b["pixels"]
+                a["seed"] = max(a["seed"], b["seed"])
+                del basins[other]
+        own = int(seed[y, x])
+        if best == 0 or (own > 0 and basins[best]["seed"] not in (0, own)):
+            best = n
+            basins[best] = {"peak": int(height[y, x]), "pixels": [], "seed": 0}
+        basins[best]["pixels"].append((y, x))
+        basins[best]["seed"] = max(basins[best]["seed"], own)
+        owner[y, x] = best
+    labels = np.zeros(height.shape, np.int32)
+    for n, basin in basins.items():
+        for pixel in basin["pixels"]:
+            labels[pixel] = basin["seed"] if seeded else n
+    return labels
+
+
+def _same_partition(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    pairs = {(int(i), int(j)) for i, j in zip(a.ravel(), b.ravel(), strict=True)}
+    return len(pairs) == len({i for i, _ in pairs}) == len({j for _, j in pairs})
+
+
+@compiled
+@given(small_shapes, seeds, st.floats(0.2, 1.0), st.integers(0, 6), st.booleans())
+def test_basins_join_where_they_meet_high_up(
+    shape: tuple[int, int], seed: int, neck: float, least_area: int, seeded: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    height = rng.integers(0, 9, shape).astype(np.uint16)
+    marks = np.where(rng.random(shape) < 0.1, rng.integers(1, 4, shape), 0).astype(np.int32)
+    marks[height == 0] = 0
+    height[marks > 0] = 9
+    found = flood(height, marks, neck, least_area, seeded)
+    expected = _slow_flood(height, marks, neck, least_area, seeded)
+    if seeded:
+        np.testing.assert_array_equal(found, expected)
+    assert _same_partition(found, expected)
+    assert ((found == 0) == (height == 0)).all() or seeded
+
+
+@compiled
+@given(small_shapes, seeds)
+def test_parts_are_the_connected_components_of_each_label(
+    shape: tuple[int, int], seed: int
+) -> None:
+    labels = np.random.default_rng(seed).integers(0, 3, shape).astype(np.int32)
+    parts, area, label = connected_parts(labels)
+    expected = np.zeros(shape, np.int64)
+    for value in (1, 2):
+        components, _ = ndimage.label(labels == value, CROSS)
+        expected[components > 0] = components[components > 0] + 1000 * value
+    assert _same_partition(parts, expected)
+    first = [int(np.flatnonzero(parts == n)[0]) for n in range(1, area.size)]
+    assert first == sorted(first)
+    for n in range(1, area.size):
+        assert area[n] == np.count_nonzero(parts == n)
+        assert (labels[parts == n] == label[n]).all()
+
+
+@compiled
+@given(seeds)
+def test_values_are_summed_up_by_label(seed: int) -> None:
+    labels = label_image((15, 20), seed).astype(np.int32)
+    values = np.random.default_rng(seed).normal(size=labels.shape).astype(np.float32)
+    n = int(labels.max())
+    largest, means = largest_inside(labels, abs(values), n), mean_distance(labels, values, n)
+    for label in range(1, n + 1):
+        inside = abs(values[labels == label])
+        assert means[label, 0] == inside.size
+        if inside.size:
+            assert largest[label] == inside.max()
+            assert means[label, 1] == pytest.approx(inside.mean(), rel=1e-5)
+
+
+@compiled
+@given(small_shapes, seeds, st.integers(0, 40))
+def test_small_holes_are_filled_and_bays_at_the_edge_are_not(
+    shape: tuple[int, int], seed: int, largest: int
+) -> None:
+    mask = blobs(shape, seed)
+    expected = mask.copy()
+    parts, n = ndimage.label(~mask, CROSS)
+    for part in range(1, n + 1):
+        hole = parts == part
+        rim = hole[0].any() or hole[-1].any() or hole[:, 0].any() or hole[:, -1].any()
+        if not rim and hole.sum() < largest:
+            expected |= hole
+    np.testing.assert_array_equal(fill_holes(mask, largest), expected)
+
+
+@compiled
+@given(small_shapes, seeds)
+def test_peel_goes_as_far_as_it_is_connected_to_the_outside(
+    shape: tuple[int, int], seed: int
+) -> None:
+    mask = blobs(shape, seed)
+    soft = np.random.default_rng(seed).random(shape) < 0.5
+    outside = ~mask | (mask & soft)
+    parts, _ = ndimage.label(outside, CROSS)
+    reached = np.isin(parts, np.unique(parts[~mask])) & outside
+    beside = mask & ndimage.binary_dilation(~mask, CROSS)
+    peeled = mask.copy()
+    peel(peeled, np.flatnonzero(beside), soft)
+    np.testing.assert_array_equal(peeled, mask & ~reached)
+
+
+def _slow_retreat(
+    mask: NDArray[np.bool_], image: NDArray[np.float32], least_rise: NDArray[np.float32], steps: int
+) -> NDArray[np.bool_]:
+    mask = mask.copy()
+    for _ in range(steps):
+        taken = []
+        for y, x in np.argwhere(mask).tolist():
+            around = [p for p in _neighbours(y, x, mask.shape) if p != (y, x)]
+            inside = [float(image[p]) for p in around if mask[p]]
+            outside = [float(image[p]) for p in around if not mask[p]]
+            if outside and not inside:
+                taken.append((y, x))
+            elif outside:
+                rises = np.mean(inside) - np.mean(outside) > least_rise[y, x]
+                if rises and np.mean(inside) > image[y, x]:
+                    taken.append((y, x))
+        for pixel in taken:
+            mask[pixel] = False
+    return mask
+
+
+@compiled
+@given(small_shapes, seeds, st.integers(0, 4), st.sampled_from([0, 1, 3]))
+def test_the_border_climbs_to_the_crest(
+    shape: tuple[int, int], seed: int, steps: int, least_rise: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    mask = blobs(shape, seed)
+    # Multiples of 840 = lcm(1 … 8), so that means of neighbours are exact in both precisions.
+    image = (840 * rng.integers(0, 9, shape)).astype(np.float32)
+    power = np.full(shape, 840**2, np.float32)
+    border = np.flatnonzero(mask & ndimage.binary_dilation(~mask, SQUARE))
+    found = mask.copy()
+    retreat_to_crest(found, border, image, power, float(least_rise), steps)
+    rise = least_rise * np.sqrt(power)
+    np.testing.assert_array_equal(found, _slow_retreat(mask, image, rise, steps))
+
+
+@compiled
+@given(seeds)
+def test_lines_are_bright_in_one_direction_only(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    xx, yy, xy = rng.normal(size=(3, 5, 6)).astype(np.float32)
+    strength, cosine, sine = bright_lines(xx, yy, xy)
+    for y, x in np.ndindex(xx.shape):
+        values, vectors = np.linalg.eigh([[xx[y, x], xy[y, x]], [xy[y, x], yy[y, x]]])
+        expected = max(0.0, -values[0] - abs(values[1]))
+        assert strength[y, x] == pytest.approx(expected, abs=1e-5)
+        # The eigenvector of the other eigenvalue; φ and φ + π are one direction.
+        across = np.arctan2(vectors[1, 1], vectors[0, 1])
+        assert cosine[y, x] == pytest.approx(expected * np.cos(2 * across), abs=1e-4)
+        assert sine[y, x] == pytest.approx(expected * np.sin(2 * across), abs=1e-4)
+
+
+@compiled
+@given(seeds)
+def test_lines_that_disagree_with_their_surroundings_are_damped(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    strength = rng.uniform(0.1, 5, (4, 5)).astype(np.float32)
+    own_angle, angle = rng.uniform(0, np.pi, (2, 4, 5))
+    own = [(strength * f(own_angle)).astype(np.float32) for f in (np.cos, np.sin)]
+    around = [f(angle).astype(np.float32) for f in (np.cos, np.sin)]
+    power = rng.uniform(0, 2, strength.shape).astype(np.float32)
+    found = coherent_lines(strength, (own[0], own[1]), (around[0], around[1]), power, 0.5)
+    agreement = np.maximum(np.cos(own_angle - angle), 0) / strength
+    expected = strength * agreement**0.25 / np.sqrt(np.maximum(power, 0.5))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
+
+
+@compiled
+@given(small_shapes, seeds, st.integers(1, 4), st.integers(0, 5))
+def test_enlarged_labels_are_those_of_the_covering_pixel_within_a_smooth_line(
+    shape: tuple[int, int], seed: int, factor: int, more: int
+) -> None:
+    labels = label_image(shape, seed).astype(np.int32)
+    quarters = np.random.default_rng(seed).integers(0, 5, shape)
+    cells = (quarters / 4).astype(np.float32)
+    height, width = shape[0] * factor + more, shape[1] * factor + more
+    found = enlarge_labels(labels, cells, height, width)
+    rows = (np.arange(height) + 0.5) * shape[0] / height - 0.5
+    columns = (np.arange(width) + 0.5) * shape[1] / width - 0.5
+    places = np.meshgrid(rows, columns, indexing="ij")
+    line = ndimage.map_coordinates(cells.astype(float), places, order=1, mode="nearest")
+    firm = abs(line - 0.5) > 1e-5  # rounding decides elsewhere
+    covering = labels[np.ix_(np.floor(rows + 0.5).astype(int), np.floor(columns + 0.5).astype(int))]
+    assert (found[firm & (line < 0.5)] == 0).all()
+    inside = firm & (line > 0.5) & (covering > 0)
+    assert (found[inside] > 0).all()
+    pairs = set(zip(covering[inside].tolist(), found[inside].tolist(), strict=True))
+    assert len({number for _, number in pairs}) == len({label for label, _ in pairs}) == len(pairs)
+    numbers, first = np.unique(found, return_index=True)
+    first = first[numbers > 0]
+    np.testing.assert_array_equal(numbers[numbers > 0], np.arange(1, first.size + 1))
+    assert (np.diff(first) > 0).all()
+
+
+def _round_twin(
+    labels: NDArray[np.int32], largest_area: float, least_roundness: float
+) -> NDArray[np.int32]:
+    """Join the roundest pair of neighbours until there is none."""
+
+    def roundness(mask: NDArray[np.bool_]) -> float:
+        points = np.argwhere(mask)
+        moment = ((points - points.mean(axis=0)) ** 2).sum() + len(points) / 6
+        return float(len(points) ** 2 / (2 * np.pi * moment))
+
+    labels = labels.copy()
+    while True:
+        best: tuple[float, int, int] | None = None
+        cells = np.unique(labels[labels > 0]).tolist()
+        for a in cells:
+            for b in cells:
+                union = (labels == a) | (labels == b)
+                touches = ndimage.binary_dilation(labels == a, CROSS) & (labels == b)
+                if a >= b or not touches.any() or union.sum() > largest_area:
+                    continue
+                value = roundness(union)
+                parts = max(roundness(labels == a), roundness(labels == b))
+                enough = value >= least_roundness and value > parts + 1e-9
+                if enough and (best is None or value > best[0] + 1e-9):
+                    best = (value, a, b)
+        if best is None:
+            return labels
+        labels[labels == best[2]] = best[1]
+
+
+@compiled
+@given(seeds, st.sampled_from([20, 80, 1000]), st.sampled_from([0.6, 0.83]))
+def test_neighbours_join_where_their_union_is_round(
+    seed: int, largest_area: int, least_roundness: float
+) -> None:
+    labels = label_image((14, 17), seed, 4).astype(np.int32)
+    becomes = join_round(labels, int(labels.max()), largest_area, least_roundness)
+    np.testing.assert_array_equal(
+        becomes[labels], _round_twin(labels, largest_area, least_roundness)
+    )
+
+
+def test_halves_of_a_disc_join_and_neighbouring_discs_do_not() -> None:
+    y, x = np.mgrid[:40, :80]
+    halves = np.where(np.hypot(y - 20, x - 20) < 15, 1 + (x > 22), 0).astype(np.int32)
+    np.testing.assert_array_equal(join_round(halves, 2, 1000, 0.9), [0, 1, 1])
+    discs = halves * 0 + (np.hypot(y - 20, x - 20) < 15) + 2 * (np.hypot(y - 20, x - 49) < 15)
+    np.testing.assert_array_equal(join_round(discs.astype(np.int32), 3, 5000, 0.9), range(4))
+
+
+@compiled
+@given(frames)
+def test_any_frame_has_consecutive_labels_in_raster_order(frame: NDArray[Any]) -> None:
+    segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=12))
+    labels = segmenter.segment(frame)
+    assert labels.shape == frame.shape
+    assert labels.dtype == np.int32
+    values, first = np.unique(labels, return_index=True)
+    first = first[values > 0]
+    np.testing.assert_array_equal(values[values > 0], np.arange(1, first.size + 1))
+    assert (np.diff(first) > 0).all()
+    np.testing.assert_array_equal(labels, segmenter.segment(frame[:, :]))
+
+
+@compiled
+@given(st.integers(1, 60), st.integers(1, 60), st.floats(6, 300))
+def test_a_working_image_goes_back_to_the_size_of_the_frame(
+    height: int, width: int, diameter: float
+) -> None:
+    scale = Scale(diameter)
+    assert scale.working_diameter <= WORKING_DIAMETER + 1e-9
+    frame = np.full((height, width), 7, np.uint16)
+    image = scale.shrink(frame)
+    np.testing.assert_allclose(image, 7, rtol=1e-6)
+    labels = scale.enlarge(np.ones(image.shape, np.int32), frame.shape)
+    assert labels.shape == frame.shape
+    assert (labels == 1).all()
+
+
+@pytest.fixture(scope="module")
+def demo_frames() -> list[tuple[NDArray[np.uint16], NDArray[np.uint16]]]:
+    movie = Movie(DemoParameters(fovs=1, frames=40, size=512, seed=0), 0)
+    return [(f.planes[0], f.labels) for f in movie.frames() if f.index in (0, 20)]
+
+
+def _rough_squares(
+    side: int, places: list[tuple[int, int]], shape: tuple[int, int] = (240, 240)
+) -> NDArray[np.float64]:
+    rng = np.random.default_rng(side)
+    frame = rng.normal(1000, 3, shape)
+    for y, x in places:
+        frame[y : y + side, x : x + side] += rng.normal(0, 150, (side, side))
+    return frame
+
+
+def _hits(true: NDArray[Any], found: NDArray[Any]) -> tuple[int, int]:
+    """How many of the true cells have an IoU above one half with a found one, of how many."""
+    hits = 0
+    cells = np.unique(true[true > 0])
+    for cell in cells.tolist():
+        mask = true == cell
+        best = np.bincount(found[mask]).argmax()
+        other = found == best
+        hits += bool(best) and (mask & other).sum() > 0.5 * (mask | other).sum()
+    return hits, cells.size
+
+
+def test_the_cells_of_the_demo_are_found(
+    demo_frames: list[tuple[NDArray[np.uint16], NDArray[np.uint16]]],
+) -> None:
+    segmenter = InstanceSegmenter()
+    segmenter.prepare([frame for frame, _ in demo_frames])
+    assert segmenter.cell_diameter == pytest.approx(38, rel=0.25)
+    for frame, true in demo_frames:
+        found = segmenter.segment(frame)
+        inner = np.where(np.isin(true, true[[0, -1]]) | np.isin(true, true[:, [0, -1]]), 0, true)
+        hits, n = _hits(inner, found)
+        assert hits >= n - 1
+        assert found.max() <= np.unique(true).size
+
+
+@pytest.mark.parametrize("side", [12, 36, 80])
+def test_cells_of_any_size_are_found_at_their_diameter(side: int) -> None:
+    places = [(20, 30), (130, 120)]
+    frame = _rough_squares(side, places)
+    segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=side * 1.13))
+    labels = segmenter.segment(frame)
+    assert labels.max() == 2
+    for n, (y, x) in enumerate(places, start=1):
+        cell = np.zeros(frame.shape, np.bool_)
+        cell[y : y + side, x : x + side] = True
+        assert (cell & (labels == n)).sum() > 0.5 * (cell | (labels == n)).sum()
+
+
+@pytest.mark.parametrize("side", [14, 30, 60])
+def test_the_estimated_diameter_follows_the_size_of_cells(side: int) -> None:
+    step = int(side * 2)
+    places = [(y, x) for y in range(9, 400 - step, step) for x in range(9, 400 - step, step)]
+    segmenter = InstanceSegmenter()
+    segmenter.prepare([_rough_squares(side, places, (400, 400))])
+    assert segmenter.cell_diameter == pytest.approx(side * 1.13, rel=0.3)
+
+
+def test_two_touching_discs_are_two_cells() -> None:
+    rng = np.random.default_rng(0)
+    y, x = np.ogrid[:160, :200]
+    discs = [np.hypot(y - 80, x - centre) < 24 for centre in (76, 120)]
+    frame = rng.normal(1000, 3, (160, 200)) + rng.normal(0, 150, (160, 200)) * (discs[0] | discs[1])
+    labels = InstanceSegmenter(InstanceParameters(cell_diameter=48)).segment(frame)
+    assert labels.max() == 2
+    assert labels[80, 70] != labels[80, 126]
+
+
+def test_each_nucleus_has_its_cell_and_each_cell_its_nucleus() -> None:
+    frame = _rough_squares(40, [(40, 40), (40, 80), (160, 160)])  # the first two touch
+    y, x = np.ogrid[:240, :240]
+    centres = [(60, 58), (60, 102)]
+    nuclei = np.random.default_rng(1).normal(100, 1, frame.shape)
+    for row, column in centres:
+        nuclei += 500 * np.exp(-0.5 * ((y - row) ** 2 + (x - column) ** 2) / 5**2)
+    labels = InstanceSegmenter(InstanceParameters(cell_diameter=40)).segment(frame, nuclei)
+    assert labels.max() == 2  # the third square has none
+    assert sorted(int(labels[centre]) for centre in centres) == [1, 2]
+    sides = np.where(x < 80, 1, 2) * np.isin(labels, [1, 2])
+    assert _hits(sides, labels) == (2, 2)
+
+
+def test_smooth_shading_is_not_a_cell() -> None:
+    y, x = np.mgrid[:200, :200] / 200
+    frame = 1000 + 400 * y - 300 * x**2 + np.random.default_rng(0).normal(0, 4, y.shape)
+    labels = InstanceSegmenter(InstanceParameters(cell_diameter=30)).segment(frame)
+    assert np.count_nonzero(labels) < 0.02 * labels.size
+
+
+def test_a_frame_without_contrast_has_no_cells() -> None:
+    segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=30))
+    assert not segmenter.segment(np.full((50, 60), 9, np.uint8)).any()
+
+
+def test_frames_are_segmented_alike_whatever_came_before(
+    demo_frames: list[tuple[NDArray[np.uint16], NDArray[np.uint16]]],
+) -> None:
+    first, second = (frame for frame, _ in demo_frames)
+    segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=38))
+    before = segmenter.segment(second)
+    segmenter.segment(first)
+    np.testing.assert_array_equal(segmenter.segment(second), before)
+
+
+def test_bad_input_is_refused() -> None:
+    frame = np.zeros((50, 50), np.uint16)
+    given_diameter = InstanceSegmenter(InstanceParameters(cell_diameter=20))
+    with pytest.raises(InputError, match="call prepare"):
+        InstanceSegmenter().segment(frame)
+    with pytest.raises(InputError, match="at least one frame"):
+        InstanceSegmenter().prepare([])
+    with pytest.raises(InputError, match="found none; give the diameter"):
+        InstanceSegmenter().prepare([frame])
+    with pytest.raises(InputError, match=r"nuclear channel of shape \(50, 50\)"):
+        given_diameter.segment(frame, frame[:40])
+    with pytest.raises(InputError, match="finite"):
+        given_diameter.segment(np.full((9, 9), np.nan))
+    for diameter in (0, 5, -3, float("nan"), float("inf"), "big"):
+        with pytest.raises(ValidationError):
+            InstanceParameters.model_validate({"cell_diameter": diameter})
+
+
+def test_preparing_does_not_replace_a_given_diameter() -> None:
+    segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=20))
+    segmenter.prepare([np.zeros((50, 50), np.uint16)])
+    assert segmenter.cell_diameter == 20
+
+
+def test_real_bacteria_are_told_apart(shared_data: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    folder = shared_data / "trpl"
+    frame, true = (
+        tifffile.imread(folder / f"trpL_150310-11_{what}.tif", key=14) for what in ("img", "mask")
+    )
+    segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=36))
+    hits, n = _hits(true, segmenter.segment(frame))
+    assert n == 8
+    assert hits >= 6

@@ -1,0 +1,588 @@
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+import time
+from collections import Counter
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import Queue
+
+import pandas as pd
+import pytest
+import yaml
+
+from pyama_core import run_complete_workflow
+from pyama_core.io.errors import InputError
+from pyama_core.io.locks import FolderLock
+from pyama_core.io.stacks import StackReader
+from pyama_core.processing.workflow import request as request_module
+from pyama_core.processing.workflow.outcome import FovStatus
+from pyama_core.processing.workflow.pipeline import (
+    ForeignExecutor,
+    _compute_batches,
+    _merge_contexts,
+    _split_worker_ranges,
+)
+from pyama_core.processing.workflow.release import parse_kinds, release_stacks
+from pyama_core.processing.workflow.services.types import (
+    Channels,
+    ProcessingContext,
+    ResultsPathsPerFOV,
+)
+from pyama_core.processing.workflow.status import describe_folder
+from runs import data_files, describe, inodes, new_context, run, worker_processes
+
+
+@pytest.fixture(scope="module")
+def undisturbed(demo, tmp_path_factory):
+    """Output folder of a run that nothing disturbed."""
+    output_dir = tmp_path_factory.mktemp("undisturbed") / "out"
+    assert run(demo, output_dir).exit_code == 0
+    return output_dir
+
+
+@pytest.fixture
+def finished(undisturbed, tmp_path):
+    """A copy of a finished output folder, times of files included."""
+    return shutil.copytree(undisturbed, tmp_path / "out")
+
+
+def statuses(outcome) -> dict[int, str]:
+    return {fov: str(found.status) for fov, found in outcome.fovs.items()}
+
+
+# What comes out
+
+
+def test_a_run_makes_every_output_of_every_fov(undisturbed):
+    expected = {
+        f"fov_{fov:03d}/demo_fov_{fov:03d}_{name}"
+        for fov in range(3)
+        for name in (
+            "pc_ch_0.npy",
+            "fl_ch_1.npy",
+            "fl_ch_2.npy",
+            "seg_ch_0.npy",
+            "fl_corrected_ch_1.npy",
+            "fl_corrected_ch_2.npy",
+            "seg_labeled_ch_0.npy",
+            "traces_ch_1.csv",
+            "traces_ch_2.csv",
+        )
+    }
+    assert set(data_files(undisturbed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("pc_ch_0", "uint16"),
+        ("fl_ch_1", "uint16"),
+        ("seg_ch_0", "bool"),
+        ("fl_corrected_ch_1", "float32"),
+        ("seg_labeled_ch_0", "uint16"),
+    ],
+)
+def test_stacks_have_the_types_of_the_contract(undisturbed, name, dtype):
+    with StackReader(undisturbed / "fov_001" / f"demo_fov_001_{name}.npy") as reader:
+        assert (reader.shape, reader.dtype.name) == ((10, 256, 256), dtype)
+
+
+def test_the_results_file_names_outputs_by_relative_paths_that_exist(undisturbed):
+    results = yaml.safe_load((undisturbed / "processing_results.yaml").read_text())
+    assert results["channels"] == {"pc": 0, "fl": [1, 2], "nuclei": None}
+    assert results["time_units"] == "min"
+    assert results["params"]["segmentation"]["n_sigma"] == 3.0
+    assert results["failed"] == {}
+    assert sorted(results["results_paths"]) == [0, 1, 2]
+    for paths in results["results_paths"].values():
+        pairs = [paths["pc"], paths["seg"], paths["seg_labeled"]]
+        pairs += paths["fl"] + paths["fl_corrected"] + paths["traces_csv"]
+        assert len(pairs) == 9
+        for _, path in pairs:
+            assert (undisturbed / path).is_file()
+
+
+def test_traces_have_one_sorted_row_per_cell_and_frame_with_real_times(demo, undisturbed):
+    metadata = describe(demo)
+    table = pd.read_csv(undisturbed / "fov_002" / "demo_fov_002_traces_ch_1.csv")
+    assert list(table.columns[:5]) == ["fov", "cell", "frame", "time", "good"]
+    assert set(table.columns) >= {"position_x", "position_y", "intensity_total", "area"}
+    assert len(table)
+    assert not table.duplicated(["cell", "frame"]).any()
+    assert table.equals(table.sort_values(["cell", "frame"], ignore_index=True))
+    expected = [metadata.timepoints[2][frame] for frame in table.frame]
+    assert table.time.tolist() == expected
+    assert (table.groupby("cell").size() >= 5).all()
+
+
+def test_no_lock_and_no_unknown_file_is_left(undisturbed):
+    names = Counter(path.suffix for path in undisturbed.rglob("*") if path.is_file())
+    assert names == {".npy": 21, ".csv": 6, ".json": 3, ".yaml": 1, ".log": 1}
+
+
+# The same bytes, whoever made them
+
+
+@pytest.mark.parametrize(("n_workers", "batch_size"), [(2, 1), (1, 5), (2, 2)])
+def test_workers_and_batches_do_not_change_a_byte(
+    demo, undisturbed, tmp_path, n_workers, batch_size
+):
+    outcome = run(demo, tmp_path / "out", n_workers=n_workers, batch_size=batch_size)
+    assert outcome.ok
+    assert data_files(tmp_path / "out") == data_files(undisturbed)
+
+
+def test_ranges_of_fovs_add_up_to_the_whole(demo, undisturbed, tmp_path):
+    assert run(demo, tmp_path / "out", fov_start=1, fov_end=2).ok
+    assert sorted(path.name for path in (tmp_path / "out").glob("fov_*")) == ["fov_001", "fov_002"]
+    assert run(demo, tmp_path / "out", fovs=[0]).ok
+    assert data_files(tmp_path / "out") == data_files(undisturbed)
+    results = yaml.safe_load((tmp_path / "out" / "processing_results.yaml").read_text())
+    assert sorted(results["results_paths"]) == [0, 1, 2]
+
+
+# Running again
+
+
+def test_a_second_run_does_nothing_and_knows_all_paths(demo, finished):
+    before = inodes(finished, "*.npy")
+    context = new_context(finished)
+    assert run_complete_workflow(describe(demo), context)
+    assert inodes(finished, "*.npy") == before
+    assert context.results_paths is not None
+    assert context.results_paths[1].seg == (0, finished / "fov_001" / "demo_fov_001_seg_ch_0.npy")
+    assert [channel for channel, _ in context.results_paths[2].traces_csv] == [1, 2]
+
+
+REDONE = {
+    "extraction": ({"extraction": {"min_frames": 1}}, {"traces"}),
+    "tracking": ({"tracking": {"min_iou": 0.9}}, {"seg_labeled", "traces"}),
+    "correction": ({"correction": {"tile_size": 64}}, {"fl_corrected", "traces"}),
+    "segmentation": (
+        {"segmentation": {"n_sigma": 5.0}},
+        {"seg", "fl_corrected", "seg_labeled", "traces"},
+    ),
+}
+
+
+@pytest.mark.parametrize("step", REDONE)
+def test_a_changed_parameter_redoes_its_step_and_what_follows_only(demo, finished, step):
+    params, redone = REDONE[step]
+    before = inodes(finished, "*_ch_*")
+    assert run(demo, finished, params).ok
+    after = inodes(finished, "*_ch_*")
+    changed = {name for name in after if after[name] != before[name]}
+    assert {name[len("demo_fov_000_") :].split("_ch_")[0] for name in changed} == redone
+
+
+def test_a_step_redone_to_the_same_bytes_invalidates_nothing_after_it(demo, finished):
+    before = inodes(finished, "*_ch_*")
+    # A square of 19 applied once is a square of 7 applied three times.
+    assert run(demo, finished, {"segmentation": {"square_size": 19, "iterations": 1}}).ok
+    after = inodes(finished, "*_ch_*")
+    assert {name.split("_", 3)[3] for name in after if after[name] != before[name]} == {
+        "seg_ch_0.npy"
+    }
+
+
+def test_a_deleted_output_is_made_again_and_nothing_else(demo, undisturbed, finished):
+    before = inodes(finished, "*_ch_*")
+    (finished / "fov_001" / "demo_fov_001_seg_ch_0.npy").unlink()
+    outcome = run(demo, finished)
+    assert statuses(outcome) == {0: "skipped", 1: "done", 2: "skipped"}
+    after = inodes(finished, "*_ch_*")
+    assert {name for name in after if after[name] != before[name]} == {"demo_fov_001_seg_ch_0.npy"}
+    assert data_files(finished) == data_files(undisturbed)
+
+
+def test_another_channel_adds_to_what_is_there(demo, undisturbed, tmp_path):
+    context = new_context(tmp_path / "out")
+    context.channels = Channels(pc=0, fl=[2])
+    assert run_complete_workflow(describe(demo), context)
+    before = inodes(tmp_path / "out", "*seg*")
+    assert run(demo, tmp_path / "out").ok
+    assert inodes(tmp_path / "out", "*seg*") == before
+    assert data_files(tmp_path / "out") == data_files(undisturbed)
+
+
+def test_rot_that_keeps_size_and_time_is_found_by_check(demo, undisturbed, finished):
+    path = finished / "fov_002" / "demo_fov_002_fl_corrected_ch_1.npy"
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert statuses(run(demo, finished))[2] == "skipped"
+    assert statuses(run(demo, finished, check=True))[2] == "done"
+    assert data_files(finished) == data_files(undisturbed)
+
+
+def test_results_of_another_state_of_the_source_are_refused(demo, finished, tmp_path):
+    metadata = describe(demo)
+    status = demo.image.stat()
+    os.utime(demo.image, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    try:
+        before = data_files(finished)
+        assert not run_complete_workflow(metadata, new_context(finished))
+        assert data_files(finished) == before
+    finally:
+        os.utime(demo.image, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+# Requests that cannot be
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fov_end": 3}, "FOVs 0 to 2"),
+        ({"fov_start": 2, "fov_end": 1}, "2 to 1"),
+        ({"fovs": [0, 7]}, "7"),
+        ({"fovs": []}, "empty"),
+        ({"n_workers": 0}, "n_workers"),
+        ({"batch_size": 0}, "batch_size"),
+    ],
+)
+def test_a_bad_range_or_number_is_refused_and_nothing_is_written(demo, tmp_path, change, words):
+    outcome = run(demo, tmp_path / "out", **change)
+    assert outcome.exit_code == 2
+    assert words in (outcome.refusal or "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [
+        (None, "no channel"),
+        (Channels(), "no channel"),
+        (Channels(fl=[1]), "no phase-contrast channel"),
+        (Channels(pc=3, fl=[1]), "channel 3 does not exist"),
+        (Channels(pc=0, fl=[-1]), "channel -1 does not exist"),
+        (Channels(pc=0, fl=[1, 1]), "twice"),
+    ],
+)
+def test_bad_channels_are_refused_and_nothing_is_written(demo, tmp_path, caplog, channels, words):
+    context = ProcessingContext(output_dir=tmp_path / "out", channels=channels)
+    assert not run_complete_workflow(describe(demo), context)
+    assert words in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"segmentation": {"n_sigm": 3}}, "did you mean 'n_sigma'"),
+        ({"segmentaton": {}}, "did you mean 'segmentation'"),
+        ({"tracking": {"min_iou": 2}}, "tracking.min_iou"),
+        ({"copying": {"z": 1}}, "plane z=1 does not exist"),
+    ],
+)
+def test_bad_parameters_are_refused_and_nothing_is_written(demo, tmp_path, params, words):
+    outcome = run(demo, tmp_path / "out", params)
+    assert outcome.exit_code == 2
+    assert words in (outcome.refusal or "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_cannot_fit_is_refused_with_the_numbers(demo, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=10_000_000)
+    monkeypatch.setattr(request_module.shutil, "disk_usage", lambda path: usage)
+    outcome = run(demo, tmp_path / "out")
+    assert outcome.exit_code == 2
+    assert "0.0 GB are free" in (outcome.refusal or "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_source_is_an_error_and_not_an_exception(demo, tmp_path):
+    copied = shutil.copy(demo.image, tmp_path / "moved.ome.tif")
+    from pyama_core import load_microscopy_file
+
+    source, metadata = load_microscopy_file(copied)
+    source.close()
+    copied.unlink()
+    assert not run_complete_workflow(metadata, new_context(tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_use_is_refused_and_left_as_it_was(demo, tmp_path):
+    (tmp_path / "out" / "fov_001").mkdir(parents=True)
+    lock = FolderLock.acquire(tmp_path / "out" / "fov_001")
+    outcome = run(demo, tmp_path / "out")
+    assert outcome.exit_code == 2
+    assert f"process {os.getpid()}" in (outcome.refusal or "")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["fov_001"]
+    assert run(demo, tmp_path / "out", fovs=[0, 2]).ok
+    lock.release()
+
+
+# Failures
+
+
+def test_a_fov_that_fails_takes_no_other_with_it(demo, undisturbed, tmp_path):
+    obstacle = tmp_path / "out" / "fov_001" / "demo_fov_001_seg_ch_0.npy"
+    obstacle.mkdir(parents=True)
+    outcome = run(demo, tmp_path / "out", n_workers=2)
+    assert outcome.exit_code == 1
+    assert statuses(outcome) == {0: "done", 1: "failed", 2: "done"}
+    failed = outcome.fovs[1]
+    assert failed.step == "segmentation"
+    assert "FOV 1, segmentation" in (failed.error or "")
+    assert obstacle.name in (failed.error or "")
+    results = yaml.safe_load((tmp_path / "out" / "processing_results.yaml").read_text())
+    assert results["failed"] == {1: {"step": "segmentation", "error": failed.error}}
+    assert results["results_paths"][1]["pc"] is not None
+    obstacle.rmdir()
+    assert statuses(run(demo, tmp_path / "out")) == {0: "skipped", 1: "done", 2: "skipped"}
+    assert data_files(tmp_path / "out") == data_files(undisturbed)
+    results = yaml.safe_load((tmp_path / "out" / "processing_results.yaml").read_text())
+    assert results["failed"] == {}
+
+
+def test_a_fov_that_cannot_be_copied_takes_no_other_with_it(demo, tmp_path):
+    obstacle = tmp_path / "out" / "fov_000" / "demo_fov_000_pc_ch_0.npy"
+    obstacle.mkdir(parents=True)
+    outcome = run(demo, tmp_path / "out")
+    assert statuses(outcome) == {0: "failed", 1: "done", 2: "done"}
+    assert outcome.fovs[0].step == "copying"
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(demo, undisturbed, tmp_path, caplog):
+    killed = []
+
+    def kill_once(event):
+        if event.fov == 1 and event.step == "segmentation" and not killed:
+            killed.extend(worker_processes())
+            for process in killed:
+                process.kill()
+
+    outcome = run(demo, tmp_path / "out", on_progress=kill_once, batch_size=3)
+    assert killed
+    assert statuses(outcome) == {0: "done", 1: "done", 2: "done"}
+    assert "FOV 1: its worker process died, it is tried once more" in caplog.text
+    assert data_files(tmp_path / "out") == data_files(undisturbed)
+
+
+def test_a_fov_on_which_workers_die_twice_fails_alone(demo, undisturbed, tmp_path):
+    def kill(event):
+        if event.fov == 1 and event.step != "copying":
+            for process in worker_processes():
+                process.kill()
+
+    outcome = run(demo, tmp_path / "out", on_progress=kill, batch_size=3)
+    assert statuses(outcome) == {0: "done", 1: "failed", 2: "done"}
+    assert "died twice" in (outcome.fovs[1].error or "")
+    results = yaml.safe_load((tmp_path / "out" / "processing_results.yaml").read_text())
+    assert "died twice" in results["failed"][1]["error"]
+    assert run(demo, tmp_path / "out").ok
+    assert data_files(tmp_path / "out") == data_files(undisturbed)
+
+
+# Cancelling
+
+
+@pytest.mark.parametrize("step", ["copying", "segmentation", "tracking"])
+def test_a_cancelled_run_keeps_what_is_finished_and_is_completed_by_the_next(
+    demo, undisturbed, tmp_path, step
+):
+    cancel = threading.Event()
+
+    def stop(event):
+        if event.step == step:
+            cancel.set()
+
+    outcome = run(demo, tmp_path / "out", on_progress=stop, cancel=cancel, batch_size=1)
+    assert outcome.exit_code == 130
+    assert not outcome.ok
+    assert FovStatus.CANCELLED in {found.status for found in outcome.fovs.values()}
+    assert not list((tmp_path / "out").rglob("*.lock"))
+    whole = data_files(undisturbed)
+    for name, content in data_files(tmp_path / "out").items():
+        assert whole[name] == content
+    assert run(demo, tmp_path / "out").ok
+    assert data_files(tmp_path / "out") == whole
+
+
+def test_a_run_that_is_cancelled_before_it_starts_does_nothing(demo, tmp_path):
+    cancel = threading.Event()
+    cancel.set()
+    outcome = run(demo, tmp_path / "out", cancel=cancel)
+    assert outcome.exit_code == 130
+    assert data_files(tmp_path / "out") == {}
+
+
+# Progress and log
+
+
+def test_every_step_of_every_fov_reports_its_end_and_none_goes_back(demo, tmp_path):
+    events = []
+    assert run(demo, tmp_path / "out", on_progress=events.append, n_workers=2).ok
+    ends = {(event.fov, event.step) for event in events if event.t == event.T}
+    steps = ("copying", "segmentation", "correction", "tracking", "extraction")
+    assert ends == {(fov, step) for fov in range(3) for step in steps}
+    assert all(event.T == 10 and 0 < event.t <= 10 and event.message for event in events)
+
+
+def test_a_callback_that_raises_or_is_slow_does_not_hold_up_the_run(demo, tmp_path, caplog):
+    def bad(event):
+        time.sleep(0.01)
+        raise ValueError("no screen")
+
+    assert run(demo, tmp_path / "out", on_progress=bad).ok
+    assert "the progress callback failed" in caplog.text
+
+
+def test_the_log_has_the_words_of_workers_and_is_appended_to(demo, finished, caplog):
+    caplog.set_level(logging.INFO, logger="pyama_core")
+    before = (finished / "pyama.log").read_text()
+    assert "cells tracked" in before
+    assert run(demo, finished, {"extraction": {"min_frames": 2}}).ok
+    after = (finished / "pyama.log").read_text()
+    assert after.startswith(before)
+    assert "cells kept" in after[len(before) :]
+    assert "FOV 2, channel 2" in caplog.text
+    assert "3 of 3 FOVs" in caplog.text
+
+
+# Foreign executors
+
+
+@dataclass
+class QueueLink:
+    queue: Queue = field(default_factory=Queue)
+
+    def send(self, message):
+        self.queue.put(message)
+
+    def cancelled(self):
+        return False
+
+
+def test_another_executor_serves_as_well(demo, undisturbed, tmp_path):
+    link, events = QueueLink(), []
+    with ThreadPoolExecutor(2) as executor:
+        foreign = ForeignExecutor(executor, link, link.queue)
+        outcome = run(demo, tmp_path / "out", executor=foreign, on_progress=events.append)
+    assert outcome.ok
+    assert {event.step for event in events} >= {"copying", "extraction"}
+    assert data_files(tmp_path / "out") == data_files(undisturbed)
+
+
+class BrokenAfterOne(Executor):
+    """Does one task and then breaks."""
+
+    def __init__(self):
+        self.n_tasks = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.n_tasks += 1
+        future = Future()
+        if self.n_tasks == 1:
+            future.set_result(fn(*args, **kwargs))
+        else:
+            future.set_exception(BrokenExecutor("gone"))
+        return future
+
+
+def test_what_breaks_another_executor_fails_what_remains(demo, tmp_path):
+    link = QueueLink()
+    foreign = ForeignExecutor(BrokenAfterOne(), link, link.queue)
+    outcome = run(demo, tmp_path / "out", executor=foreign, batch_size=1)
+    assert statuses(outcome) == {0: "done", 1: "failed", 2: "failed"}
+    assert outcome.exit_code == 1
+
+
+# Small pieces
+
+
+def test_batches_are_contiguous_and_of_the_size_asked_for():
+    assert _compute_batches([0, 1, 2, 3, 4], 2) == [[0, 1], [2, 3], [4]]
+    assert _compute_batches([3, 5], 5) == [[3, 5]]
+    assert _compute_batches([], 2) == []
+    with pytest.raises(ValueError, match="batch_size"):
+        _compute_batches([1], 0)
+
+
+def test_ranges_are_contiguous_even_and_longer_from_the_front():
+    assert _split_worker_ranges([0, 1, 2, 3, 4], 3) == [[0, 1], [2, 3], [4]]
+    assert _split_worker_ranges([7], 4) == [[7]]
+    assert _split_worker_ranges([], 2) == []
+    with pytest.raises(ValueError, match="n_workers"):
+        _split_worker_ranges([1], 0)
+
+
+def test_merging_keeps_partial_results_of_both_sides(tmp_path):
+    a, b, c = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    parent = ProcessingContext(
+        results_paths={0: ResultsPathsPerFOV(pc=(0, a), fl=[(1, a)])}, params={"x": {}}
+    )
+    child = ProcessingContext(
+        results_paths={
+            0: ResultsPathsPerFOV(seg=(0, b), fl=[(2, b)]),
+            1: ResultsPathsPerFOV(traces_csv=[(1, c)]),
+        }
+    )
+    _merge_contexts(parent, child)
+    assert parent.results_paths == {
+        0: ResultsPathsPerFOV(pc=(0, a), seg=(0, b), fl=[(1, a), (2, b)]),
+        1: ResultsPathsPerFOV(traces_csv=[(1, c)]),
+    }
+    assert parent.params == {"x": {}}
+
+
+# Releasing space
+
+
+def test_released_stacks_are_deleted_and_a_later_run_has_nothing_to_do(demo, finished):
+    n_bytes = sum(path.stat().st_size for path in finished.rglob("*_fl_corrected_*"))
+    released = release_stacks(finished, ["fl_corrected", "fl"])
+    assert released.n_files == 12
+    assert released.n_bytes > n_bytes
+    assert not list(finished.rglob("*_fl_*"))
+    assert statuses(run(demo, finished)) == {0: "skipped", 1: "skipped", 2: "skipped"}
+    assert release_stacks(finished, ["fl_corrected"]).n_files == 0
+
+
+@pytest.mark.parametrize("step", REDONE)
+def test_released_stacks_come_back_when_a_later_step_needs_them(demo, finished, tmp_path, step):
+    params, _ = REDONE[step]
+    release_stacks(finished, ["pc", "fl", "seg", "fl_corrected", "seg_labeled"])
+    assert run(demo, finished, params).ok
+    assert run(demo, tmp_path / "fresh", params).ok
+    fresh = data_files(tmp_path / "fresh")
+    found = data_files(finished)
+    assert {name for name in fresh if name.endswith("csv")} <= set(found)
+    for name, content in found.items():
+        assert fresh[name] == content
+    needed = {"extraction": "seg_labeled", "segmentation": "pc"}.get(step)
+    if needed:
+        assert any(needed in name for name in found)
+
+
+def test_only_stacks_can_be_released():
+    for words in ("traces_csv", "fl_corected", "", "../x"):
+        with pytest.raises(InputError, match="fl_corrected"):
+            parse_kinds(words)
+    assert parse_kinds("fl_corrected, seg") == ["fl_corrected", "seg"]
+
+
+# Status
+
+
+def test_after_a_stopped_run_with_other_parameters_nothing_old_passes_for_new(demo, finished):
+    cancel = threading.Event()
+    cancel.set()
+    params = {"segmentation": {"n_sigma": 4.0}}
+    assert run(demo, finished, params, cancel=cancel).exit_code == 130
+    found = describe_folder(finished)["fovs"]["0"]
+    assert found["status"] == "missing"
+    assert found["steps"]["copying"] == "done"
+    assert found["steps"]["segmentation"] == "outdated"
+    results = yaml.safe_load((finished / "processing_results.yaml").read_text())
+    assert results["params"]["segmentation"]["n_sigma"] == 4.0
+    assert results["results_paths"][0]["seg"] is None
+    assert "fov_000/demo_fov_000_seg_ch_0.npy" in results["outdated"][0]
+    assert run(demo, finished, params).ok
+    assert {fov["status"] for fov in describe_folder(finished)["fovs"].values()} == {"done"}

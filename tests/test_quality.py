@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from pydantic import ValidationError
+
+from frames import seeds
+from pyama_core.processing.extraction.quality import (
+    REASONS,
+    QualityParameters,
+    judge_tracks,
+)
+from pyama_core.processing.extraction.shape_features import measure_shapes
+from pyama_core.processing.tracking.fates import Track
+
+SHAPE = (100, 120)
+NAMES = ("cell", "area", "box_top", "box_left", "box_bottom", "box_right", "intensity_total")
+
+
+def movie(*cells, n_frames=12):
+    """Measurements of cells: (row, column, size per frame, intensity per frame)."""
+    frames = [{name: [] for name in NAMES} for _ in range(n_frames)]
+    for number, (y, x, sizes, intensities) in enumerate(cells, 1):
+        for frame, size, intensity in zip(frames, sizes, intensities, strict=False):
+            row = (number, size * size, y, x, y + size, x + size, intensity)
+            for name, value in zip(NAMES, row, strict=True):
+                frame[name].append(value)
+    return [{name: np.array(column) for name, column in frame.items()} for frame in frames]
+
+
+def usual(y=40, x=50):
+    return y, x, [10] * 12, np.linspace(100, 200, 12)
+
+
+def reasons(*cells, tracks=(), **parameters):
+    return judge_tracks(movie(*cells), tracks, SHAPE, QualityParameters(**parameters)).reason
+
+
+def merged_in(cell, n_merged, fate="end of movie"):
+    return Track(cell, None, 0, 11, fate, 12, n_merged)
+
+
+def test_usual_cells_are_good():
+    assert reasons(usual(), usual(y=20)) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ((40, 50, [10] * 5, [100] * 5), "too short"),
+        ((9, 50, [10] * 12, [100] * 12), "at the border"),
+        ((40, 101, [10] * 12, [100] * 12), "at the border"),
+        ((81, 50, [10] * 12, [100] * 12), "at the border"),
+        ((40, 9, [10] * 12, [100] * 12), "at the border"),
+        ((40, 50, [4] * 12, [100] * 12), "unusual size"),
+        ((40, 50, [21] * 12, [100] * 12), "unusual size"),
+        ((40, 50, [10] * 6 + [13] * 6, [100] * 12), "area jump"),
+        ((40, 50, [10] * 12, [100] * 6 + [180] * 6), "intensity jump"),
+        ((40, 50, [10] * 12, [0, 1] * 6), ""),
+        ((10, 10, [10] * 12, [100] * 12), ""),
+        ((80, 100, [10] * 12, [100] * 12), ""),
+    ],
+)
+def test_each_limit_has_its_reason(cell, reason):
+    assert reasons(usual(), usual(20), usual(60), cell)[3] == reason
+
+
+@pytest.mark.parametrize(
+    ("track", "reason"),
+    [(merged_in(1, 1), "merged"), (merged_in(1, 0, "merged"), "merged"), (merged_in(1, 0), "")],
+)
+def test_cells_that_shared_an_object_are_merged(track, reason):
+    assert reasons(usual(), tracks=[track]) == [reason]
+    assert reasons(usual(), tracks=[merged_in(1, 6)], max_merged_part=0.5) == [""]
+
+
+def test_every_limit_can_be_moved_or_left_out():
+    short = (40, 50, [10] * 5, [100] * 5)
+    assert reasons(usual(), short, min_frames=5) == ["", ""]
+    near = (5, 50, [10] * 12, [100] * 12)
+    assert reasons(usual(), near, border=5) == ["", ""]
+    assert reasons(usual(), near, max_border_part=1) == ["", ""]
+    large = (40, 50, [30] * 12, [100] * 12)
+    assert reasons(usual(), usual(20), large, max_relative_area=None) == [""] * 3
+    small = (40, 50, [3] * 12, [100] * 12)
+    assert reasons(usual(), usual(20), small, min_relative_area=None) == [""] * 3
+    jumping = (40, 50, [10] * 6 + [13] * 6, [100] * 6 + [300] * 6)
+    assert reasons(usual(), jumping) == ["", "area jump"]
+    assert reasons(usual(), jumping, max_area_jump=None) == ["", "intensity jump"]
+    assert reasons(usual(), jumping, max_area_jump=None, max_intensity_jump=3) == ["", ""]
+
+
+def plain_reason(number, frames, tracks, p):
+    """The definition, cell by cell and frame by frame."""
+    rows = [
+        {name: frame[name][i] for name in NAMES}
+        for frame in frames
+        for i in range(len(frame["cell"]))
+        if frame["cell"][i] == number
+    ]
+    areas = {}
+    for frame in frames:
+        for cell, area in zip(frame["cell"], frame["area"], strict=True):
+            areas.setdefault(cell, []).append(area)
+    usual_area = np.median([np.median(values) for values in areas.values()])
+    near = [
+        r["box_top"] < p.border
+        or r["box_left"] < p.border
+        or SHAPE[0] - r["box_bottom"] < p.border
+        or SHAPE[1] - r["box_right"] < p.border
+        for r in rows
+    ]
+
+    def jumps(name, limit):
+        trace = [float(r[name]) for r in rows]
+        steps = [abs(b - a) for a, b in itertools.pairwise(trace)]
+        allowed = limit * np.median(np.abs(trace))
+        return any(step > allowed and step > 5 * np.median(steps) for step in steps)
+
+    if len(rows) < p.min_frames:
+        return "too short"
+    if any(t.cell == number and t.n_merged > p.max_merged_part * t.n_frames for t in tracks):
+        return "merged"
+    if sum(near) > p.max_border_part * len(rows):
+        return "at the border"
+    if not p.min_relative_area <= np.median(areas[number]) / usual_area <= p.max_relative_area:
+        return "unusual size"
+    if jumps("area", p.max_area_jump):
+        return "area jump"
+    return "intensity jump" if jumps("intensity_total", p.max_intensity_jump) else ""
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=seeds)
+def test_verdicts_are_those_of_the_plain_definition(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 8))
+    cells = [
+        (
+            int(rng.integers(0, 85)),
+            int(rng.integers(0, 105)),
+            np.clip(rng.poisson(10) + rng.integers(0, 2, 12) * (rng.random(12) < 0.1) * 4, 1, 15)[
+                : rng.integers(1, 13)
+            ],
+            rng.normal(rng.uniform(0, 100), 20, 12),
+        )
+        for _ in range(n)
+    ]
+    frames = movie(*cells)
+    tracks = [merged_in(i + 1, int(rng.integers(0, 4))) for i in range(n)]
+    p = QualityParameters(
+        min_frames=int(rng.integers(1, 7)),
+        border=int(rng.integers(0, 20)),
+        max_merged_part=0.1,
+        max_relative_area=1.7,
+        min_relative_area=0.6,
+        max_area_jump=0.3,
+    )
+    verdicts = judge_tracks(frames, tracks, SHAPE, p)
+    assert verdicts.cell.tolist() == list(range(1, n + 1))
+    assert verdicts.reason == [plain_reason(i + 1, frames, tracks, p) for i in range(n)]
+    assert verdicts.good.tolist() == [reason == "" for reason in verdicts.reason]
+
+
+def test_the_summary_counts_every_cell_once():
+    cells = (usual(), usual(20), (9, 50, [10] * 12, [100] * 12), (40, 50, [10] * 5, [100] * 5))
+    summary = judge_tracks(movie(*cells), [], SHAPE).summary
+    assert summary == {
+        "cells": 4,
+        "good": 2,
+        **dict.fromkeys(REASONS, 0),
+        "too short": 1,
+        "at the border": 1,
+    }
+
+
+def test_a_movie_without_cells_has_no_verdicts():
+    empty = measure_shapes(np.zeros((20, 20), np.uint16))
+    for measurements in ([], [empty, empty]):
+        verdicts = judge_tracks(measurements, [], (20, 20))
+        assert verdicts.reason == []
+        assert verdicts.summary["cells"] == 0
+
+
+def test_traces_need_no_intensity_to_be_judged():
+    labels = np.zeros(SHAPE, np.uint16)
+    labels[40:50, 40:50] = 3
+    assert judge_tracks([measure_shapes(labels)] * 4, [], SHAPE).reason == [""]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"border": -1},
+        {"min_frames": 0},
+        {"max_border_part": 1.1},
+        {"max_area_jump": 0},
+        {"min_relative_area": 5.0},
+        {"limit": 3},
+    ],
+)
+def test_limits_out_of_bounds_are_refused(bad):
+    with pytest.raises(ValidationError):
+        QualityParameters(**bad)
