@@ -429,6 +429,15 @@ def test_an_earlier_demo_is_replaced_and_what_lies_beside_it_stays(tmp_path: Pat
     assert contents(tmp_path / "demo") == contents(tmp_path / "fresh")
 
 
+def test_the_same_demo_once_more_leaves_the_files_untouched(tmp_path: Path) -> None:
+    files = write_demo(tmp_path, **SMALL)
+    before = files.image.stat().st_mtime_ns
+    contents_before = contents(tmp_path)
+    write_demo(tmp_path, **SMALL)
+    assert files.image.stat().st_mtime_ns == before
+    assert contents(tmp_path) == contents_before
+
+
 class BrokenOffError(Exception):
     pass
 

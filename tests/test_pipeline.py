@@ -543,6 +543,10 @@ def test_released_stacks_are_deleted_and_a_later_run_has_nothing_to_do(demo, fin
     assert not list(finished.rglob("*_fl_*"))
     assert statuses(run(demo, finished)) == {0: "skipped", 1: "skipped", 2: "skipped"}
     assert release_stacks(finished, ["fl_corrected"]).n_files == 0
+    described = describe_folder(finished)["fovs"]["0"]
+    assert described["status"] == "done"
+    assert described["steps"]["correction"] == "released"
+    assert described["steps"]["tracking"] == "done"
 
 
 @pytest.mark.parametrize("step", REDONE)

@@ -126,7 +126,7 @@ def inspect(
 @command
 def run(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Microscope file.", show_default=False)
+        Path | None, typer.Argument(metavar="FILE", help="Microscope file.", show_default=False)
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for all outputs.")

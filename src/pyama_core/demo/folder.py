@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -79,9 +80,14 @@ class Staging:
         self._temporaries[final] = temporary
 
     def commit(self) -> None:
-        """Give all files their final names; they must be whole and closed."""
+        """Give all files their final names; they must be whole and closed.
+
+        A file that is there already with the same content stays as it is: results that were made
+        from it know it by its time too, and stay valid.
+        """
         for final, temporary in self._temporaries.items():
-            move_into_place(temporary, final)
+            if not (final.exists() and filecmp.cmp(temporary, final, shallow=False)):
+                move_into_place(temporary, final)
 
     def __enter__(self) -> Self:
         return self

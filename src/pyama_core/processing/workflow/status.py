@@ -69,7 +69,7 @@ def _records(output_dir: Path) -> list[Path]:
 
 def _describe_fov(path: Path, record: FovRecord) -> dict[str, Any]:
     steps = {step: _state_of(path.parent, record, step) for step in KINDS_OF_STEP}
-    done = all(state in ("done", "not asked for") for state in steps.values())
+    done = all(state in ("done", "released", "not asked for") for state in steps.values())
     status = "failed" if record.failure else "done" if done else "missing"
     settings = record.settings
     return {
@@ -100,8 +100,8 @@ def _state_of(folder: Path, record: FovRecord, step: str) -> str:
     if not wanted:
         return "not asked for"
     states = {_state_of_output(folder, record, kind, channel) for kind, channel in wanted}
-    if states == {"done"}:
-        return "done"
+    if states <= {"done", "released"}:
+        return "released" if "released" in states else "done"
     if record.failure is not None and record.failure.step == step:
         return "failed"
     return "outdated" if "missing" not in states else "missing"
@@ -124,5 +124,6 @@ def _state_of_output(folder: Path, record: FovRecord, kind: str, channel: int) -
     if name in record.outdated():
         return "outdated"
     path = folder / name
-    there = path.is_file() and path.stat().st_size == entry.size
-    return "done" if there or entry.released else "missing"
+    if entry.released:
+        return "released"
+    return "done" if path.is_file() and path.stat().st_size == entry.size else "missing"
