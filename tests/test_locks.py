@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,7 +18,7 @@ import pytest
 from pyama_core.io import locks
 from pyama_core.io.errors import FolderBusyError, StorageError
 from pyama_core.io.host import ProcessIdentity
-from pyama_core.io.locks import LOST_AFTER_S, FolderLock, find_holder
+from pyama_core.io.locks import LOST_AFTER_S, FolderLock, LockTicket, find_holder
 
 HOLD = """
 import sys, time
@@ -77,8 +82,10 @@ def test_on_another_host_a_fresh_heartbeat_holds_and_a_lost_one_does_not(tmp_pat
     edit_lock(tmp_path, host="another")
     with pytest.raises(FolderBusyError, match="on another"):
         FolderLock.acquire(tmp_path)
-    long_ago = time.time() - LOST_AFTER_S - 60
+    long_ago = int(time.time() - LOST_AFTER_S - 60)
     os.utime(lock.ticket.path, (long_ago, long_ago))
+    FolderLock(LockTicket(lock.ticket.path, "another")).beat()
+    assert lock.ticket.path.stat().st_mtime == long_ago
     lock.beat()
     with pytest.raises(FolderBusyError):
         FolderLock.acquire(tmp_path)
@@ -118,29 +125,232 @@ def test_the_former_holder_of_a_lost_lock_notices_and_does_not_release_the_new_o
     lock.release()
 
 
-def test_of_many_contenders_for_a_lost_lock_one_wins(tmp_path):
+def contend(tmp_path, contenders: int) -> list[FolderLock]:
+    """Take the lock of a folder from many threads at once; the locks of those who got it."""
+    won: list[FolderLock] = []
+    start = threading.Barrier(contenders)
+
+    def try_once() -> None:
+        start.wait()
+        with contextlib.suppress(FolderBusyError):
+            won.append(FolderLock.acquire(tmp_path))
+
+    threads = [threading.Thread(target=try_once) for _ in range(contenders)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return won
+
+
+@pytest.mark.parametrize("remains", ["a lock", "a lock and a claim", "half a lock"])
+def test_of_many_contenders_for_a_lost_lock_one_wins(tmp_path, remains):
     for _ in range(20):
-        FolderLock.acquire(tmp_path)
-        edit_lock(tmp_path, boot="another")
-        won: list[FolderLock] = []
-        start = threading.Barrier(8)
-
-        def contend(won=won, start=start) -> None:
-            start.wait()
-            try:
-                won.append(FolderLock.acquire(tmp_path))
-            except FolderBusyError:
-                return
-
-        threads = [threading.Thread(target=contend) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        leave_behind(tmp_path, remains)
+        won = contend(tmp_path, 8)
         assert len(won) == 1
         won[0].ticket.require()
         won[0].release()
         assert list(tmp_path.iterdir()) == []
+
+
+def leave_behind(tmp_path, remains: str) -> None:
+    """Leave what a process leaves that died while it held, or took, the lock."""
+    path = tmp_path / locks.LOCK_NAME
+    if remains == "half a lock":
+        path.write_bytes(b'{"host": "her')
+        long_ago = time.time() - LOST_AFTER_S
+        os.utime(path, (long_ago, long_ago))
+        return
+    former = FolderLock.acquire(tmp_path)
+    edit_lock(tmp_path, boot="another")
+    if remains == "a lock and a claim":
+        claim = path.with_name(f"{path.name}.{former.ticket.nonce}")
+        claim.write_bytes(path.read_bytes().replace(b'"nonce": "', b'"nonce": "c'))
+
+
+def test_what_dead_contenders_left_is_swept_by_the_next_holder(tmp_path):
+    path = tmp_path / locks.LOCK_NAME
+    for name in (f"{path.name}.0123", f"{path.name}.0123.4567", f".{path.name}.89ab.tmp"):
+        (tmp_path / name).touch()
+    lock = FolderLock.acquire(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+    lock.release()
+
+
+def test_a_lock_that_another_program_is_reading_is_released_a_moment_later(tmp_path, monkeypatch):
+    refusals = [PermissionError("in use")] * 3
+    unlink = Path.unlink
+
+    def refuse(self, missing_ok=False) -> None:
+        if self.name == locks.LOCK_NAME and refusals:
+            raise refusals.pop()
+        unlink(self, missing_ok)
+
+    lock = FolderLock.acquire(tmp_path)
+    monkeypatch.setattr(locks, "_PATIENCE_S", 10.0)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+class Killed(BaseException):
+    """What happens to a contender that is killed: it does nothing more."""
+
+
+@dataclass
+class Contenders:
+    """Contenders for one lock of which one moves at a time, from file access to file access.
+
+    Each is a thread that passes for a process of its own. `choose` picks from the names of those
+    who can move; a name in `killed` never moves again, and counts as dead.
+    """
+
+    choose: Callable[[Sequence[int]], int]
+    kill_at: tuple[int, int] | None = None
+    """A contender and the number of its file access at which it dies."""
+    killed: set[int] = field(default_factory=set)
+    _turns: dict[int, threading.Semaphore] = field(default_factory=dict)
+    _moved: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    _me: threading.local = field(default_factory=threading.local)
+
+    def step(self) -> None:
+        """Wait for one's turn before a file access; other threads just go on."""
+        name = getattr(self._me, "name", None)
+        if name is None:
+            return
+        if name not in self.killed:
+            self._moved.release()
+            self._turns[name].acquire()
+            self._me.steps += 1
+            if (name, self._me.steps) == self.kill_at:
+                self.killed.add(name)
+        if name in self.killed:
+            raise Killed
+
+    def identity(self) -> ProcessIdentity:
+        return ProcessIdentity("here", "now", getattr(self._me, "name", -1), 0.0)
+
+    def run(self, work: Callable[[int], None], contenders: int) -> None:
+        """Let all contenders do their work, interleaved as `choose` says."""
+
+        def live(name: int) -> None:
+            self._me.name, self._me.steps = name, 0
+            try:
+                self.step()
+                work(name)
+            except Killed:
+                pass
+            finally:
+                running.discard(name)
+                self._moved.release()
+
+        running = set(range(contenders))
+        self._turns = {name: threading.Semaphore(0) for name in running}
+        threads = [threading.Thread(target=live, args=[name]) for name in running]
+        for thread in threads:
+            thread.start()
+            self._moved.acquire()
+        while running:
+            self._turns[self.choose(sorted(running))].release()
+            self._moved.acquire()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.fixture
+def interleave(monkeypatch) -> Callable[[Contenders], None]:
+    """Make every file access of the module a step of the contenders at play."""
+    playing: list[Contenders] = []
+
+    def stepping(method):
+        def call(*arguments, **options):
+            playing[-1].step()
+            return method(*arguments, **options)
+
+        return call
+
+    accesses = ("unlink", "hardlink_to", "write_bytes", "read_bytes", "open", "stat", "glob")
+    for access in accesses:
+        monkeypatch.setattr(Path, access, stepping(getattr(Path, access)))
+    monkeypatch.setattr(locks, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(locks, "_ATTEMPTS", 5)
+    monkeypatch.setattr(ProcessIdentity, "is_here", lambda self: True)
+    monkeypatch.setattr(
+        ProcessIdentity,
+        "is_alive",
+        lambda self: self.pid >= 0 and self.pid not in playing[-1].killed,
+    )
+    monkeypatch.setattr(ProcessIdentity, "of_this_process", lambda: playing[-1].identity())
+    return playing.append
+
+
+def preempting(switches: Sequence[tuple[int, int]]) -> Callable[[Sequence[int]], int]:
+    """Let one contender move until it ends, but switch to another at the steps named."""
+    chosen = dict(switches)
+    current, steps = 0, itertools.count()
+
+    def choose(names: Sequence[int]) -> int:
+        nonlocal current
+        current = chosen.get(next(steps), current)
+        return current if current in names else names[current % len(names)]
+
+    return choose
+
+
+def play(tmp_path, interleave, contenders: Contenders, number: int, remains: str) -> int:
+    """Let contenders take a lock and keep it until all are dead; tell how many had it."""
+    interleave(contenders)
+    leave_behind(tmp_path, remains)
+    tickets = {}
+
+    def work(name: int) -> None:
+        with contextlib.suppress(FolderBusyError):
+            tickets[name] = FolderLock.acquire(tmp_path).ticket
+
+    contenders.run(work, number)
+    for name in contenders.killed:
+        tickets.pop(name, None)
+    for ticket in tickets.values():
+        # Nobody ever deletes the lock of a living holder.
+        ticket.require()
+    contenders.killed.update(range(number))
+    FolderLock.acquire(tmp_path).release()
+    assert list(tmp_path.iterdir()) == []
+    return len(tickets)
+
+
+REMAINS = ("nothing", "a lock", "a lock and a claim", "half a lock")
+
+
+@pytest.mark.parametrize("remains", REMAINS)
+def test_wherever_contenders_overtake_each_other_one_of_them_wins(tmp_path, interleave, remains):
+    # Every schedule in which one contender stops for another once, at any of its file accesses,
+    # and a sample of those in which that happens twice or thrice.
+    chance = random.Random(1)
+    schedules = [[(step, to)] for step in range(50) for to in (1, 2)]
+    for times in (2, 3):
+        for _ in range(30):
+            steps = sorted(chance.sample(range(60), times))
+            schedules.append([(step, chance.randrange(3)) for step in steps])
+    for schedule in schedules:
+        contenders = Contenders(preempting(schedule))
+        assert play(tmp_path, interleave, contenders, 3, remains) == 1, schedule
+
+
+@pytest.mark.parametrize("remains", REMAINS)
+def test_in_any_order_of_file_accesses_one_contender_wins(tmp_path, interleave, remains):
+    for seed in range(30):
+        contenders = Contenders(random.Random(seed).choice)
+        assert play(tmp_path, interleave, contenders, 4, remains) == 1, seed
+
+
+@pytest.mark.parametrize("remains", REMAINS)
+def test_wherever_a_contender_is_killed_the_lock_can_be_taken_by_one(tmp_path, interleave, remains):
+    for seed in range(40):
+        chance = random.Random(seed)
+        contenders = Contenders(chance.choice, kill_at=(0, chance.randrange(1, 30)))
+        assert play(tmp_path, interleave, contenders, 3, remains) <= 1, seed
 
 
 def test_a_folder_that_cannot_be_written_names_the_file(tmp_path):

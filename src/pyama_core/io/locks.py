@@ -6,11 +6,21 @@ process table tells whether it lives. Elsewhere only its heartbeat does: the hol
 file's modification time, and a lock not renewed for `LOST_AFTER_S` is lost. Ages are measured
 by the clock of the file system, for the clocks of two hosts differ.
 
-A lost lock is removed under a second lock, of milliseconds, and only after it was judged once
-more; so of several contenders none can remove the lock that another has just made. Its former
-holder, should it still live, notices by the nonce before it renames an output or writes a
-record (`LockTicket.require`), so that the worst that a lost race can do is to write the same
-bytes twice.
+Removing a lost lock is where contenders could harm each other: what one of them judged lost may
+have become the fresh lock of another by the time that it is deleted. Hence claims. Every lock is
+of a generation, its nonce, which never comes again. Only who exclusively creates the claim of a
+generation, `.pyama.lock.GENERATION`, may delete a lock of that generation, and looks at the lock
+again after creating the claim. From then on nobody else can delete it, so a lock that still is of
+this generation stays so until the claimant deletes it; and a claim on a generation that has
+passed finds that out and does nothing, whenever it was made. A claim is itself a lock: one whose
+maker died is removed in the same way, under a claim on the claim.
+
+Who has a lock sweeps what dead contenders left beside it. That cannot hurt living ones: their
+claims are on generations that have passed, and who misses a temporary file begins again.
+
+The former holder of a lost lock, should it still live (a computer that slept), notices by the
+nonce before it renames an output or writes a record (`LockTicket.require`), so that the worst
+that a lost race between two hosts can do is to write the same bytes twice.
 """
 
 from __future__ import annotations
@@ -30,13 +40,15 @@ from pyama_core.io.errors import FolderBusyError, StorageError
 from pyama_core.io.host import ProcessIdentity
 
 LOCK_NAME = ".pyama.lock"
-_TAKEOVER_NAME = ".pyama.takeover"
 HEARTBEAT_S = 30.0
 LOST_AFTER_S = 600.0
 _UNREADABLE_AFTER_S = 60.0
 """A lock without content is one that is being written, or was when its maker died."""
+_NS_PER_S = 1e9
 _ATTEMPTS = 100
 _PAUSE_S = 0.02
+_PATIENCE_S = 2.0 if os.name == "nt" else 0.0
+"""Windows deletes no file that another process happens to be reading."""
 
 
 class _Holder(BaseModel):
@@ -99,37 +111,38 @@ class FolderLock:
         nonce = secrets.token_hex(8)
         for _ in range(_ATTEMPTS):
             if _create(path, nonce):
+                _sweep(path, nonce)
                 return cls(LockTicket(path, nonce))
-            if not _is_lost(path):
+            if not _remove_lost(path):
                 raise FolderBusyError(_describe(path))
-            _remove_lost(path, nonce)
         raise FolderBusyError(_describe(path))
 
     def beat(self) -> None:
-        """Show that the holder lives."""
-        with contextlib.suppress(OSError):
-            os.utime(self.ticket.path)
+        """Show that the holder lives, if the lock is still this run's."""
+        if _has_nonce(self.ticket.path, self.ticket.nonce):
+            with contextlib.suppress(OSError):
+                os.utime(self.ticket.path)
 
     def release(self) -> None:
         """Give the lock back, if it is still this run's."""
-        holder = _read(self.ticket.path)
-        if holder is not None and holder.nonce == self.ticket.nonce:
-            with contextlib.suppress(OSError):
-                self.ticket.path.unlink()
+        _delete_own(self.ticket.path, self.ticket.nonce)
 
 
 def _create(path: Path, nonce: str) -> bool:
+    """Create a lock, unless there is one; say whether it is there with this nonce."""
     holder = _Holder(
         **asdict(ProcessIdentity.of_this_process()),
         since=datetime.now(UTC).astimezone().isoformat(sep=" ", timespec="seconds"),
         nonce=nonce,
     )
+    content = holder.model_dump_json().encode()
     temporary = temporary_path(path)
     try:
-        temporary.write_text(holder.model_dump_json(), encoding="utf-8")
-        _create_with_content(path, temporary)
+        temporary.write_bytes(content)
+        _create_with_content(path, temporary, content)
     except FileExistsError:
-        return False
+        # A file server that missed its own answer says so of the link that it made itself.
+        return _has_nonce(path, nonce)
     except OSError as error:
         raise StorageError.about("write", path, error) from error
     finally:
@@ -138,15 +151,25 @@ def _create(path: Path, nonce: str) -> bool:
     return True
 
 
-def _create_with_content(path: Path, temporary: Path) -> None:
+def _create_with_content(path: Path, temporary: Path, content: bytes) -> None:
     """Create a file exclusively; with its content at once where the file system has links."""
     try:
         path.hardlink_to(temporary)
     except FileExistsError:
         raise
     except OSError:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(temporary.read_text(encoding="utf-8"))
+        # No links here, or the holder of the lock swept the temporary file: then this raises too.
+        _write_exclusively(path, content)
+
+
+def _write_exclusively(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        try:
+            file.write(content)
+            file.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _read(path: Path) -> _Holder | None:
@@ -157,30 +180,70 @@ def _read(path: Path) -> _Holder | None:
         return None
 
 
-def _is_lost(path: Path) -> bool:
-    """Whether nobody holds a lock file any more, or it is gone."""
+def _has_nonce(path: Path, nonce: str) -> bool:
+    holder = _read(path)
+    return holder is not None and holder.nonce == nonce
+
+
+def _lost_generation(path: Path) -> str | None:
+    """Tell which lock there is that nobody holds any more; None if it is held, or gone."""
     holder = _read(path)
     if holder is not None and holder.identity().is_here():
-        return not holder.identity().is_alive()
-    age = _age_s(path)
-    limit = LOST_AFTER_S if holder is not None else _UNREADABLE_AFTER_S
-    return age is None or age > limit
+        return None if holder.identity().is_alive() else holder.nonce
+    times = _heartbeat_and_now(path)
+    if times is None:
+        return None
+    beat, now = times
+    if holder is not None:
+        return holder.nonce if now - beat > LOST_AFTER_S * _NS_PER_S else None
+    return f"unreadable-{beat}" if now - beat > _UNREADABLE_AFTER_S * _NS_PER_S else None
 
 
-def _remove_lost(path: Path, nonce: str) -> None:
-    """Remove a lock that is lost, unless another contender is about to; then wait a little."""
-    takeover = path.with_name(_TAKEOVER_NAME)
-    if _create(takeover, nonce):
+def _remove_lost(path: Path) -> bool:
+    """Remove a lock that is lost; False if somebody holds it, so that trying again is futile."""
+    generation = _lost_generation(path)
+    if generation is None:
+        return not path.exists()
+    claim = path.with_name(f"{path.name}.{generation}")
+    nonce = secrets.token_hex(8)
+    if _create(claim, nonce):
         try:
-            if _is_lost(path):
-                path.unlink(missing_ok=True)
+            if _lost_generation(path) == generation:
+                _delete(path)
         finally:
-            takeover.unlink(missing_ok=True)
-        return
-    if _is_lost(takeover):
-        # Its maker died within the milliseconds in which it exists.
-        takeover.unlink(missing_ok=True)
+            _delete_own(claim, nonce)
+        return True
+    _remove_lost(claim)
     time.sleep(_PAUSE_S)
+    return True
+
+
+def _sweep(path: Path, nonce: str) -> None:
+    """Delete claims on former locks, and temporary files; only the holder of the lock may."""
+    for other in [*path.parent.glob(f"{path.name}.*"), *path.parent.glob(f".{path.name}.*")]:
+        if not other.name.startswith(f"{path.name}.{nonce}"):
+            with contextlib.suppress(OSError):
+                other.unlink(missing_ok=True)
+
+
+def _delete_own(path: Path, nonce: str) -> None:
+    """Delete a lock if it still is that of the caller, who lives and thus holds it."""
+    if _has_nonce(path, nonce):
+        with contextlib.suppress(StorageError):
+            _delete(path)
+
+
+def _delete(path: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            if not isinstance(error, PermissionError) or time.monotonic() > deadline:
+                raise StorageError.about("delete", path, error) from error
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def _describe(path: Path) -> str:
@@ -193,19 +256,26 @@ def _describe(path: Path) -> str:
     )
 
 
-def _age_s(path: Path) -> float | None:
-    """Seconds since the last heartbeat, by the clock of the file system; None if it is gone."""
+def _heartbeat_and_now(path: Path) -> tuple[int, int] | None:
+    """Nanoseconds of the last heartbeat and of now, by the clock of the file system.
+
+    None if the lock is gone.
+    """
     probe = temporary_path(path)
     try:
-        probe.touch()
-        return probe.stat().st_mtime - path.stat().st_mtime
-    except FileNotFoundError:
-        return None
+        with probe.open("xb") as file:
+            now = os.fstat(file.fileno()).st_mtime_ns
     except OSError as error:
         raise StorageError.about("write", probe, error) from error
     finally:
         with contextlib.suppress(OSError):
-            probe.unlink()
+            probe.unlink(missing_ok=True)
+    try:
+        return path.stat().st_mtime_ns, now
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError.about("read", path, error) from error
 
 
 def find_holder(folder: Path) -> dict[str, str | int] | None:
