@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 
 from pyama_core.demo import write_demo
-from pyama_core.io.atomic import is_temporary
+from pyama_core.io.naming import RESULTS_NAME
 
 COMMAND = Path(__file__).with_name("chaos_command.py")
 TIME_LIMIT_S = 120
@@ -66,14 +66,17 @@ def prepare(folder: Path, *, fovs: int = 1, frames: int = 6, size: int = 64) -> 
 
 
 def chosen_boundaries(log: Path) -> list[str]:
-    """All boundaries of a run, but of the writes of each output only first, middle and last."""
+    """All boundaries of a run, but of the writes of each output only first, middle and last.
+
+    How often the results file is rewritten depends on time, so only the first time counts.
+    """
     writes: dict[str, list[str]] = defaultdict(list)
     others = []
     for line in log.read_text(encoding="utf-8").splitlines():
-        kind, name, _ = line.split(" ")
+        kind, name, count, _ = line.split(" ")
         if kind == "write":
             writes[name].append(line)
-        else:
+        elif count == "1" or name not in ("run", RESULTS_NAME):
             others.append(line)
     picked = {line for w in writes.values() for line in (w[0], w[len(w) // 2], w[-1])}
     return list(dict.fromkeys(sorted(picked) + others))
@@ -176,7 +179,8 @@ def compare(experiment: Experiment, out: Path) -> list[str]:
         for name in sorted(found.keys() | experiment.whole.keys())
         if found.get(name) != experiment.whole.get(name)
     ]
-    leftovers = [path for path in out.rglob("*") if is_temporary(path) or path.suffix == ".lock"]
+    # Temporary files, locks and claims on locks all begin with a dot, and nothing else does.
+    leftovers = [path for path in out.rglob("*") if path.name.startswith(".")]
     return faults + [f"{path.name} is left over" for path in leftovers]
 
 
@@ -208,8 +212,13 @@ def boundary_rounds(experiment: Experiment, victims: Sequence[str]) -> list[Roun
     ]
 
 
-def play(rounds: Sequence[Round], folder: Path, lanes: int = 2) -> Tally:
-    """Play rounds, each into a fresh folder, a few at a time."""
+def play(
+    rounds: Sequence[Round],
+    folder: Path,
+    lanes: int = 2,
+    tell: Callable[[Tally], None] = lambda _: None,
+) -> Tally:
+    """Play rounds, each into a fresh folder, a few at a time; `tell` hears of each."""
 
     def play_one(numbered: tuple[int, Round]) -> Tally:
         index, play_round = numbered
@@ -218,14 +227,15 @@ def play(rounds: Sequence[Round], folder: Path, lanes: int = 2) -> Tally:
         shutil.rmtree(out, ignore_errors=True)
         return tally
 
+    total = Tally()
     with ThreadPoolExecutor(lanes) as pool:
-        tallies = list(pool.map(play_one, enumerate(rounds)))
-    return Tally(
-        rounds=sum(tally.rounds for tally in tallies),
-        killed=sum(tally.killed for tally in tallies),
-        runs=sum(tally.runs for tally in tallies),
-        faults=[fault for tally in tallies for fault in tally.faults],
-    )
+        for tally in pool.map(play_one, enumerate(rounds)):
+            total.rounds += tally.rounds
+            total.killed += tally.killed
+            total.runs += tally.runs
+            total.faults += tally.faults
+            tell(tally)
+    return total
 
 
 def main() -> None:
@@ -233,24 +243,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=600, help="start no round after this")
     arguments = parser.parse_args()
+    started = time.monotonic()
+
+    def in_time(rounds: Sequence[Round]) -> Iterator[Round]:
+        return itertools.takewhile(
+            lambda _: time.monotonic() < started + 60 * arguments.minutes, rounds
+        )
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         experiment = prepare(folder, fovs=2)
-        sys.stdout.write(
-            f"{len(experiment.boundaries)} boundaries, {arguments.kills} random kills\n"
-        )
+        _say(f"{len(experiment.boundaries)} boundaries, {arguments.kills} random kills")
         plans = {victim: boundary_rounds(experiment, [victim]) for victim in VICTIMS}
         plans["random"] = random_rounds(experiment, arguments.kills, arguments.seed)
-        tallies = {what: play(rounds, folder) for what, rounds in plans.items()}
-    for what, tally in tallies.items():
-        sys.stdout.write(
-            f"{what}: {tally.rounds} rounds, {tally.killed} killed, "
-            f"{tally.runs} runs to finish, {len(tally.faults)} faults\n"
-        )
-        for fault in tally.faults:
-            sys.stdout.write(f"  {fault}\n")
-    raise SystemExit(any(tally.faults for tally in tallies.values()))
+        any_fault = False
+        for what, rounds in plans.items():
+            tally = play(in_time(rounds), folder, tell=lambda tally: list(map(_say, tally.faults)))
+            any_fault |= bool(tally.faults)
+            _say(
+                f"{what}: {tally.rounds} rounds, {tally.killed} killed, "
+                f"{tally.runs} runs to finish, {len(tally.faults)} faults, "
+                f"{time.monotonic() - started:.0f} s since the start"
+            )
+    raise SystemExit(any_fault)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import signal
 import time
 from pathlib import Path
 
-from pyama_core.io import atomic, fov_folder, records, stacks
+from pyama_core.io import atomic, fov_folder, locks, records, stacks
 
 _LOG = os.environ.get("CHAOS_LOG")
 _AT = os.environ.get("CHAOS_AT")
@@ -30,7 +30,8 @@ def boundary(kind: str, name: str) -> None:
     """Pass a boundary: note it, and die if it is the one."""
     place = f"{kind} {name}"
     _counts[place] = _counts.get(place, 0) + 1
-    place = f"{place} {_counts[place]}"
+    role = "main" if multiprocessing.parent_process() is None else "worker"
+    place = f"{place} {_counts[place]} {role}"
     if _LOG is not None:
         with Path(_LOG).open("a", encoding="utf-8") as log:
             log.write(place + "\n")
@@ -68,6 +69,31 @@ def _arm() -> None:
     stacks.FileWriter.write = counted_write
     atomic.move_into_place = fov_folder.move_into_place = counted_move
     fov_folder.save_record = counted_save
+    _arm_locks()
+
+
+def _arm_locks() -> None:
+    """Put a boundary around every making and every deleting of a lock, or of a claim on one."""
+    create, delete = locks._create, locks._delete
+
+    def counted_create(path, nonce):
+        boundary("before-lock", _lock_of(path))
+        created = create(path, nonce)
+        boundary("after-lock", _lock_of(path))
+        return created
+
+    def counted_delete(path):
+        boundary("before-unlock", _lock_of(path))
+        delete(path)
+        boundary("after-unlock", _lock_of(path))
+
+    locks._create, locks._delete = counted_create, counted_delete
+
+
+def _lock_of(path: Path) -> str:
+    """Name a lock, or the claim on one, without folder of the run and nonce."""
+    folder = path.parent.name if path.parent.name.startswith("fov_") else "run"
+    return folder if path.name == locks.LOCK_NAME else f"{folder}/claim"
 
 
 def _fail_on_purpose(final: Path) -> None:

@@ -10,6 +10,8 @@ from chaos import VICTIMS, Experiment, boundary_rounds, play, prepare, random_ro
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
+KINDS = ("rename", "record", "lock", "unlock")
+
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory) -> Experiment:
@@ -18,16 +20,20 @@ def experiment(tmp_path_factory) -> Experiment:
 
 def test_the_harness_sees_every_kind_of_boundary(experiment):
     kinds = {line.split(" ")[0] for line in experiment.boundaries}
-    assert kinds == {"write", "before-rename", "after-rename", "before-record", "after-record"}
-    assert len(experiment.boundaries) >= 40
+    assert kinds == {
+        "write",
+        *(f"{when}-{what}" for when in ("before", "after") for what in KINDS),
+    }
+    assert {line.split(" ")[3] for line in experiment.boundaries} == {"main", "worker"}
+    assert len(experiment.boundaries) >= 70
     assert len(experiment.whole) == 6
 
 
 def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(experiment, tmp_path):
     places = [
-        "write demo_fov_000_fl_ch_1.npy 4",
-        "after-rename demo_fov_000_seg_ch_0.npy 1",
-        "before-rename demo_fov_000_traces_ch_1.csv 1",
+        "write demo_fov_000_fl_ch_1.npy 4 main",
+        "after-rename demo_fov_000_seg_ch_0.npy 1 worker",
+        "before-rename demo_fov_000_traces_ch_1.csv 1 worker",
     ]
     assert set(places) <= set(experiment.boundaries)
     few = Experiment(experiment.image, experiment.whole, places, experiment.duration_s)
