@@ -73,6 +73,7 @@ def write_nd2(
     loops: Sequence[Loop],
     *,
     times_ms: Sequence[float] | None = None,
+    stamps_ms: Sequence[float] | None = None,
     channel_names: Sequence[str] | None = None,
     samples_per_channel: int = 1,
     pixel_size_um: float | None = 0.5,
@@ -82,7 +83,8 @@ def write_nd2(
 ) -> None:
     """Write frames (N, Y, X, C), in the order of the loops with the last one fastest.
 
-    `written` names the frames that are really there; all of them if not given.
+    `written` names the frames that are really there; all of them if not given. `times_ms` are the
+    list of all times, `stamps_ms` the times beside the pixels.
     """
     n, height, width, n_components = frames.shape
     n_channels = n_components // samples_per_channel
@@ -113,7 +115,8 @@ def write_nd2(
         pixels = padded.tobytes()
         if compression == "lossless":
             pixels = zlib.compress(pixels)
-        chunks[b"ImageDataSeq|%d!" % index] = bytes(8) + pixels
+        stamp = 0.0 if stamps_ms is None else stamps_ms[index]
+        chunks[b"ImageDataSeq|%d!" % index] = struct.pack("<d", stamp) + pixels
     _write_chunks(path, chunks)
 
 

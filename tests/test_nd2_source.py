@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import nd2
 import numpy as np
@@ -24,8 +26,10 @@ from nd2_writer import (
     write_nd2,
     z_loop,
 )
+from pyama_core.io import nd2_source
 from pyama_core.io.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.nd2_chunks import Nd2Chunks
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "nd2"
 REAL = sorted(path.name for path in DATA.glob("*.nd2"))
@@ -98,6 +102,8 @@ def test_real_files_say_what_nis_elements_says_of_them() -> None:
             assert metadata.pixel_size_um == pytest.approx(resolution["xy_step_um"], rel=1e-12)
             sizes = metadata.n_z, metadata.height, metadata.width
             assert sizes == tuple(resolution[f"{axis}_size_px"] for axis in "zyx")
+            if metadata.n_z > 1:
+                assert metadata.z_step_um == pytest.approx(resolution["z_step_um"], rel=1e-12)
 
 
 @needs_data
@@ -137,6 +143,8 @@ def test_loops_are_told_apart_in_every_order(tmp_path: Path, order: str) -> None
     dtype=st.sampled_from(["uint8", "uint16", "float32"]),
     row_padding=st.sampled_from([0, 4, 8]),
     compression=st.sampled_from([None, "lossless"]),
+    bytes_at_a_time=st.sampled_from([1, 40, 1 << 20]),
+    worth_splitting=st.sampled_from([0, 1 << 20]),
 )
 def test_every_way_of_storing_pixels_is_read_as_the_nd2_package_reads_it(
     tmp_path_factory: pytest.TempPathFactory,
@@ -144,13 +152,41 @@ def test_every_way_of_storing_pixels_is_read_as_the_nd2_package_reads_it(
     dtype: str,
     row_padding: int,
     compression: str | None,
+    bytes_at_a_time: int,
+    worth_splitting: int,
 ) -> None:
     path = tmp_path_factory.mktemp("nd2") / "a.nd2"
     frames = some_frames(6, n_channels, dtype)
     options = {"row_padding": row_padding, "compression": compression}
     # Three channels look like one channel in colour unless they are declared as three.
     write_nd2(path, frames, [position_loop(["a", "b", "c"]), z_loop(2)], **options)  # type: ignore[arg-type]
-    assert_reads_as_nd2_does(path)
+    with (
+        mock.patch.object(nd2_source, "_BYTES_AT_A_TIME", bytes_at_a_time),
+        mock.patch.object(nd2_source, "_WORTH_SPLITTING", worth_splitting),
+    ):
+        assert_reads_as_nd2_does(path)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    asked=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 1), st.sampled_from([0, 1, "max"])), max_size=20
+    )
+)
+def test_planes_are_right_in_any_order_and_each_belongs_to_whoever_asked(
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[int, int, Any]]
+) -> None:
+    path = tmp_path_factory.mktemp("nd2") / "a.nd2"
+    frames = some_frames(4, 3)
+    write_nd2(path, frames, [time_loop(2), z_loop(2)], times_ms=[0.0] * 4)
+    stack = frames.reshape(2, 2, 5, 7, 3)
+    source, _ = load_microscopy_file(path, z=0)
+    with source:
+        for channel, t, z in asked:
+            frame = source.read_frame(0, channel, t, z)
+            planes = stack[t, :, :, :, channel]
+            np.testing.assert_array_equal(frame, planes.max(axis=0) if z == "max" else planes[z])
+            frame[:] = 7
 
 
 def test_positions_that_were_left_out_are_not_fields_of_view(tmp_path: Path) -> None:
@@ -197,6 +233,49 @@ def test_frames_beyond_the_recorded_times_have_none(tmp_path: Path) -> None:
     source.close()
     assert metadata.timepoints == ((0.0, 1.0, 3.0, None),)
     assert any("1 of 4 frames have no time" in warning for warning in metadata.warnings)
+
+
+def test_without_a_list_of_times_each_frame_still_says_its_own(tmp_path: Path) -> None:
+    # What a stopped acquisition leaves: the list at the end of the file was never written.
+    stamps = [445.0 + 61e3 * index for index in range(8)]
+    loops = [time_loop(4, 60e3), position_loop(["a", "b"])]
+    write_nd2(tmp_path / "a.nd2", some_frames(8), loops, stamps_ms=stamps, written=range(7))
+    source, metadata = load_microscopy_file(tmp_path / "a.nd2")
+    source.close()
+    assert metadata.timepoints_source == "measured"
+    minutes = np.arange(8) * 61 / 60
+    assert metadata.timepoints[0] == pytest.approx(minutes[::2])
+    assert metadata.timepoints[1] == pytest.approx(minutes[1:6:2])
+
+
+def test_frames_beyond_a_list_of_times_that_is_too_short_say_their_own(tmp_path: Path) -> None:
+    times = [0.0, 60e3, 180e3, 200e3]
+    write_nd2(
+        tmp_path / "a.nd2", some_frames(4), [time_loop(4)], times_ms=times[:2], stamps_ms=times
+    )
+    source, metadata = load_microscopy_file(tmp_path / "a.nd2")
+    source.close()
+    assert metadata.timepoints[0] == pytest.approx([0.0, 1.0, 3.0, 10 / 3])
+
+
+@needs_data
+@pytest.mark.parametrize("name", REAL)
+def test_the_time_beside_the_pixels_of_a_real_frame_is_the_one_in_the_list(name: str) -> None:
+    with contextlib.closing(Nd2Chunks(DATA / name)) as chunks:
+        listed = np.frombuffer(chunks.read(b"CustomData|AcqTimesCache!") or b"", "<f8")
+        stamps = chunks.time_stamps(chunks.frames)
+    np.testing.assert_array_equal(stamps, listed[: len(stamps)])
+
+
+@needs_data
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_file_without_a_loop_over_positions_says_where_the_stage_was(name: str) -> None:
+    source, metadata = load_microscopy_file(DATA / name)
+    source.close()
+    with nd2.ND2File(DATA / name) as file:
+        stage = file.frame_metadata(0).channels[0].position.stagePositionUm  # type: ignore[union-attr]
+    assert metadata.stage_positions_um == (tuple(stage),)
+    assert any(stage)
 
 
 def test_times_are_those_of_the_chosen_z_plane(tmp_path: Path) -> None:
@@ -295,8 +374,8 @@ def test_all_channels_of_a_frame_cost_one_reading_of_its_chunk(
     write_nd2(tmp_path / "a.nd2", some_frames(4, 3), [time_loop(2), z_loop(2)])
     source, _ = load_microscopy_file(tmp_path / "a.nd2", z="max")
     chunks = source._chunks  # type: ignore[attr-defined]
-    read, places = chunks.read_frame, []
-    monkeypatch.setattr(chunks, "read_frame", lambda place: places.append(place) or read(place))
+    find, places = chunks.find_frame, []
+    monkeypatch.setattr(chunks, "find_frame", lambda place: places.append(place) or find(place))
     with source:
         for time, channel in np.ndindex(2, 3):
             source.read_frame(0, channel, time)

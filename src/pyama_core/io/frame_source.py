@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 import threading
 from abc import ABC, abstractmethod
@@ -204,6 +203,13 @@ class FrameSource(ABC):
 
     def __init__(self, metadata: MicroscopyMetadata, z: PlaneChoice | None) -> None:
         self.metadata = metadata
+        self._path = metadata.file_path
+        self._counts = (
+            metadata.n_fovs,
+            metadata.n_channels,
+            metadata.n_z,
+            tuple(shape[0] for shape in metadata.fov_shapes),
+        )
         self._z: PlaneChoice = 0 if z is None else z
         self._lock = threading.RLock()
         self._closed = False
@@ -237,20 +243,24 @@ class FrameSource(ABC):
         MissingFrameError
             If the file announces the plane but does not have it, or it cannot be decoded.
         """
-        about, path = self.metadata, self.metadata.file_path
-        fov = index_below(about.n_fovs, fov, "FOV", path)
-        channel = index_below(about.n_channels, channel, "channel", path)
-        time = index_below(about.fov_shapes[fov][0], time, f"FOV {fov}, frame", path)
-        chosen = self._z if z is None else z
-        if chosen == "max":
-            read = functools.partial(self._read_projection, fov, channel, time)
-        else:
-            plane = index_below(about.n_z, chosen, "z plane", path)
-            read = functools.partial(self._read_plane, fov, channel, time, plane)
+        n_fovs, n_channels, n_z, lengths = self._counts
+        # Checked here and only then with all that an error message needs, because small frames
+        # are read in microseconds.
+        if type(fov) is not int or not 0 <= fov < n_fovs:
+            fov = index_below(n_fovs, fov, "FOV", self._path)
+        if type(channel) is not int or not 0 <= channel < n_channels:
+            channel = index_below(n_channels, channel, "channel", self._path)
+        if type(time) is not int or not 0 <= time < lengths[fov]:
+            time = index_below(lengths[fov], time, f"FOV {fov}, frame", self._path)
+        plane = self._z if z is None else z
+        if plane != "max" and (type(plane) is not int or not 0 <= plane < n_z):
+            plane = index_below(n_z, plane, "z plane", self._path)
         with self._lock:
             if self._closed:
-                raise InputError(f"{path.name} was closed; open it again to read frames.")
-            return patiently(read, self._refresh)
+                raise InputError(f"{self._path.name} was closed; open it again to read frames.")
+            if plane == "max":
+                return patiently(lambda: self._read_projection(fov, channel, time), self._refresh)
+            return patiently(lambda: self._read_plane(fov, channel, time, plane), self._refresh)
 
     @abstractmethod
     def _read_plane(self, fov: int, channel: int, time: int, z: int) -> Frame:

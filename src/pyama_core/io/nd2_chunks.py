@@ -8,15 +8,18 @@ memory, which then appears to grow with every frame read.
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 _MAGIC = 0x0ABECEDA
 _HEADER = struct.Struct("<IIQ")
 _PLACE = struct.Struct("<QQ")
 _TAIL = struct.Struct("<32sQ")
+_STAMP = struct.Struct("<d")
 _MAP_SIGNATURE = b"ND2 CHUNK MAP SIGNATURE 0000001!"
 _FRAME = b"ImageDataSeq|"
 
@@ -53,7 +56,6 @@ class Nd2Chunks:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("rb")
-        self._buffer = bytearray()
         try:
             self._size = self._file.seek(0, 2)
             offsets = self._read_map()
@@ -94,25 +96,51 @@ class Nd2Chunks:
         offset = self._offsets.get(name)
         return None if offset is None else self._read_at(offset, name)
 
-    def read_frame(self, index: int) -> memoryview:
-        """Return the pixels of a frame as they are stored, behind the time stamp before them.
-
-        They lie in memory that the next call uses again, because fresh memory costs more than
-        reading into it.
+    def find_frame(self, index: int) -> int:
+        """Go to the pixels of a frame, behind the time stamp before them; return their bytes.
 
         Raises
         ------
         ChunkError
             If the frame is absent or damaged.
         """
-        at = int(np.searchsorted(self.frames, index))
-        if at == len(self.frames) or self.frames[at] != index:
-            raise ChunkError("it was never written")
-        size = self._find(int(self._frame_offsets[at]), b"%b%d!" % (_FRAME, index), skip=8)
-        if len(self._buffer) < size:
-            self._buffer = bytearray(size)
-        frame = memoryview(self._buffer)[:size]
-        return frame[: self._file.readinto(frame)]
+        at = index if index < len(self.frames) else len(self.frames) - 1
+        if at < 0 or self.frames[at] != index:  # frames before it are absent, or it is itself
+            at = int(np.searchsorted(self.frames, index))
+            if at == len(self.frames) or self.frames[at] != index:
+                raise ChunkError("it was never written")
+        return self._find(
+            int(self._frame_offsets[at]), b"%b%d!" % (_FRAME, index), skip=_STAMP.size
+        )
+
+    def read_into(self, buffer: memoryview) -> None:
+        """Fill a buffer with the bytes that follow.
+
+        Raises
+        ------
+        ChunkError
+            If the file ends before.
+        """
+        if self._file.readinto(buffer) < len(buffer):
+            raise ChunkError("the file ends within it")
+
+    def time_stamps(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the milliseconds that stand before the pixels of frames; NaN where there is none.
+
+        Reads from all over the file; times of all frames in one place are a chunk of their own.
+        """
+        stamps = np.full(len(indices), np.nan)
+        for place, index in enumerate(indices.tolist()):
+            try:
+                self.find_frame(index)
+                self._file.seek(-_STAMP.size, 1)
+                (stamp,) = _STAMP.unpack(self._file.read(_STAMP.size))
+            except (ChunkError, struct.error):
+                continue
+            # Zero is what programs write that do not know.
+            if math.isfinite(stamp) and stamp > 0:
+                stamps[place] = stamp
+        return stamps
 
     def _read_at(self, offset: int, name: bytes = b"") -> bytes:
         return self._file.read(self._find(offset, name))
@@ -122,11 +150,12 @@ class Nd2Chunks:
         if offset + _HEADER.size > self._size:
             raise ChunkError("it lies beyond the end of the file")
         self._file.seek(offset)
-        magic, name_size, size = _HEADER.unpack(self._file.read(_HEADER.size))
+        head = self._file.read(_HEADER.size + len(name))
+        magic, name_size, size = _HEADER.unpack_from(head)
         start = offset + _HEADER.size + name_size
         if magic != _MAGIC or start + size > self._size or size < skip:
             raise ChunkError(f"what begins at byte {offset} of the file is damaged")
-        if not self._file.read(name_size).startswith(name):
+        if name_size < len(name) or not head.startswith(name, _HEADER.size):
             raise ChunkError(f"byte {offset} of the file begins something else")
         self._file.seek(start + skip)
         return int(size - skip)
