@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from numba.core.dispatcher import Dispatcher
+from scipy import ndimage
 
 from frames import label_image, seeds, shapes
 from pyama_core.io.errors import InputError
 from pyama_core.processing import kernels
 from pyama_core.processing.kernels.runs import find_runs, paint
+from pyama_core.processing.kernels.squares import PackedMask
 from pyama_core.processing.warm_up import compile_kernels
 
 
@@ -59,3 +62,23 @@ def test_runs_are_in_raster_order_and_painting_them_gives_the_image_again(shape,
         row = slice(runs.first[y], runs.first[y + 1])
         assert (runs.start[row] < runs.stop[row]).all()
         assert (runs.stop[row][:-1] <= runs.start[row][1:]).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 200)),
+    share=st.sampled_from([0.002, 0.5, 0.998]),
+    reaches=st.lists(st.integers(0, 90), min_size=1, max_size=3),
+    seed=seeds,
+)
+def test_erosions_and_dilations_of_packed_masks_are_those_of_squares(shape, share, reaches, seed):
+    mask = np.random.default_rng(seed).random(shape) < share
+    packed = PackedMask(mask, max(reaches))
+    for reach in reaches:
+        packed.dilate(reach)
+        # The maximum over a square; ndimage.binary_dilation takes seconds for large ones.
+        mask = ndimage.maximum_filter(mask, 2 * reach + 1, mode="constant", cval=0)
+        np.testing.assert_array_equal(packed.unpack(), mask)
+        packed.erode(reach // 2)
+        mask = ndimage.minimum_filter(mask, 2 * (reach // 2) + 1, mode="constant", cval=0)
+        np.testing.assert_array_equal(packed.unpack(), mask)

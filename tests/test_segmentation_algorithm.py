@@ -128,13 +128,12 @@ def test_opening_and_closing_count_outside_of_the_frame_as_background(seed, shap
     mask = label_image(shape, seed) > 0
     segmenter = LogStdSegmenter(LogStdParameters(square_size=3, iterations=iterations))
     cleaned = ndimage.binary_fill_holes(mask).view(np.uint8)
-    segmenter._open_and_close(cleaned)
+    cleaned = segmenter._opened_and_closed(cleaned)
     np.testing.assert_array_equal(cleaned, clean_plain(mask, 3, iterations))
 
 
 def test_a_closing_clears_the_outermost_pixels_of_a_frame_full_of_cells():
-    mask = np.ones((100, 100), np.uint8)
-    LogStdSegmenter()._open_and_close(mask)
+    mask = LogStdSegmenter()._opened_and_closed(np.ones((100, 100), np.uint8))
     assert mask[9:-9, 9:-9].all()
     assert mask.sum() == 82 * 82
 

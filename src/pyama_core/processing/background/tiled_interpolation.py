@@ -182,13 +182,13 @@ class TiledBackground:
 
     def _dilated(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
         """Return 1 within reach of a cell, else 0."""
-        import cv2
+        from pyama_core.processing.kernels.squares import PackedMask
 
-        cells = (self._checked(mask, "mask") > 0).view(np.uint8)
-        side = self.parameters.dilation_size
-        square = np.ones((side, side), np.uint8)
-        dilated = cv2.dilate(cells, square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        return np.asarray(dilated, np.uint8)
+        reach = self.parameters.dilation_size // 2
+        cells = self._checked(mask, "mask")
+        packed = PackedMask(cells if cells.dtype == np.uint8 else cells > 0, reach)
+        packed.dilate(reach)
+        return packed.unpack()
 
     def _selected_medians(
         self, frame: NDArray[Any], masked: NDArray[np.uint8]

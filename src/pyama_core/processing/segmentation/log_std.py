@@ -77,8 +77,7 @@ class LogStdSegmenter:
             return mask.view(np.bool_)
         kernels.above(self._log_std, self._threshold(low, high), mask)
         _fill_holes(mask)
-        self._open_and_close(mask)
-        return mask.view(np.bool_)
+        return self._opened_and_closed(mask).view(np.bool_)
 
     def _threshold(self, low: float, high: float) -> float:
         """Return mode + n_sigma·σ of the current log-STD image."""
@@ -90,21 +89,20 @@ class LogStdSegmenter:
         mode = float(edges[fullest] + edges[fullest + 1]) / 2
         return mode + self.parameters.n_sigma * kernels.spread_below(self._log_std, mode, low)
 
-    def _open_and_close(self, mask: NDArray[np.uint8]) -> None:
-        """Open, then close the mask in place, both with outside of the frame as background.
+    def _opened_and_closed(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Open, then close a mask, both with outside of the frame as background.
 
         Iterating a square is the same as a larger square once, and the dilation that ends the
         opening and the one that begins the closing are one dilation.
         """
-        import cv2
+        from pyama_core.processing.kernels.squares import PackedMask
 
         reach = self.parameters.iterations * (self.parameters.square_size // 2)
-        square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-        twice = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
-        outside = cv2.BORDER_CONSTANT
-        cv2.erode(mask, square, dst=mask, borderType=outside, borderValue=0)
-        cv2.dilate(mask, twice, dst=mask, borderType=outside, borderValue=0)
-        cv2.erode(mask, square, dst=mask, borderType=outside, borderValue=0)
+        packed = PackedMask(mask, 2 * reach)
+        packed.erode(reach)
+        packed.dilate(2 * reach)
+        packed.erode(reach)
+        return packed.unpack()
 
 
 def segment_frame(
