@@ -50,6 +50,16 @@ def test_medians_and_background_are_those_of_the_plain_algorithm(
     np.testing.assert_allclose(corrected, frame - surface, rtol=1e-6, atol=1e-6 * scale)
 
 
+def test_an_operator_gives_for_each_frame_what_a_new_one_gives():
+    operator = TiledBackground((64, 150), SMALL_TILES)
+    dtypes = [np.uint16, np.uint8, np.uint16, np.int16, np.uint16]
+    for seed, dtype in enumerate(dtypes):
+        frame = make_frame((64, 150), "cells", seed, np.uint8).astype(dtype) << (seed % 3)
+        mask = label_image((64, 150), seed) > 0
+        expected = TiledBackground((64, 150), SMALL_TILES).tile_medians(frame, mask)
+        np.testing.assert_array_equal(operator.tile_medians(frame, mask), expected)
+
+
 @pytest.mark.parametrize(
     "dtype", ["bool", "uint8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
 )

@@ -51,6 +51,13 @@ class SplineBasis:
             collocation[np.arange(centres.size), first_at_centre + k] = weights_at_centre[k]
         return cls(first, weights, pieces, collocation)
 
+    def interpolate(self, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the splines with `coefficients`, (n, m), at every pixel, (n_pixels, m)."""
+        spline = np.zeros((self.first.size, coefficients.shape[1]))
+        for k in range(ORDER):
+            spline += self.weights[k, :, None] * coefficients[self.first + k]
+        return spline
+
 
 def _local_basis(
     knots: NDArray[np.float64], degree: int, x: NDArray[np.float64]

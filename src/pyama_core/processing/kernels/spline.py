@@ -1,4 +1,4 @@
-"""Kernels that evaluate a tensor-product cubic spline on the pixel grid, row by row."""
+"""Kernel that subtracts a tensor-product cubic spline from a frame, row by row."""
 
 from __future__ import annotations
 
@@ -13,56 +13,6 @@ IntArray = NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
-def _spline_row(
-    y: int,
-    row_first: IntArray,
-    row_weights: Float64Array,
-    column_first: IntArray,
-    column_weights: Float64Array,
-    column_pieces: IntArray,
-    coefficients: Float64Array,
-    out: Float64Array,
-) -> None:
-    """Write the spline along row `y`.
-
-    Pixel x of the row takes four basis splines, those from column_first[x] on, with the weights
-    column_weights[:, x]; `column_pieces` are the columns where column_first changes, between
-    which the coefficients stay in registers.
-    """
-    i = row_first[y]
-    along = row_weights[0, y] * coefficients[i]
-    for k in range(1, 4):
-        along += row_weights[k, y] * coefficients[i + k]
-    for piece in range(column_pieces.size - 1):
-        begin, end = column_pieces[piece], column_pieces[piece + 1]
-        j = column_first[begin]
-        c0, c1, c2, c3 = along[j], along[j + 1], along[j + 2], along[j + 3]
-        w0, w1 = column_weights[0, begin:end], column_weights[1, begin:end]
-        w2, w3 = column_weights[2, begin:end], column_weights[3, begin:end]
-        target = out[begin:end]
-        for x in range(end - begin):
-            target[x] = (w0[x] * c0 + w1[x] * c1) + (w2[x] * c2 + w3[x] * c3)
-
-
-@njit(cache=True, nogil=True)
-def evaluate(
-    row_first: IntArray,
-    row_weights: Float64Array,
-    column_first: IntArray,
-    column_weights: Float64Array,
-    column_pieces: IntArray,
-    coefficients: Float64Array,
-    out: Float64Array,
-) -> None:
-    """Write the spline at every pixel."""
-    for y in range(out.shape[0]):
-        _spline_row(
-            y, row_first, row_weights, column_first, column_weights, column_pieces, coefficients,
-            out[y],
-        )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
 def subtract(
     frame: NDArray[Any],
     row_first: IntArray,
@@ -73,14 +23,24 @@ def subtract(
     coefficients: Float64Array,
     out: NDArray[np.float32],
 ) -> None:
-    """Write the frame minus the spline: difference in float64, rounded once to float32."""
-    background = np.empty(frame.shape[1])
+    """Write the frame minus the spline: difference in float64, rounded once to float32.
+
+    Pixel (y, x) takes four basis splines per axis, those from row_first[y] and column_first[x] on,
+    with the weights row_weights[:, y] and column_weights[:, x]. `column_pieces` are the columns
+    where column_first changes, between which the coefficients stay in registers.
+    """
     for y in range(frame.shape[0]):
-        _spline_row(
-            y, row_first, row_weights, column_first, column_weights, column_pieces, coefficients,
-            background,
-        )  # fmt: skip
-        row = frame[y]
-        target = out[y]
-        for x in range(row.size):
-            target[x] = np.float32(np.float64(row[x]) - background[x])
+        i = row_first[y]
+        along = row_weights[0, y] * coefficients[i]
+        for k in range(1, 4):
+            along += row_weights[k, y] * coefficients[i + k]
+        for piece in range(column_pieces.size - 1):
+            begin, end = column_pieces[piece], column_pieces[piece + 1]
+            j = column_first[begin]
+            c0, c1, c2, c3 = along[j], along[j + 1], along[j + 2], along[j + 3]
+            w0, w1 = column_weights[0, begin:end], column_weights[1, begin:end]
+            w2, w3 = column_weights[2, begin:end], column_weights[3, begin:end]
+            row, target = frame[y, begin:end], out[y, begin:end]
+            for x in range(end - begin):
+                background = (w0[x] * c0 + w1[x] * c1) + (w2[x] * c2 + w3[x] * c3)
+                target[x] = np.float32(np.float64(row[x]) - background)

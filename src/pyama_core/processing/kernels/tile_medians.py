@@ -7,7 +7,7 @@ group of 256 values, so that finding a rank does not walk through 65,536 counts.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -15,30 +15,61 @@ from numpy.typing import NDArray
 
 _GROUP = 256
 
-Counts = NDArray[np.uint32]
+
+class BlockCounts(NamedTuple):
+    """Counts of two rows of blocks: per value, and per group of 256 values."""
+
+    fine: NDArray[np.uint32]
+    coarse: NDArray[np.uint32]
+
+
+def no_counts(n_columns: int, n_values: int) -> BlockCounts:
+    """Return counts of 0, for `n_columns` blocks per row and a multiple of 256 values."""
+    return BlockCounts(
+        np.zeros((2, n_columns, n_values), np.uint32),
+        np.zeros((2, n_columns, n_values // _GROUP), np.uint32),
+    )
 
 
 @njit(cache=True, nogil=True)
-def _count_block(
-    frame: NDArray[Any], masked: NDArray[np.uint8], offset: int, fine: Counts, coarse: Counts
+def _count_blocks(
+    frame: NDArray[Any],
+    masked: NDArray[np.uint8],
+    column_edges: NDArray[np.int64],
+    offset: int,
+    fine: NDArray[np.uint32],
+    coarse: NDArray[np.uint32],
 ) -> None:
-    """Count the unmasked values of one block; `fine` and `coarse` hold another block's counts."""
-    for group in np.flatnonzero(coarse):
-        fine[group * _GROUP : (group + 1) * _GROUP] = 0
-    touched = np.zeros(coarse.size, np.bool_)
+    """Count the unmasked values of a row of blocks in the place of another row's.
+
+    Goes along the rows of the frame rather than block by block: rows of a large frame lie in
+    pages of their own, and to begin a page takes longer than to count what a block has in it.
+    """
+    n_columns = column_edges.size - 1
+    for column in range(n_columns):
+        for group in np.flatnonzero(coarse[column]):
+            fine[column, group * _GROUP : (group + 1) * _GROUP] = 0
+    touched = np.zeros(coarse.shape, np.bool_)
     for y in range(frame.shape[0]):
-        for x in range(frame.shape[1]):
-            if masked[y, x] == 0:
-                value = np.int64(frame[y, x]) + offset
-                fine[value] += np.uint32(1)
-                touched[value // _GROUP] = True
+        for column in range(n_columns):
+            begin, end = column_edges[column], column_edges[column + 1]
+            pixels, hidden = frame[y, begin:end], masked[y, begin:end]
+            counts, groups = fine[column], touched[column]
+            for x in range(end - begin):
+                if hidden[x] == 0:
+                    value = np.int64(pixels[x]) + offset
+                    counts[value] += np.uint32(1)
+                    groups[value // _GROUP] = True
     coarse[:] = 0
-    for group in np.flatnonzero(touched):
-        coarse[group] = fine[group * _GROUP : (group + 1) * _GROUP].sum()
+    for column in range(n_columns):
+        for group in np.flatnonzero(touched[column]):
+            coarse[column, group] = fine[column, group * _GROUP : (group + 1) * _GROUP].sum()
 
 
 @njit(cache=True, nogil=True)
-def _value_at_rank(fine: Counts, coarse: Counts, column: int, rank: np.int64) -> int:
+def _value_at_rank(
+    fine: NDArray[np.uint32], coarse: NDArray[np.uint32], column: int, rank: np.int64
+) -> int:
     """Return the value with `rank` smaller or equal ones before it among the 2 × 2 blocks."""
     group = 0
     while True:
@@ -67,31 +98,23 @@ def tile_medians(
     row_edges: NDArray[np.int64],
     column_edges: NDArray[np.int64],
     offset: int,
-    n_values: int,
+    counts: BlockCounts,
 ) -> NDArray[np.float64]:
     """Return the median of the pixels with `masked` = 0 of each tile, NaN for a tile without any.
 
     Tile i spans row_edges[i] to row_edges[i + 2], likewise in columns. Pixel values plus `offset`
-    are 0 to `n_values` − 1, and `n_values` is a multiple of 256. Holds two rows of blocks.
+    are those that `counts` has room for: an array to work in, which `no_counts` makes and the next
+    call finds as this one leaves it.
     """
+    fine, coarse = counts.fine, counts.coarse
     n_rows, n_columns = row_edges.size - 1, column_edges.size - 1
-    fine = np.zeros((2, n_columns, n_values), np.uint32)
-    coarse = np.zeros((2, n_columns, n_values // _GROUP), np.uint32)
     totals = np.zeros((2, n_columns), np.int64)
     medians = np.full((n_rows - 1, n_columns - 1), np.nan)
     for row in range(n_rows):
         rows = slice(row_edges[row], row_edges[row + 1])
         i = row % 2
-        for column in range(n_columns):
-            columns = slice(column_edges[column], column_edges[column + 1])
-            _count_block(
-                frame[rows, columns],
-                masked[rows, columns],
-                offset,
-                fine[i, column],
-                coarse[i, column],
-            )
-            totals[i, column] = coarse[i, column].sum()
+        _count_blocks(frame[rows], masked[rows], column_edges, offset, fine[i], coarse[i])
+        totals[i] = coarse[i].sum(1)
         for column in range(n_columns - 1 if row > 0 else 0):
             n = totals[:, column : column + 2].sum()
             if n > 0:
