@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.frame_source import (
     MicroscopyMetadata,
     ReadOptions,
@@ -118,31 +119,35 @@ def _whole_frames(
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Shorten each field of view to its complete frames where nothing follows a gap.
 
-    An acquisition that was stopped leaves complete frames first; a gap in the middle is damage,
-    and stays, so that reading it is an error rather than a shift of all later frames.
+    An acquisition that was stopped leaves complete frames first, and one that is not. A gap in the
+    middle is damage, or a channel that was taken more seldom than others. It stays, so that
+    reading it is an error rather than a shift of all later frames.
     """
     lengths, short, broken = [], [], []
     for fov, planes in enumerate(present):
         complete = np.all(planes, axis=(1, 2))
+        begun = np.flatnonzero(planes.any(axis=(1, 2)))
         announced, whole = len(complete), int(complete.sum())
-        if complete[:whole].all():
-            lengths.append(whole)
-            if whole < announced:
-                short.append(f"FOV {fov} has {whole} of {announced}")
+        length = int(begun[-1]) + 1 if begun.size else 0
+        if complete[:whole].all() and (whole or length < 2):
+            length = whole
         else:
-            lengths.append(announced)
-            broken.append(f"FOV {fov} from frame {int(np.argmin(complete))}")
+            gaps = format_ranges(np.flatnonzero(~complete[:length]).tolist())
+            broken.append(f"FOV {fov} in frames {_few(gaps.split(','))}")
+        lengths.append(length)
+        if length < announced:
+            short.append(f"FOV {fov} has {length} of {announced}")
     warnings = []
     if short:
         warnings.append(f"frames are missing at the end, {_few(short)}")
     if broken:
-        warnings.append(f"planes are missing in the middle, {_few(broken)}")
+        warnings.append(f"planes are missing in the middle, {_few(broken, separator='; ')}")
     return tuple(lengths), tuple(warnings)
 
 
-def _few(parts: Sequence[str], limit: int = 5) -> str:
+def _few(parts: Sequence[str], limit: int = 5, separator: str = ", ") -> str:
     more = f" and {len(parts) - limit} more" if len(parts) > limit else ""
-    return ", ".join(parts[:limit]) + more
+    return separator.join(parts[:limit]) + more
 
 
 def _z_warnings(path: Path, options: Mapping[str, Any], n_z: int) -> tuple[str, ...]:

@@ -34,12 +34,15 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from pyama_core.io.atomic import flush_to_disk, is_temporary, move_into_place
 from pyama_core.io.checksums import SourceIdentity, file_checksum
 from pyama_core.io.errors import DamagedFileError, InputError, StorageError
+from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.host import boot_identity, host_name
 from pyama_core.io.locks import LockTicket
 from pyama_core.io.naming import OutputKind, fov_folder_name, output_name, record_name
@@ -200,10 +203,16 @@ class FovFolder:
 
         If the block raises, nothing is left behind.
         """
-        writer = StackWriter(self.planned_path(planned), shape, dtype)
+        value = _value_of_missing(planned.kind, np.dtype(dtype))
+        writer = StackWriter(self.planned_path(planned), shape, dtype, value)
         try:
             yield writer
-            self._commit(planned, writer.finish(), shape, writer.dtype.name, {})
+            described = {
+                "shape": shape,
+                "dtype": writer.dtype.name,
+                "missing": format_ranges(writer.missing),
+            }
+            self._commit(planned, writer.finish(), described)
         finally:
             writer.discard()
 
@@ -215,7 +224,7 @@ class FovFolder:
         try:
             for block in blocks:
                 writer.write(block.encode())
-            self._commit(planned, writer.finish(), None, None, summary)
+            self._commit(planned, writer.finish(), {"summary": summary})
         finally:
             writer.discard()
 
@@ -223,9 +232,7 @@ class FovFolder:
         self,
         planned: PlannedOutput,
         written: WrittenFile,
-        shape: tuple[int, ...] | None,
-        dtype: str | None,
-        summary: dict[str, int],
+        described: dict[str, Any],
     ) -> None:
         final = self.planned_path(planned)
         self._require_lock()
@@ -235,14 +242,12 @@ class FovFolder:
             kind=planned.kind,
             channel=planned.channel,
             provenance=planned.provenance,
-            shape=shape,
-            dtype=dtype,
             size=written.size,
             mtime_ns=written.mtime_ns,
             checksum=written.checksum,
             host=host_name(),
             boot=boot_identity(),
-            summary=summary,
+            **described,
         )
         self._save(self.record.with_output(final.name, entry))
 
@@ -315,6 +320,17 @@ class FovFolder:
         if self._ticket is None:
             raise RuntimeError(f"{self.path} was opened for reading, without its lock")
         self._ticket.require()
+
+
+def _value_of_missing(kind: OutputKind, dtype: np.dtype[Any]) -> float:
+    """Return what the pixels of a frame that does not exist are.
+
+    In images no number, or the largest where every value is a number: a white frame is not
+    mistaken for one that was taken in the dark. Masks and label images have no cell there.
+    """
+    if kind in ("seg", "seg_labeled"):
+        return 0
+    return float("nan") if dtype.kind == "f" else int(np.iinfo(dtype).max)
 
 
 def _is_as_written(path: Path, entry: OutputEntry) -> bool:

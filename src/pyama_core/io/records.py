@@ -12,13 +12,22 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from pyama_core.io.atomic import write_whole
 from pyama_core.io.checksums import SourceIdentity
-from pyama_core.io.naming import PHASE_KINDS
+from pyama_core.io.frame_ranges import parse_ranges
+from pyama_core.io.naming import KINDS_OF_STEP, PHASE_KINDS
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +75,21 @@ class OutputEntry(_Frozen):
     boot: str
     durable: bool = False
     """Flushed to disk after it was written: a loss of power does not touch it."""
+    missing: str = ""
+    """Frames that the source lacks, such as ``3,7-9``; here they hold no image."""
     released: bool = False
     """Deleted on request to save space; what was made from it stays valid."""
     summary: dict[str, int] = {}
     """Counts worth telling, such as cells kept and dropped."""
+
+    @model_validator(mode="after")
+    def _missing_frames_are_within_the_stack(self) -> Self:
+        self.missing_frames()
+        return self
+
+    def missing_frames(self) -> frozenset[int]:
+        """Return the numbers of the frames that hold no image."""
+        return parse_ranges(self.missing, self.shape[0] if self.shape else 0)
 
 
 class Failure(_Frozen):
@@ -116,6 +136,14 @@ class FovRecord(_Frozen):
             if entry.kind == kind and entry.channel == channel:
                 return name, entry
         return None
+
+    def missing_frames(self) -> dict[int, str]:
+        """Frames that the source lacks, by channel, as far as they were copied."""
+        return {
+            entry.channel: entry.missing
+            for entry in sorted(self.outputs.values(), key=lambda entry: entry.channel)
+            if entry.kind in KINDS_OF_STEP["copying"] and entry.missing
+        }
 
     def outdated(self) -> set[str]:
         """Names of outputs that are not what the settings ask for.

@@ -72,6 +72,9 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
             for _, record in records
             if record.failure is not None
         },
+        "missing_frames": {
+            record.fov: missing for _, record in records if (missing := record.missing_frames())
+        },
         "outdated": {
             record.fov: sorted(f"{path.parent.name}/{name}" for name in outdated)
             for path, record in records

@@ -57,11 +57,17 @@ def patiently(action: Callable[[], T], prepare: Callable[[], None] = lambda: Non
     return action()
 
 
-def _passing_failure(error: BaseException | None) -> OSError | None:
+def _passing_failure(error: BaseException) -> OSError | None:
     """Find the system's own error in what an error was raised from, if it may pass."""
+    failure = system_failure(error)
+    return None if failure is None or failure.errno in (None, *_LASTING) else failure
+
+
+def system_failure(error: BaseException | None) -> OSError | None:
+    """Find the system's own error in what an error was raised from, None if there is none."""
     seen = 0
     while error is not None and seen < 10:
-        if isinstance(error, OSError) and error.errno not in (None, *_LASTING):
+        if isinstance(error, OSError):
             return error
         error, seen = error.__cause__, seen + 1
     return None

@@ -102,11 +102,26 @@ class StackWriter:
         (T, Y, X), known before the first frame.
     dtype : dtype-like
         Type of the pixels.
+    missing_value : number
+        What all pixels of a frame are that does not exist.
+
+    Attributes
+    ----------
+    missing : list of int
+        Numbers of the frames that do not exist.
     """
 
-    def __init__(self, final: Path, shape: tuple[int, int, int], dtype: DTypeLike) -> None:
+    def __init__(
+        self,
+        final: Path,
+        shape: tuple[int, int, int],
+        dtype: DTypeLike,
+        missing_value: float = 0,
+    ) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
+        self.missing: list[int] = []
+        self._missing_value = missing_value
         self._n_written = 0
         self._file = FileWriter(final)
         try:
@@ -134,6 +149,11 @@ class StackWriter:
             raise ValueError(f"the stack has {self.shape[0]} frames, one more was given")
         self._file.write(np.ascontiguousarray(frame).data.cast("B"))
         self._n_written += 1
+
+    def append_missing(self) -> None:
+        """Write a frame that does not exist, so that later frames keep their numbers."""
+        self.missing.append(self._n_written)
+        self.append(np.full(self.shape[1:], self._missing_value, self.dtype))
 
     def finish(self) -> WrittenFile:
         """Close the file once all frames are written."""

@@ -76,6 +76,7 @@ def _describe_fov(path: Path, record: FovRecord) -> dict[str, Any]:
         "status": status,
         "steps": steps,
         "failure": record.failure.model_dump() if record.failure else None,
+        "missing_frames": record.missing_frames(),
         "in_use_by": find_holder(path.parent),
         "channels": settings.channels if settings else None,
         "params": settings.params if settings else None,

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from typing import Any, Literal
 
-from pyama_core.io.errors import InputError
+from pyama_core.io.errors import InputError, MissingFrameError
 from pyama_core.io.fov_folder import PlannedOutput
+from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
 from pyama_core.io.naming import OutputKind
 from pyama_core.io.records import Provenance
+from pyama_core.io.retrying import system_failure
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.parameters import validate_params
 from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
+
+logger = logging.getLogger(__name__)
 
 ALGORITHM = "copy/1"
 
@@ -55,7 +60,11 @@ class CopyingService(BaseProcessingService):
         ]
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
-        """Copy frame by frame, all channels of a frame before the next."""
+        """Copy frame by frame, all channels of a frame before the next.
+
+        A plane that the source lacks, or that makes no sense, is left out and noted. A drive that
+        fails is another matter: what it has will be there when the run is repeated.
+        """
         metadata, z = job.metadata, chosen_plane(job.metadata, job.context)
         with contextlib.ExitStack() as stack:
             source = self.source or stack.enter_context(open_source(metadata))
@@ -66,12 +75,46 @@ class CopyingService(BaseProcessingService):
                 )
                 for output in outputs
             ]
+            why: dict[int, str] = {}
             for t in self.frames(job.fov, job.shape[0]):
                 for channel, copy in copies:
-                    frame = source.read_frame(job.fov, channel, t, z)
+                    try:
+                        frame = source.read_frame(job.fov, channel, t, z)
+                    except MissingFrameError as error:
+                        if system_failure(error) is not None:
+                            raise
+                        why.setdefault(channel, str(error))
+                        copy.append_missing()
+                        continue
                     with at_frame(t):
                         _require_like(frame, job.shape[1:], metadata.dtype, channel)
                     copy.append(frame)
+            for channel, copy in copies:
+                _tell_missing(job, channel, copy.missing, why.get(channel, ""))
+
+
+def _tell_missing(job: FovJob, channel: int, missing: list[int], why: str) -> None:
+    """Say which frames of a channel are missing.
+
+    Raises
+    ------
+    MissingFrameError
+        All of them are.
+    """
+    n_frames = job.shape[0]
+    if len(missing) == n_frames:
+        raise MissingFrameError(f"channel {channel} has no frame that can be read: {why}")
+    if missing:
+        logger.warning(
+            "FOV %d, channel %d: %d of %d frames are missing and left out (%s), the first because "
+            "%s",
+            job.fov,
+            channel,
+            len(missing),
+            n_frames,
+            format_ranges(missing),
+            why,
+        )
 
 
 def _require_like(frame: Any, shape: tuple[int, int], dtype: str, channel: int) -> None:

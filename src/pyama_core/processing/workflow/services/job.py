@@ -110,6 +110,16 @@ class FovJob:
         """Checksum of the file of an earlier step; errors as `find`."""
         return self.folder.checksum_of(self.find(kind, channel))
 
+    def missing(self, kind: OutputKind, channel: int | None = None) -> frozenset[int]:
+        """Frames that the source lacks of the stack of an earlier step; errors as `find`.
+
+        Known only of stacks in the folder of the field of view, by its record.
+        """
+        path = self.find(kind, channel)
+        entry = self.folder.record.outputs.get(path.name)
+        known = entry is not None and path.parent == self.folder.path
+        return entry.missing_frames() if known and entry is not None else frozenset()
+
     def open(self, kind: OutputKind, channel: int | None = None) -> StackReader:
         """Open a stack of an earlier step; make sure that it fits the source and the others.
 

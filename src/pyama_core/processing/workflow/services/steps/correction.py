@@ -49,6 +49,7 @@ class CorrectionService(BaseProcessingService):
                     stack.enter_context(job.open("fl", output.channel)),
                     masks,
                     stack.enter_context(job.folder.new_stack(output, job.shape, np.float32)),
+                    job.missing("fl", output.channel) | job.missing("seg"),
                 )
                 for output in outputs
             ]
@@ -67,15 +68,20 @@ class _Channel:
         frames: StackReader,
         masks: StackReader,
         corrected: StackWriter,
+        missing: frozenset[int],
     ) -> None:
         self._operator = operator
         self._frames = frames
         self._masks = masks
         self._corrected = corrected
+        self._missing = missing
         self._medians: NDArray[np.float64] | None = None
 
     def correct(self, t: int, mask: NDArray[np.generic]) -> None:
         """Correct the next frame; one that is all cell takes the background of another."""
+        if t in self._missing:
+            self._corrected.append_missing()
+            return
         frame = self._frames.read(t)
         with at_frame(t):
             medians = self._operator.tile_medians(frame, mask)
@@ -87,6 +93,8 @@ class _Channel:
     def _first_medians(self, start: int) -> NDArray[np.float64]:
         """Tile medians of the first later frame that shows any background."""
         for t in range(start + 1, self._frames.shape[0]):
+            if t in self._missing:
+                continue
             with at_frame(t):
                 medians = self._operator.tile_medians(self._frames.read(t), self._masks.read(t))
             if medians is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -61,7 +61,11 @@ class ExtractionService(BaseProcessingService):
         """Measure frame by frame, all channels of a frame under one label image."""
         if job.fov not in self.tickets:  # a run says this once, not once for each FOV
             warn_of_times(job.metadata, job.parameters.extraction)
-        measurements: list[list[FrameMeasurements]] = [[] for _ in outputs]
+        measurements: list[dict[int, FrameMeasurements]] = [{} for _ in outputs]
+        missing = [
+            job.missing("seg_labeled") | job.missing("fl_corrected", output.channel)
+            for output in outputs
+        ]
         with contextlib.ExitStack() as stack:
             label_images = stack.enter_context(job.open("seg_labeled"))
             channels = [
@@ -70,14 +74,17 @@ class ExtractionService(BaseProcessingService):
             for t in self.frames(job.fov, job.shape[0]):
                 labels = label_images.read(t)
                 with at_frame(t):
-                    for measured, frames in zip(measurements, channels, strict=True):
-                        measured.append(measure_frame(labels, frames.read(t)))
+                    for measured, frames, gone in zip(measurements, channels, missing, strict=True):
+                        if t not in gone:
+                            measured[t] = measure_frame(labels, frames.read(t))
         for output, measured in zip(outputs, measurements, strict=True):
             _write_table(job, output, measured)
 
 
-def _write_table(job: FovJob, output: PlannedOutput, measurements: list[FrameMeasurements]) -> None:
-    min_frames = resolve_min_frames(job.parameters.extraction.min_frames, job.shape[0])
+def _write_table(
+    job: FovJob, output: PlannedOutput, measurements: Mapping[int, FrameMeasurements]
+) -> None:
+    min_frames = resolve_min_frames(job.parameters.extraction.min_frames, len(measurements))
     columns, summary = tabulate(measurements, frame_times(job), min_frames)
     logger.info(
         "FOV %d, channel %d: %d cells kept, %d seen in fewer than %d frames dropped",
@@ -116,7 +123,7 @@ def warn_of_times(metadata: MicroscopyMetadata, parameters: ExtractionParameters
 
 
 def tabulate(
-    measurements: Sequence[FrameMeasurements],
+    measurements: Mapping[int, FrameMeasurements],
     times: Sequence[float | None],
     min_frames: int,
 ) -> tuple[Columns, dict[str, int]]:
@@ -124,8 +131,8 @@ def tabulate(
 
     Parameters
     ----------
-    measurements : sequence of FrameMeasurements
-        One per frame.
+    measurements : dict of int to FrameMeasurements
+        By frame, in order; frames that the source lacks are left out.
     times : sequence of float or None
         Minutes, one per frame.
     min_frames : int
@@ -138,8 +145,9 @@ def tabulate(
     summary : dict
         ``cells`` kept, ``dropped`` cells, ``rows``.
     """
-    frame = np.repeat(np.arange(len(measurements)), [len(m.cell) for m in measurements])
-    cell = _joined([m.cell for m in measurements], np.int64)
+    frames, measured = list(measurements), list(measurements.values())
+    frame = np.repeat(np.array(frames, np.int64), [len(m.cell) for m in measured])
+    cell = _joined([m.cell for m in measured], np.int64)
     # Not by bincount: labels from elsewhere may be few and huge.
     ids, index, n_seen = np.unique(cell, return_inverse=True, return_counts=True)
     kept = n_seen >= min_frames
@@ -150,10 +158,10 @@ def tabulate(
         "frame": frame[order],
         "time": [times[t] for t in frame[order]],
         "good": np.ones(len(order), np.bool_),
-        "position_x": _joined([m.position_x for m in measurements], np.float64)[order],
-        "position_y": _joined([m.position_y for m in measurements], np.float64)[order],
-        "intensity_total": _joined([m.intensity_total for m in measurements], np.float64)[order],
-        "area": _joined([m.area for m in measurements], np.int64)[order],
+        "position_x": _joined([m.position_x for m in measured], np.float64)[order],
+        "position_y": _joined([m.position_y for m in measured], np.float64)[order],
+        "intensity_total": _joined([m.intensity_total for m in measured], np.float64)[order],
+        "area": _joined([m.area for m in measured], np.int64)[order],
     }
     n_kept = int(np.count_nonzero(kept))
     return columns, {"cells": n_kept, "dropped": ids.size - n_kept, "rows": len(order)}

@@ -52,23 +52,32 @@ class SegmentationService(BaseProcessingService):
         with contextlib.ExitStack() as stack:
             frames = stack.enter_context(job.open("pc"))
             nuclei = None if job.nuclei is None else stack.enter_context(job.open("fl", job.nuclei))
-            _prepare(segmenter, frames, job)
-            first = _segment(segmenter, frames, nuclei, 0)
+            missing = job.missing("pc")
+            if job.nuclei is not None:
+                missing |= job.missing("fl", job.nuclei)
+            there = [t for t in range(job.shape[0]) if t not in missing]
+            if not there:
+                raise InputError("no frame has both phase contrast and nuclei")
+            _prepare(segmenter, frames, there, job)
+            first = _segment(segmenter, frames, nuclei, there[0])
             masks = stack.enter_context(job.folder.new_stack(outputs[0], job.shape, first.dtype))
             for t in self.frames(job.fov, job.shape[0]):
-                masks.append(first if t == 0 else _segment(segmenter, frames, nuclei, t))
+                if t in missing:
+                    masks.append_missing()
+                else:
+                    masks.append(first if t == there[0] else _segment(segmenter, frames, nuclei, t))
 
 
 def _method(job: FovJob) -> SegmentationMethod:
     return find_segmentation(job.parameters.segmentation.model_dump()["method"])
 
 
-def _prepare(segmenter: Segmenter, frames: StackReader, job: FovJob) -> None:
-    """Let a segmenter that wants to look at the first, the middle and the last frame."""
+def _prepare(segmenter: Segmenter, frames: StackReader, there: list[int], job: FovJob) -> None:
+    """Let a segmenter that wants to look at the first, the middle and the last frame there is."""
     if not isinstance(segmenter, Prepared):
         return
-    last = frames.shape[0] - 1
-    segmenter.prepare([frames.read(t) for t in sorted({0, last // 2, last})])
+    last = len(there) - 1
+    segmenter.prepare([frames.read(there[i]) for i in sorted({0, last // 2, last})])
     diameter = getattr(segmenter, "cell_diameter", None)
     if diameter is not None:
         logger.info("FOV %d: cells have a diameter of about %.0f pixels", job.fov, diameter)

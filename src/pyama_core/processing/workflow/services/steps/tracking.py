@@ -44,11 +44,15 @@ class TrackingService(BaseProcessingService):
 
     def _track(self, job: FovJob, output: PlannedOutput, dtype: LabelType) -> None:
         tracker = _method(job).create(job.parameters.tracking, dtype)
+        missing = job.missing("seg")
         with (
             job.open("seg") as masks,
             job.folder.new_stack(output, job.shape, dtype) as labels,
         ):
             for t in self.frames(job.fov, job.shape[0]):
+                if t in missing:  # cells are followed from the frame before to the one after
+                    labels.append_missing()
+                    continue
                 with at_frame(t):
                     labels.append(tracker.update(masks.read(t)))
         logger.info("FOV %d: %d cells tracked", job.fov, tracker.n_cells)
