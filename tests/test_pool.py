@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import BrokenExecutor, CancelledError, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -24,8 +25,8 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 
 @contextmanager
-def pool_of(n_workers: int, level: int = logging.INFO):
-    pool = WorkerPool(n_workers, level)
+def pool_of(n_workers: int, level: int = logging.INFO, warm_up=None):
+    pool = WorkerPool(n_workers, level, warm_up)
     try:
         yield pool
     finally:
@@ -68,6 +69,11 @@ def die(way):
     if way == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     ctypes.string_at(0)
+
+
+def touch_and_sleep(path):
+    Path(path).touch()
+    time.sleep(60)
 
 
 def wait_for_cancel(path):
@@ -262,16 +268,40 @@ def test_a_worker_that_cannot_be_replaced_leaves_no_call_without_an_answer(monke
 # Ends
 
 
-def test_cancel_reaches_workers_that_are_busy_and_those_that_come_later(tmp_path):
+def test_cancel_lets_the_busy_end_in_good_order_and_drops_what_is_queued_or_comes_later(tmp_path):
     with pool_of(2) as pool:
         futures = [pool.submit(wait_for_cancel, tmp_path / str(i)) for i in range(2)]
         wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+        queued = [pool.submit(add, i) for i in range(3)]
         pool.cancel()
         assert [future.result(5) for future in futures] == ["stopped"] * 2
-        with pytest.raises(BrokenExecutor):
-            pool.submit(die, "exit").result(60)
-        later = [pool.submit(wait_for_cancel, tmp_path / f"{i} later") for i in range(4)]
-        assert {future.result(60) for future in later} == {"stopped"}
+        later = [pool.submit(add, i) for i in range(3)]
+        done, waiting = wait([*queued, *later], 5)
+        assert not waiting
+        assert all(future.cancelled() for future in done)
+
+
+def test_cancel_does_not_wait_for_workers_that_are_still_compiling(tmp_path):
+    # Nobody could ask a compiler to stop; but neither has it begun anything.
+    with pool_of(2, warm_up=partial(touch_and_sleep, tmp_path / "begun")) as pool:
+        future = pool.submit(add, 1)
+        wait_until((tmp_path / "begun").exists, 60)
+        started = time.monotonic()
+        pool.cancel()
+        wait([future], 10)
+        assert future.cancelled()
+    assert time.monotonic() - started < 5
+
+
+@posix_only
+def test_a_worker_ignores_the_signals_of_its_parent_even_while_it_starts(capfd):
+    with pool_of(1) as pool:
+        for number in [signal.SIGINT, signal.SIGTERM] * 5:
+            for worker in worker_processes():
+                worker.send_signal(number)
+            time.sleep(0.05)
+        assert pool.submit(add, 1, 2).result(60) == 3
+    assert capfd.readouterr().err == ""
 
 
 def test_shutting_down_leaves_no_process_and_takes_no_call():

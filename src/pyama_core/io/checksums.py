@@ -7,12 +7,14 @@ at the speed of memory, so that hashing every byte written costs next to nothing
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import xxhash
 from pydantic import BaseModel, ConfigDict
+
+from pyama_core.io.errors import CancelledError
 
 _CHUNK = 4 << 20
 _SAMPLES = 32
@@ -41,19 +43,23 @@ def name_checksum(hasher: Hasher) -> str:
     return f"xxh3-128:{hasher.hexdigest()}"
 
 
-def file_checksum(path: Path) -> str:
-    """Checksum of the whole content of a file.
+def file_checksum(path: Path, cancelled: Callable[[], bool] = lambda: False) -> str:
+    """Checksum of the whole content of a file; `cancelled` is asked now and then.
 
     Raises
     ------
     OSError
         The file cannot be read.
+    CancelledError
+        The caller asked to stop.
     """
     hasher = new_hasher()
     buffer = memoryview(bytearray(_CHUNK))
     with path.open("rb", buffering=0) as file:
         while n_read := file.readinto(buffer):
             hasher.update(buffer[:n_read])
+            if cancelled():
+                raise CancelledError(f"cancelled while reading {path}")
     return name_checksum(hasher)
 
 

@@ -84,6 +84,8 @@ class FovFolder:
         Identity of the microscope file.
     ticket : LockTicket, optional
         Proof of the lock under which the folder is written; without one it can only be read.
+    cancelled : callable
+        Asked, while files are read for their checksums, whether to raise `CancelledError`.
     """
 
     def __init__(
@@ -93,11 +95,13 @@ class FovFolder:
         fov: int,
         source: SourceIdentity,
         ticket: LockTicket | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self.path = output_dir / fov_folder_name(fov)
         self.base_name = base_name
         self.fov = fov
         self._ticket = ticket
+        self._cancelled = cancelled
         self._record_path = self.path / record_name(base_name, fov)
         record = load_record(self._record_path)
         if record is not None and (record.fov != fov or record.source != source):
@@ -142,7 +146,7 @@ class FovFolder:
         """Decide by checksum about a file that was touched, moved or outlived a reboot."""
         try:
             status = path.stat()
-            intact = status.st_size == entry.size and file_checksum(path) == entry.checksum
+            intact = status.st_size == entry.size and self._checksum(path) == entry.checksum
         except OSError:
             return None
         if not intact:
@@ -166,7 +170,7 @@ class FovFolder:
         if entry is not None and (entry.released or _is_as_written(path, entry)):
             return entry.checksum
         try:
-            return file_checksum(path)
+            return self._checksum(path)
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -175,10 +179,26 @@ class FovFolder:
         damage = {}
         for name, entry in sorted(self.record.outputs.items()):
             if not entry.released:
-                fault = _fault_of(self.path / name, entry)
+                fault = self._fault_of(self.path / name, entry)
                 if fault is not None:
                     damage[name] = fault
         return damage
+
+    def _fault_of(self, path: Path, entry: OutputEntry) -> str | None:
+        try:
+            size = path.stat().st_size
+            if size != entry.size:
+                return f"expected {entry.size} bytes, found {size}"
+            if self._checksum(path) != entry.checksum:
+                return "its content differs from what was written (checksum)"
+        except FileNotFoundError:
+            return "missing"
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+        return None
+
+    def _checksum(self, path: Path) -> str:
+        return file_checksum(path, self._cancelled)
 
     # Work
 
@@ -340,20 +360,6 @@ def _is_as_written(path: Path, entry: OutputEntry) -> bool:
         return False
     safe = entry.durable or (entry.host == host_name() and entry.boot == boot_identity())
     return safe and status.st_size == entry.size and status.st_mtime_ns == entry.mtime_ns
-
-
-def _fault_of(path: Path, entry: OutputEntry) -> str | None:
-    try:
-        size = path.stat().st_size
-        if size != entry.size:
-            return f"expected {entry.size} bytes, found {size}"
-        if file_checksum(path) != entry.checksum:
-            return "its content differs from what was written (checksum)"
-    except FileNotFoundError:
-        return "missing"
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
-    return None
 
 
 def open_recorded_folder(record_path: Path) -> FovFolder:

@@ -21,7 +21,13 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, ParamSpec, TypeVar
 
-from pyama_core.processing.workflow.worker_process import CANCEL, prepare_worker, start_worker
+from pyama_core.processing.workflow.worker_process import (
+    CANCEL,
+    deaf_to_stop_signals,
+    prepare_worker,
+    start_worker,
+    work,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +51,8 @@ class _Worker:
         # The first task starts the process. After that the far end must be open there alone,
         # or neither side would see the other's end.
         try:
-            self.executor.submit(prepare_worker)
+            with deaf_to_stop_signals():
+                self.executor.submit(prepare_worker)
         finally:
             far_end.close()
 
@@ -91,8 +98,6 @@ class WorkerPool(Executor):
     def _new_worker(self) -> _Worker:
         worker = _Worker(self._log_level)
         self._lines.append(worker.connection)
-        if self._cancelled:
-            worker.tell(CANCEL)
         return worker
 
     def _warm_up(self, warm_up: Callable[[], object]) -> None:
@@ -121,7 +126,10 @@ class WorkerPool(Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError("the pool is shut down")
-            self._tasks.append((future, partial(fn, *args, **kwargs)))
+            if not self._cancelled:
+                self._tasks.append((future, partial(fn, *args, **kwargs)))
+        if self._cancelled:
+            _drop(future)
         self._hand_out()
         return future
 
@@ -142,10 +150,16 @@ class WorkerPool(Executor):
             worker.executor.shutdown(wait=wait, cancel_futures=cancel_futures)
 
     def cancel(self) -> None:
-        """Tell all workers, present and future, to stop at the next frame."""
+        """Drop what is queued and will be, and tell all workers to stop.
+
+        One that is at work stops at the next frame; one that is not ends at once.
+        """
         with self._lock:
             self._cancelled = True
             workers = list(self._workers)
+            tasks, self._tasks = self._tasks, deque()
+        for future, _ in tasks:
+            _drop(future)
         for worker in workers:
             worker.tell(CANCEL)
 
@@ -170,12 +184,12 @@ class WorkerPool(Executor):
     def _submit_to(self, index: int, call: Callable[[], Any]) -> Future[Any]:
         """Submit a call to a worker, to a fresh one in its place if it has died."""
         try:
-            return self._workers[index].executor.submit(call)
+            return self._workers[index].executor.submit(work, call)
         except BrokenExecutor:
             if self._ended:
                 raise
             self._replace(index)
-            return self._workers[index].executor.submit(call)
+            return self._workers[index].executor.submit(work, call)
 
     def _finished(self, worker: _Worker, future: Future[Any], inner: Future[Any]) -> None:
         error = None if inner.cancelled() else inner.exception()
@@ -229,3 +243,9 @@ class WorkerPool(Executor):
             lines, self._lines = self._lines, []
         for line in lines:
             line.close()
+
+
+def _drop(future: Future[Any]) -> None:
+    """Cancel a call that no worker has, and wake who waits for it."""
+    if future.cancel():
+        future.set_running_or_notify_cancel()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 
-from pyama_core.io.errors import PyamaError
+from pyama_core.io.errors import CancelledError, PyamaError
 from pyama_core.io.fov_folder import FovFolder
 from pyama_core.io.locks import LockTicket
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata
@@ -125,8 +125,12 @@ class Run:
         for fov in self._request.fovs:
             folder = self._folder(fov)
             folder.begin(settings)
-            if check:
-                _forget_damaged(folder)
+            try:
+                if check:
+                    _forget_damaged(folder)
+            except CancelledError:
+                self._settle(FovOutcome(fov, FovStatus.CANCELLED))
+                continue
             if self._first_open_step(fov, folder, services) is None:
                 self._settle(FovOutcome(fov, FovStatus.SKIPPED), folder)
             else:
@@ -168,6 +172,9 @@ class Run:
                 if copied:
                     self._submit(_Task(copied, index), crew)
         self._wait_for(len(batches), crew)
+        if self._cancel.is_set():
+            # Perhaps nothing was pending; workers may still be starting.
+            crew.cancel()
 
     def _copy(self, fov: int) -> bool:
         if self._cancel.is_set():
@@ -315,6 +322,7 @@ class Run:
             fov,
             request.identity,
             self._tickets[fov],
+            self._cancel.is_set,
         )
 
     def _context_for(self, fovs: list[int]) -> ProcessingContext:

@@ -17,11 +17,15 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+ResultT = TypeVar("ResultT")
 
 CANCEL = "cancel"
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -41,6 +45,8 @@ class _Line:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._sending = threading.Lock()
+        self._turning = threading.Lock()
+        self._at_work = False
         self.cancelled = threading.Event()
 
     def send(self, message: object) -> None:
@@ -52,10 +58,28 @@ class _Line:
         try:
             while True:
                 if self._connection.recv() == CANCEL:
-                    self.cancelled.set()
+                    self._cancel()
         except (EOFError, OSError):
             # Not sys.exit: that would end this thread, and the work would go on for nobody.
             os._exit(1)
+
+    def _cancel(self) -> None:
+        with self._turning:
+            self.cancelled.set()
+            if not self._at_work:
+                # Imports and compilation may take long and ask nobody whether to go on.
+                os._exit(1)
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Whoever cancels waits for what is done inside to come to its own end."""
+        with self._turning:
+            self._at_work = True
+        try:
+            yield
+        finally:
+            with self._turning:
+                self._at_work = False
 
 
 _lines: list[_Line] = []
@@ -102,8 +126,10 @@ def start_worker(connection: Connection, log_level: int) -> None:
     """
     for name in _THREAD_LIMITS:
         os.environ[name] = "1"
-    # Ctrl-C reaches every process of a terminal; only the main process decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches every process of a terminal, and whoever stops a job may send SIGTERM to all
+    # of it; only the main process decides what that means.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     line = _Line(connection)
     _lines[:] = [line]
     logger = logging.getLogger("pyama_core")
@@ -111,6 +137,28 @@ def start_worker(connection: Connection, log_level: int) -> None:
     logger.setLevel(log_level)
     logger.propagate = False
     threading.Thread(target=line.listen, name="pyama orders", daemon=True).start()
+
+
+@contextlib.contextmanager
+def deaf_to_stop_signals() -> Iterator[None]:
+    """Let processes that are started inside not die of a signal before they can ignore it.
+
+    Where there are no signal masks to inherit, such a process dies with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def work(call: Callable[[], ResultT]) -> ResultT:
+    """Do a call that, when the run is cancelled, ends by itself in good order."""
+    with _lines[0].working():
+        return call()
 
 
 def prepare_worker() -> None:

@@ -165,7 +165,9 @@ class BaseProcessingService(ABC):
                 stack.callback(lock.release)
                 ticket = lock.ticket
             identity = self.source_identity or identify(metadata)
-            folder = FovFolder(Path(output_dir), metadata.base_name, fov, identity, ticket)
+            folder = FovFolder(
+                Path(output_dir), metadata.base_name, fov, identity, ticket, self.cancelled
+            )
             if fov not in self.tickets:
                 folder.begin(settings_of(context))
             yield FovJob(metadata, context, folder)
