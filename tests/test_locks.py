@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
-from pyama_core.io import locks
+from pyama_core.io import host, locks
 from pyama_core.io.errors import FolderBusyError, StorageError
 from pyama_core.io.host import ProcessIdentity
 from pyama_core.io.locks import LOST_AFTER_S, FolderLock, LockTicket, find_holder
@@ -77,10 +78,11 @@ def test_a_process_that_only_looks_like_the_holder_does_not_hold_the_lock(tmp_pa
     FolderLock.acquire(tmp_path).release()
 
 
-def test_on_another_host_a_fresh_heartbeat_holds_and_a_lost_one_does_not(tmp_path):
+@pytest.mark.parametrize("where", ["host", "namespace"])
+def test_elsewhere_a_fresh_heartbeat_holds_and_a_lost_one_does_not(tmp_path, where):
     lock = FolderLock.acquire(tmp_path)
-    edit_lock(tmp_path, host="another")
-    with pytest.raises(FolderBusyError, match="on another"):
+    edit_lock(tmp_path, **{where: "another"})
+    with pytest.raises(FolderBusyError, match="in use by process"):
         FolderLock.acquire(tmp_path)
     long_ago = int(time.time() - LOST_AFTER_S - 60)
     os.utime(lock.ticket.path, (long_ago, long_ago))
@@ -229,7 +231,7 @@ class Contenders:
             raise Killed
 
     def identity(self) -> ProcessIdentity:
-        return ProcessIdentity("here", "now", getattr(self._me, "name", -1), 0.0)
+        return ProcessIdentity("here", "", "now", getattr(self._me, "name", -1), 0.0)
 
     def run(self, work: Callable[[int], None], contenders: int) -> None:
         """Let all contenders do their work, interleaved as `choose` says."""
@@ -362,3 +364,41 @@ def test_this_process_is_alive_and_here():
     identity = ProcessIdentity.of_this_process()
     assert identity.is_here()
     assert identity.is_alive()
+
+
+def test_a_process_stays_itself_when_the_clock_is_corrected(monkeypatch):
+    identity = ProcessIdentity.of_this_process()
+    boot_time, create_time = psutil.boot_time(), psutil.Process.create_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot_time + 3600)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: create_time(self) + 3600)
+    assert identity.is_alive() == (identity.boot is not None)
+
+
+def test_where_boots_have_no_name_the_start_of_a_process_tells(monkeypatch, tmp_path):
+    monkeypatch.setattr(host, "_BOOT_ID", tmp_path / "absent")
+    host._identity_of.cache_clear()
+    identity = ProcessIdentity.of_this_process()
+    assert identity.is_alive()
+    # The time of the boot is a guess there, and must not decide whether a process lives.
+    monkeypatch.setattr(psutil, "boot_time", lambda: 0.0)
+    assert identity.is_alive()
+    assert not replace(identity, started=identity.started - 60).is_alive()
+    host._identity_of.cache_clear()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no zombies")
+def test_a_dead_process_that_nobody_asked_about_holds_nothing(tmp_path, other_process):
+    other_process.kill()
+    deadline = time.monotonic() + 10
+    while psutil.Process(other_process.pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+    FolderLock.acquire(tmp_path).release()
+
+
+def test_an_unknown_boot_is_a_changed_boot(monkeypatch, tmp_path):
+    def unknown():
+        raise RuntimeError("no such thing here")
+
+    monkeypatch.setattr(host, "_BOOT_ID", tmp_path / "absent")
+    monkeypatch.setattr(psutil, "boot_time", unknown)
+    assert host.boot_identity() != host.boot_identity()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PROCESS_NAMES = Path("/proc/self/ns/pid")
 _START_TOLERANCE_S = 2.0
-"""Start times are computed from the clock, which may be corrected while a process lives."""
+"""Start times are computed from a clock, which may be corrected while a process lives."""
 
 
 def host_name() -> str:
@@ -26,10 +29,28 @@ def boot_identity() -> str:
     What a file system was told to write is safe within one boot, because the page cache holds
     it. Linux names each boot; elsewhere the time of the boot, to the minute, must do. Where it
     is not exact, a boot counts as changed once too often, which costs a checksum and no data.
+    Where nothing can be known, every answer differs, so that no boot equals any other.
     """
-    if _BOOT_ID.exists():
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    return f"{round(psutil.boot_time() / 60)}"
+    exact = _exact_boot_identity()
+    if exact is not None:
+        return exact
+    try:
+        return f"{round(psutil.boot_time() / 60)}"
+    except (OSError, RuntimeError, psutil.Error):
+        return f"unknown {secrets.token_hex(8)}"
+
+
+def _exact_boot_identity() -> str | None:
+    with contextlib.suppress(OSError, UnicodeError):
+        return _BOOT_ID.read_text(encoding="ascii").strip() or None
+    return None
+
+
+def _process_namespace() -> str:
+    """Name whose process numbers these are: containers on one host may each have their own."""
+    with contextlib.suppress(OSError):
+        return str(_PROCESS_NAMES.readlink())
+    return ""
 
 
 @dataclass(frozen=True)
@@ -37,10 +58,13 @@ class ProcessIdentity:
     """A process that cannot be mistaken for a later one with the same number."""
 
     host: str
-    boot: str
+    namespace: str
+    """Within which the number means this process."""
+    boot: str | None
+    """None where boots have no exact name; then `started` tells them apart."""
     pid: int
     started: float
-    """Seconds since the epoch."""
+    """Seconds since that boot, which no correction of the clock changes, or since the epoch."""
 
     @classmethod
     def of_this_process(cls) -> ProcessIdentity:
@@ -48,27 +72,39 @@ class ProcessIdentity:
         return _identity_of(os.getpid())
 
     def is_here(self) -> bool:
-        """Whether the process ran on this machine."""
-        return self.host == host_name()
+        """Whether the process ran where its number can be looked up."""
+        return (self.host, self.namespace) == (host_name(), _process_namespace())
 
     def is_alive(self) -> bool:
         """Whether the process still runs; meaningful only where `is_here` holds."""
-        if self.boot != boot_identity():
+        boot = _exact_boot_identity()
+        if self.boot != boot:
             return False
         try:
-            started = psutil.Process(self.pid).create_time()
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                # It has ended, but nobody has asked how.
+                return False
+            return abs(_start_of(process, boot) - self.started) < _START_TOLERANCE_S
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:
             return True
-        return abs(started - self.started) < _START_TOLERANCE_S
+
+
+def _start_of(process: psutil.Process, boot: str | None) -> float:
+    # The time of the boot first: versions of the library keep it, and compute the other from it.
+    since = 0.0 if boot is None else psutil.boot_time()
+    return process.create_time() - since
 
 
 @functools.lru_cache(maxsize=1)
 def _identity_of(pid: int) -> ProcessIdentity:
+    boot = _exact_boot_identity()
     return ProcessIdentity(
         host=host_name(),
-        boot=boot_identity(),
+        namespace=_process_namespace(),
+        boot=boot,
         pid=pid,
-        started=psutil.Process(pid).create_time(),
+        started=_start_of(psutil.Process(pid), boot),
     )

@@ -57,14 +57,15 @@ class _Holder(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str
-    boot: str
+    namespace: str
+    boot: str | None
     pid: int
     started: float
     since: str
     nonce: str
 
     def identity(self) -> ProcessIdentity:
-        return ProcessIdentity(self.host, self.boot, self.pid, self.started)
+        return ProcessIdentity(self.host, self.namespace, self.boot, self.pid, self.started)
 
 
 @dataclass(frozen=True)
