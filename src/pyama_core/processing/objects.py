@@ -41,3 +41,15 @@ def labelled_objects(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
     labels, ranks = np.unique(runs.label, return_inverse=True)
     runs.label[:] = ranks
     return runs, labels[number_labels(runs.label, labels.size)]
+
+
+def objects_by_label(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
+    """Return the same as `labelled_objects`, with the objects numbered in order of their labels."""
+    from pyama_core.processing.kernels.runs import find_runs, rank_labels
+
+    runs = find_runs(as_labels(image), 0)
+    largest = int(runs.label.max(initial=0))
+    if largest <= _LARGEST_IN_TABLE:
+        return runs, rank_labels(runs.label, largest)
+    labels, runs.label[:] = np.unique(runs.label, return_inverse=True)
+    return runs, labels

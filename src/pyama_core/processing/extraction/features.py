@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame
-from pyama_core.processing.objects import labelled_objects
+from pyama_core.processing.objects import objects_by_label
 
 ALGORITHM = "features/1"
 
@@ -114,14 +114,12 @@ def measure_frame(labels: NDArray[Any], image: NDArray[Any]) -> FrameMeasurement
         )
     if image.dtype != np.float32:
         image = as_frame(image.astype(np.float64))
-    runs, cells = labelled_objects(labels)
+    runs, cells = objects_by_label(labels)
     area, row_sum, column_sum, intensity = sum_objects(runs, image, cells.size)
-    order = np.argsort(cells)
-    area = area[order]
     return FrameMeasurements(
-        cell=cells[order],
+        cell=cells,
         area=area,
-        position_x=column_sum[order] / area,
-        position_y=row_sum[order] / area,
-        intensity_total=intensity[order],
+        position_x=column_sum / area,
+        position_y=row_sum / area,
+        intensity_total=intensity,
     )

@@ -13,6 +13,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+_ONE = np.uint64(1)
+_SHIFT = np.uint64(58)
+# The upper six bits of this number times 2ᵏ are different for each k, so that a table of 64 finds
+# the place of a lone bit; here, of its byte.
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+_BYTE_OF_BIT = np.argsort([(0x03F79D71B4CB0A89 << k) % 2**64 >> 58 for k in range(64)]) // 8
+
 
 class Runs(NamedTuple):
     """Runs of one frame, in raster order.
@@ -40,23 +47,34 @@ def _with_room(values: NDArray[np.int64], needed: int) -> NDArray[np.int64]:
 
 
 @njit(cache=True, nogil=True)
-def _stretches(row: NDArray[Any], is_begin: NDArray[np.uint8], begin: NDArray[np.int64]) -> int:
+def _stretches(
+    row: NDArray[Any],
+    is_begin: NDArray[np.uint8],
+    marked: NDArray[np.int64],
+    begin: NDArray[np.int64],
+) -> int:
     """Write where each stretch of equal pixels of a row begins, then its width; return how many.
 
-    Beginnings are marked first, which vector instructions do. Then eight marks at a time are
-    passed over where there are none, or written down without a branch that could be mispredicted.
+    Beginnings are marked first, which vector instructions do. Then the words of eight marks that
+    have any are written down, without a branch that could be mispredicted, and of these the marks.
     """
     width = row.size
     is_begin[0] = is_begin[width] = 1
     for x in range(1, width):
         is_begin[x] = row[x] != row[x - 1]
     words = is_begin.view(np.uint64)
-    n = 0
+    n_marked = 0
     for word in range(words.size):
-        if words[word] != 0:
-            for x in range(8 * word, 8 * word + 8):
-                begin[n] = x
-                n += is_begin[x]
+        marked[n_marked] = word
+        n_marked += words[word] != 0
+    n = 0
+    for i in range(n_marked):
+        marks = words[marked[i]]
+        while marks != 0:
+            lowest = marks & (~marks + _ONE)
+            begin[n] = 8 * marked[i] + _BYTE_OF_BIT[(lowest * _DE_BRUIJN) >> _SHIFT]
+            n += 1
+            marks ^= lowest
     return n - 1
 
 
@@ -65,7 +83,8 @@ def find_runs(image: NDArray[Any], background: int) -> Runs:
     """Find the runs of equal pixels other than `background`; the pixel is the label."""
     height, width = image.shape
     is_begin = np.zeros((width + 8) // 8 * 8, np.uint8)
-    begin = np.empty(width + 9, np.int64)
+    marked = np.empty(is_begin.size // 8 + 1, np.int64)
+    begin = np.empty(width + 1, np.int64)
     first = np.empty(height + 1, np.int64)
     start, stop = np.empty(1024, np.int64), np.empty(1024, np.int64)
     label = np.empty(1024, np.int64)
@@ -73,13 +92,15 @@ def find_runs(image: NDArray[Any], background: int) -> Runs:
     for y in range(height):
         first[y] = n
         row = image[y]
-        n_stretches = _stretches(row, is_begin, begin)
+        n_stretches = _stretches(row, is_begin, marked, begin)
         room = n + n_stretches
         start, stop = _with_room(start, room), _with_room(stop, room)
         label = _with_room(label, room)
         for i in range(n_stretches):
-            start[n], stop[n], label[n] = begin[i], begin[i + 1], row[begin[i]]
-            n += row[begin[i]] != background
+            value = row[begin[i]]
+            if value != background:
+                start[n], stop[n], label[n] = begin[i], begin[i + 1], value
+                n += 1
     first[height] = n
     return Runs(first, start[:n], stop[:n], label[:n])
 
@@ -132,6 +153,20 @@ def number_labels(label: NDArray[np.int64], largest: int) -> NDArray[np.int64]:
     for value in range(largest + 1):
         if numbers[value] >= 0:
             labels[numbers[value]] = value
+    return labels
+
+
+@njit(cache=True, nogil=True)
+def rank_labels(label: NDArray[np.int64], largest: int) -> NDArray[np.int64]:
+    """Replace labels up to `largest` by 0, 1, … in order of size; return the labels."""
+    ranks = np.zeros(largest + 1, np.int64)
+    for run in range(label.size):
+        ranks[label[run]] = 1
+    labels = np.flatnonzero(ranks)
+    for rank in range(labels.size):
+        ranks[labels[rank]] = rank
+    for run in range(label.size):
+        label[run] = ranks[label[run]]
     return labels
 
 
