@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,7 @@ VICTIMS = ("group", "main")
 
 @dataclass(frozen=True)
 class Experiment:
-    """An image, an undisturbed run of it, and the boundaries that this run passed."""
+    """An image, an undisturbed run of it, and the boundaries that this run passed, in order."""
 
     image: Path
     whole: dict[str, bytes]
@@ -50,7 +50,12 @@ class Tally:
     rounds: int = 0
     killed: int = 0
     runs: int = 0
+    """Runs that were left alone, to finish."""
     faults: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        counts = f"{self.rounds} rounds, {self.killed} kills, {self.runs} runs to finish"
+        return "\n  ".join([f"{counts}, {len(self.faults)} faults", *self.faults])
 
 
 def prepare(folder: Path, *, fovs: int = 1, frames: int = 6, size: int = 64) -> Experiment:
@@ -66,20 +71,36 @@ def prepare(folder: Path, *, fovs: int = 1, frames: int = 6, size: int = 64) -> 
 
 
 def chosen_boundaries(log: Path) -> list[str]:
-    """All boundaries of a run, but of the writes of each output only first, middle and last.
+    """All boundaries of a run in order, of the writes of each output first, middle and last.
 
     How often the results file is rewritten depends on time, so only the first time counts.
     """
+    lines = list(dict.fromkeys(log.read_text(encoding="utf-8").splitlines()))
     writes: dict[str, list[str]] = defaultdict(list)
-    others = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        kind, name, count, _ = line.split(" ")
+    for line in lines:
+        kind, name, _, _ = line.split(" ")
         if kind == "write":
             writes[name].append(line)
-        elif count == "1" or name not in ("run", RESULTS_NAME):
-            others.append(line)
-    picked = {line for w in writes.values() for line in (w[0], w[len(w) // 2], w[-1])}
-    return list(dict.fromkeys(sorted(picked) + others))
+    left_out = {line for w in writes.values() for line in w} - {
+        line for w in writes.values() for line in (w[0], w[len(w) // 2], w[-1])
+    }
+    for line in lines:
+        _, name, count, _ = line.split(" ")
+        if count != "1" and name in ("run", RESULTS_NAME):
+            left_out.add(line)
+    return [line for line in lines if line not in left_out]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A death, at a boundary or after some time, of all processes or of the main one alone."""
+
+    at: str | float
+    victim: str
+
+    def __str__(self) -> str:
+        when = self.at if isinstance(self.at, str) else f"after {self.at:.2f} s"
+        return f"{self.victim} {when}"
 
 
 @contextlib.contextmanager
@@ -124,51 +145,48 @@ def data_files(out: Path) -> dict[str, bytes]:
     }
 
 
-def round_at(experiment: Experiment, out: Path, place: str, victim: str, tally: Tally) -> None:
-    """Die at a boundary, run again, compare."""
-    with command(experiment.image, out, CHAOS_AT=place, CHAOS_VICTIM=victim) as process:
-        code = process.wait(TIME_LIMIT_S)
-        _after_death(experiment, out, code, process.pid, f"{victim} at {place}", tally)
+def play_round(experiment: Experiment, out: Path, kills: Sequence[Kill]) -> Tally:
+    """Die several times, running again at once each time; finish, compare."""
+    tally, what = Tally(rounds=1), "; ".join(map(str, kills))
+    with contextlib.ExitStack() as stack:
+        # Orphans may still be at work when the next run begins: they must not write into it.
+        groups = [_run_and_die(experiment, out, kill, stack, tally) for kill in kills]
+        for _ in range(3):
+            tally.runs += 1
+            with command(experiment.image, out) as again:
+                code = again.wait(TIME_LIMIT_S)
+            if code == 0:
+                break
+        else:
+            tally.faults.append(f"{what}: never finished, last exit code {code}")
+        deadline = time.monotonic() + ORPHAN_LIMIT_S
+        while any(map(members, groups)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if any(map(members, groups)):
+            tally.faults.append(f"{what}: orphans are still alive")
+    tally.faults += [f"{what}: {fault}" for fault in compare(experiment, out)]
+    return tally
 
 
-def round_after(
-    experiment: Experiment, out: Path, delay_s: float, victim: str, tally: Tally
-) -> None:
-    """Die after some time, run again, compare."""
-    with command(experiment.image, out) as process:
+def _run_and_die(
+    experiment: Experiment, out: Path, kill: Kill, stack: contextlib.ExitStack, tally: Tally
+) -> int:
+    """Run until death or the end; return the process group."""
+    bomb = {"CHAOS_AT": kill.at, "CHAOS_VICTIM": kill.victim} if isinstance(kill.at, str) else {}
+    process = stack.enter_context(command(experiment.image, out, **bomb))
+    if not isinstance(kill.at, str):
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(delay_s)
+            process.wait(kill.at)
         if process.poll() is None:
-            if victim == "group":
+            if kill.victim == "group":
                 os.killpg(process.pid, signal.SIGKILL)
             else:
                 process.kill()
-        code = process.wait(TIME_LIMIT_S)
-        _after_death(experiment, out, code, process.pid, f"{victim} after {delay_s:.2f} s", tally)
-
-
-def _after_death(
-    experiment: Experiment, out: Path, code: int, group: int, what: str, tally: Tally
-) -> None:
-    tally.rounds += 1
+    code = process.wait(TIME_LIMIT_S)
     tally.killed += code == -signal.SIGKILL
     if code not in (0, -signal.SIGKILL):
-        tally.faults.append(f"{what}: the run ended with {code}")
-    # At once, while orphans may still be at work: they must not write into this run.
-    for _ in range(3):
-        tally.runs += 1
-        with command(experiment.image, out) as again:
-            code = again.wait(TIME_LIMIT_S)
-        if code == 0:
-            break
-    else:
-        tally.faults.append(f"{what}: never finished, last exit code {code}")
-    deadline = time.monotonic() + ORPHAN_LIMIT_S
-    while members(group) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if members(group):
-        tally.faults.append(f"{what}: orphans are still alive")
-    tally.faults += [f"{what}: {fault}" for fault in compare(experiment, out)]
+        tally.faults.append(f"{kill}: the run ended with {code}")
+    return process.pid
 
 
 def compare(experiment: Experiment, out: Path) -> list[str]:
@@ -184,46 +202,50 @@ def compare(experiment: Experiment, out: Path) -> list[str]:
     return faults + [f"{path.name} is left over" for path in leftovers]
 
 
-Round = Callable[[Path, Tally], None]
-
-
-def random_rounds(experiment: Experiment, kills: int, seed: int) -> list[Round]:
-    """Plan rounds that kill at random times."""
+def random_rounds(
+    experiment: Experiment, kills: int, seed: int, in_a_row: int = 1
+) -> list[list[Kill]]:
+    """Plan rounds that kill at random times, each up to some times in a row."""
     chance = random.Random(seed)
-    rounds: list[Round] = []
-    for _ in range(kills):
-        delay_s = chance.uniform(0.2, 1.1) * experiment.duration_s
-        victim = chance.choice(VICTIMS)
+    rounds: list[list[Kill]] = []
+    while kills:
+        count = min(kills, chance.randint(1, in_a_row))
         rounds.append(
-            lambda out, tally, delay_s=delay_s, victim=victim: round_after(
-                experiment, out, delay_s, victim, tally
-            )
+            [
+                Kill(chance.uniform(0.1, 1.1) * experiment.duration_s, chance.choice(VICTIMS))
+                for _ in range(count)
+            ]
         )
+        kills -= count
     return rounds
 
 
-def boundary_rounds(experiment: Experiment, victims: Sequence[str]) -> list[Round]:
-    """Plan a round for every boundary; the victims take turns."""
-    return [
-        lambda out, tally, place=place, victim=victim: round_at(
-            experiment, out, place, victim, tally
-        )
-        for place, victim in zip(experiment.boundaries, itertools.cycle(victims))
-    ]
+def boundary_rounds(
+    experiment: Experiment, victims: Sequence[str], in_a_row: int = 1
+) -> list[list[Kill]]:
+    """Plan a kill at every boundary; the victims take turns.
+
+    The kills of a round follow the order of the boundaries, and lie as far apart as they can, so
+    that a run that goes on after one of them gets to the next.
+    """
+    kills = [Kill(at, who) for at, who in zip(experiment.boundaries, itertools.cycle(victims))]
+    stride = -(-len(kills) // in_a_row)
+    return [kills[first::stride] for first in range(stride)]
 
 
 def play(
-    rounds: Sequence[Round],
+    experiment: Experiment,
+    rounds: Iterable[Sequence[Kill]],
     folder: Path,
     lanes: int = 2,
     tell: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
-    """Play rounds, each into a fresh folder, a few at a time; `tell` hears of each."""
+    """Play rounds, each into a fresh folder, a few at a time; `tell` hears how it stands."""
 
-    def play_one(numbered: tuple[int, Round]) -> Tally:
-        index, play_round = numbered
-        tally, out = Tally(), folder / f"round {index}"
-        play_round(out, tally)
+    def play_one(numbered: tuple[int, Sequence[Kill]]) -> Tally:
+        index, kills = numbered
+        out = folder / f"round {index}"
+        tally = play_round(experiment, out, kills)
         shutil.rmtree(out, ignore_errors=True)
         return tally
 
@@ -234,7 +256,7 @@ def play(
             total.killed += tally.killed
             total.runs += tally.runs
             total.faults += tally.faults
-            tell(tally)
+            tell(total)
     return total
 
 
@@ -243,30 +265,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=600, help="start no round after this")
+    parser.add_argument("--in-a-row", type=int, default=3, help="kills before a run may finish")
     arguments = parser.parse_args()
     started = time.monotonic()
-
-    def in_time(rounds: Sequence[Round]) -> Iterator[Round]:
-        return itertools.takewhile(
-            lambda _: time.monotonic() < started + 60 * arguments.minutes, rounds
-        )
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         experiment = prepare(folder, fovs=2)
         _say(f"{len(experiment.boundaries)} boundaries, {arguments.kills} random kills")
-        plans = {victim: boundary_rounds(experiment, [victim]) for victim in VICTIMS}
-        plans["random"] = random_rounds(experiment, arguments.kills, arguments.seed)
+        row = arguments.in_a_row
+        plans = {"random": random_rounds(experiment, arguments.kills, arguments.seed, row)}
+        plans |= {victim: boundary_rounds(experiment, [victim], row) for victim in VICTIMS}
         any_fault = False
         for what, rounds in plans.items():
-            tally = play(in_time(rounds), folder, tell=lambda tally: list(map(_say, tally.faults)))
-            any_fault |= bool(tally.faults)
-            _say(
-                f"{what}: {tally.rounds} rounds, {tally.killed} killed, "
-                f"{tally.runs} runs to finish, {len(tally.faults)} faults, "
-                f"{time.monotonic() - started:.0f} s since the start"
-            )
+
+            def tell(tally: Tally, what: str = what) -> None:
+                seconds = time.monotonic() - started
+                _say(f"{what}: {tally}; {seconds:.0f} s since the start")
+
+            any_fault |= bool(play(experiment, rounds, folder, tell=tell).faults)
     raise SystemExit(any_fault)
 
 

@@ -12,6 +12,7 @@ import errno
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _FAIL_AT = int(os.environ.get("CHAOS_FAIL", "0"))
 _ERRNO = os.environ.get("CHAOS_ERRNO", "ENOSPC")
 
 _counts: dict[str, int] = {}
+_saving = threading.local()
 
 
 def boundary(kind: str, name: str) -> None:
@@ -57,14 +59,19 @@ def _arm() -> None:
         boundary("write", self.final.name)
 
     def counted_move(temporary, final):
-        boundary("before-rename", final.name)
+        name = getattr(_saving, "name", None) or final.name
+        boundary("before-rename", name)
         move(temporary, final)
-        boundary("after-rename", final.name)
+        boundary("after-rename", name)
 
     def counted_save(path, record):
-        boundary("before-record", path.name)
+        # How many records were saved before depends on what was there already; what it says not.
+        n_durable = sum(entry.durable for entry in record.outputs.values())
+        _saving.name = f"{path.name}:{len(record.outputs)}:{n_durable}"
+        boundary("before-record", _saving.name)
         save(path, record)
-        boundary("after-record", path.name)
+        boundary("after-record", _saving.name)
+        _saving.name = None
 
     stacks.FileWriter.write = counted_write
     atomic.move_into_place = fov_folder.move_into_place = counted_move

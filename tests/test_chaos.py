@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from chaos import VICTIMS, Experiment, boundary_rounds, play, prepare, random_rounds
+from chaos import VICTIMS, Experiment, Kill, boundary_rounds, play, prepare, random_rounds
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
@@ -30,27 +30,32 @@ def test_the_harness_sees_every_kind_of_boundary(experiment):
 
 
 def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(experiment, tmp_path):
-    places = [
-        "write demo_fov_000_fl_ch_1.npy 4 main",
-        "after-rename demo_fov_000_seg_ch_0.npy 1 worker",
-        "before-rename demo_fov_000_traces_ch_1.csv 1 worker",
+    kills = [
+        Kill("write demo_fov_000_fl_ch_1.npy 4 main", "main"),
+        Kill("before-unlock fov_000/claim 1 main", "group"),
+        Kill("after-rename demo_fov_000_seg_ch_0.npy 1 worker", "group"),
+        Kill("before-rename demo_fov_000_traces_ch_1.csv 1 worker", "main"),
     ]
-    assert set(places) <= set(experiment.boundaries)
-    few = Experiment(experiment.image, experiment.whole, places, experiment.duration_s)
-    tally = play(boundary_rounds(few, VICTIMS), tmp_path)
-    assert (tally.faults, tally.killed) == ([], len(places))
+    tally = play(experiment, [kills], tmp_path)
+    assert (tally.faults, tally.killed) == ([], len(kills))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_run_killed_at_any_boundary_is_completed_to_the_same_bytes(experiment, tmp_path):
-    tally = play(boundary_rounds(experiment, VICTIMS), tmp_path)
-    assert (tally.faults, tally.killed) == ([], len(experiment.boundaries))
+    # Claims on locks are made only where another run died.
+    claim = [
+        [Kill("after-lock fov_000 1 main", "group"), Kill(f"{when} fov_000/claim 1 main", "group")]
+        for when in ("before-lock", "after-lock", "before-unlock", "after-unlock")
+    ]
+    rounds = boundary_rounds(experiment, VICTIMS, in_a_row=6) + claim
+    tally = play(experiment, rounds, tmp_path)
+    assert (tally.faults, tally.killed) == ([], len(experiment.boundaries) + 2 * len(claim))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_run_killed_at_fifty_random_times_is_completed_to_the_same_bytes(experiment, tmp_path):
-    tally = play(random_rounds(experiment, 50, seed=1), tmp_path)
+    tally = play(experiment, random_rounds(experiment, 50, seed=1, in_a_row=6), tmp_path)
     assert tally.faults == []
     assert tally.killed > 25
