@@ -45,11 +45,38 @@ def test_the_table_has_what_a_microscopist_looks_for(nd2_file: Path) -> None:
     assert result.exit_code == 0
     for words in (
         *("run.nd2", "left", "right [2]", "Phase", "GFP", "60 × 40", "uint16", "0.5 µm"),
-        *("every 5 min ± 0.01 min (4.99 to 5.01 min), measured", "12 used", "10.0, 0.0"),
+        *("every 5 min ± 0.01 min (4.99 to 5.01 min), measured", "12 of 16", "10.0, 0.0"),
         *("writes about", "takes roughly", "1 min"),
         describe_bytes(nd2_file.stat().st_size),
     ):
         assert words in result.stdout, words
+
+
+def test_columns_with_nothing_in_them_are_left_out(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES[0, ..., 0])
+    shown = inspect(tmp_path / "a.tif", "--axes", "TYX").stdout
+    assert "grey values seen" in shown
+    assert not {"emission", "begins", "stage"} & set(shown.split())
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_terminal_shows_all_of_it(nd2_file: Path, width: int) -> None:
+    result = CliRunner().invoke(app, ["inspect", str(nd2_file)], env={"COLUMNS": str(width)})
+    assert max(map(len, result.stdout.splitlines()[1:])) <= width
+    assert {"Phase", "GFP", "left", "uint16", "10.0,", "measured"} <= set(result.stdout.split())
+
+
+def test_intervals_that_are_all_the_same_have_no_jitter(tmp_path: Path) -> None:
+    path = tmp_path / "a.nd2"
+    write_nd2(path, FRAMES[0], [time_loop(5)], times_ms=[500.0 * t for t in range(5)])
+    assert "every 0.5 s, without jitter, measured" in inspect(path).stdout
+
+
+def test_what_a_reader_understood_is_said_once(tmp_path: Path) -> None:
+    for t in range(2):
+        tifffile.imwrite(tmp_path / f"run_xy1t{t}.tif", FRAMES[0, t, ..., 0])
+    result = inspect(tmp_path)
+    assert (result.stdout + result.stderr).count("NIS-Elements export") == 1
 
 
 def test_json_is_one_document_with_the_fields_of_the_metadata(nd2_file: Path) -> None:
@@ -155,7 +182,7 @@ def test_a_folder_is_inspected_with_a_pattern(tmp_path: Path) -> None:
 def test_the_real_phase_and_fluorescence_folder_is_shown(shared_data: Path) -> None:
     result = inspect(shared_data / "incucyte")
     assert result.exit_code == 0
-    for words in ("Incucyte", "B2_1", "every 30 min, nominal", "1408 × 1040", "8 used"):
+    for words in ("Incucyte", "B2_1", "every 30 min, nominal", "1408 × 1040", "3 to 255           8"):
         assert words in result.stdout
 
 

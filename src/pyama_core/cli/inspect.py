@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pyama_core.cli.messages import quieten
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.survey import Survey, survey
 from pyama_core.processing.workflow.services.types import Channels
@@ -54,6 +56,8 @@ def show(
     """Show what a microscope file holds."""
     given = {"axes": axes, "pattern": pattern}
     options = {name: value for name, value in given.items() if value is not None}
+    # What the reader notes is a row of the table, and a field of the JSON.
+    quieten(logging.WARNING)
     source, metadata = load_microscopy_file(file, **options)
     with source:
         seen = survey(source)
@@ -150,9 +154,10 @@ def describe_times(metadata: MicroscopyMetadata) -> str:
     every = f"every {interval.mean * scale:.4g} {unit}"
     if metadata.timepoints_source == "nominal":
         return f"{every}, nominal (as planned, not as measured)"
-    low, high = interval.shortest * scale, interval.longest * scale
-    jitter = f"± {interval.jitter * scale:.2g} {unit}"
-    return f"{every} {jitter} ({low:.4g} to {high:.4g} {unit}), measured"
+    low, high = f"{interval.shortest * scale:.4g}", f"{interval.longest * scale:.4g}"
+    if low == high:
+        return f"{every}, without jitter, measured"
+    return f"{every} ± {interval.jitter * scale:.2g} {unit} ({low} to {high} {unit}), measured"
 
 
 def _print_tables(metadata: MicroscopyMetadata, seen: Survey) -> None:
@@ -161,20 +166,24 @@ def _print_tables(metadata: MicroscopyMetadata, seen: Survey) -> None:
     console = Console()
     console.print(str(metadata.file_path), style="bold", markup=False, highlight=False)
     for table in (
-        _summary_table(metadata, seen),
+        _table(["", ""], list(_summary(metadata, seen)), show_header=False),
         _channel_table(metadata, seen),
         _position_table(metadata),
     ):
+        console.print()
         console.print(table)
 
 
-def _summary_table(metadata: MicroscopyMetadata, seen: Survey) -> Table:
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], **style: Any) -> Table:
+    """Make a table without the columns that have nothing in them."""
+    from rich.box import SIMPLE
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(show_header=False)
-    for name, value in _summary(metadata, seen):
-        table.add_row(name, escape(value))
+    kept = [i for i in range(len(titles)) if any(row[i] for row in rows)]
+    table = Table(*(titles[i] for i in kept), box=SIMPLE, show_edge=False, **style)
+    for row in rows:
+        table.add_row(*(escape(row[i]) for i in kept))
     return table
 
 
@@ -185,7 +194,7 @@ def _summary(metadata: MicroscopyMetadata, seen: Survey) -> Iterator[tuple[str, 
     seconds = estimate_run_seconds(metadata, seen, n_workers)
     yield "file type", metadata.file_type
     for note in metadata.notes:
-        yield "read as", note
+        yield "read as", note.removeprefix("names are read as ")
     yield "positions", str(metadata.n_fovs)
     yield "frames", _span(shape[0] for shape in metadata.fov_shapes)
     yield "times", describe_times(metadata)
@@ -200,51 +209,50 @@ def _summary(metadata: MicroscopyMetadata, seen: Survey) -> Iterator[tuple[str, 
 
 
 def _channel_table(metadata: MicroscopyMetadata, seen: Survey) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("channel", "name", "emission", "grey values seen", "bits")
+    rows = []
     for channel, name in enumerate(metadata.channel_names):
         emission = metadata.emission_nm[channel] if metadata.emission_nm else None
         limits = seen.ranges[channel]
-        table.add_row(
-            str(channel),
-            escape(name),
-            "" if emission is None else f"{emission:.0f} nm",
-            "" if limits is None else f"{limits[0]:.6g} to {limits[1]:.6g}",
-            _bits(metadata, limits),
+        rows.append(
+            (
+                str(channel),
+                name,
+                "" if emission is None else f"{emission:.0f} nm",
+                "" if limits is None else f"{limits[0]:.6g} to {limits[1]:.6g}",
+                _bits(metadata, limits),
+            )
         )
-    return table
+    return _table(("channel", "name", "emission", "grey values seen", "bits used"), rows)
 
 
 def _bits(metadata: MicroscopyMetadata, limits: tuple[float, float] | None) -> str:
-    """Say how many bits the file says that a pixel has, and how many the values seen need."""
-    said = "" if metadata.bit_depth is None else f"{metadata.bit_depth} in the file, "
+    """Say how many bits the values seen need, of those that the file says a pixel has."""
+    of = "" if metadata.bit_depth is None else f"of {metadata.bit_depth}"
     if limits is None or metadata.dtype.startswith("float") or not limits[0] >= 0:
-        return said.rstrip(", ")
-    return f"{said}{int(limits[1]).bit_length()} used"
+        return of
+    return f"{int(limits[1]).bit_length()} {of}".rstrip()
 
 
 def _position_table(metadata: MicroscopyMetadata) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("position", "name", "frames", "width × height", "begins", "stage x, y (µm)")
+    rows = []
     for fov in range(min(metadata.n_fovs, _SHOWN_POSITIONS)):
         n_frames, height, width = metadata.fov_shapes[fov]
         begins = metadata.timepoints[fov][0] if metadata.timepoints[fov] else None
         stage = metadata.stage_positions_um[fov] if metadata.stage_positions_um else None
-        table.add_row(
-            str(fov),
-            escape(metadata.fov_names[fov]),
-            str(n_frames),
-            f"{width} × {height}",
-            "" if begins is None else f"{begins:.4g} min",
-            "" if stage is None else f"{stage[0]:.1f}, {stage[1]:.1f}",
+        rows.append(
+            (
+                str(fov),
+                metadata.fov_names[fov],
+                str(n_frames),
+                f"{width} × {height}",
+                "" if begins is None else f"{begins:.4g} min",
+                "" if stage is None else f"{stage[0]:.1f}, {stage[1]:.1f}",
+            )
         )
     if metadata.n_fovs > _SHOWN_POSITIONS:
-        table.add_row("…", f"{metadata.n_fovs - _SHOWN_POSITIONS} more", "", "", "", "")
-    return table
+        rows.append(("…", f"{metadata.n_fovs - _SHOWN_POSITIONS} more", "", "", "", ""))
+    titles = ("position", "name", "frames", "width × height", "begins at", "stage x, y (µm)")
+    return _table(titles, rows)
 
 
 def _span(values: Iterator[int]) -> str:
