@@ -293,6 +293,17 @@ def test_cancel_does_not_wait_for_workers_that_are_still_compiling(tmp_path):
     assert time.monotonic() - started < 5
 
 
+def test_cancel_waits_for_no_call_that_does_not_listen(tmp_path):
+    with pool_of(1) as pool:
+        future = pool.submit(touch_and_sleep, tmp_path / "begun")
+        wait_until((tmp_path / "begun").exists, 60)
+        started = time.monotonic()
+        pool.cancel()
+        with pytest.raises(BrokenExecutor):
+            future.result(10)
+    assert time.monotonic() - started < 5
+
+
 @posix_only
 def test_a_worker_ignores_the_signals_of_its_parent_even_while_it_starts(capfd):
     with pool_of(1) as pool:

@@ -26,6 +26,8 @@ ResultT = TypeVar("ResultT")
 CANCEL = "cancel"
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE_S = 1.0
+"""Steps look up before every frame. What is cut off costs what that would have cost: the step."""
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -64,15 +66,26 @@ class _Line:
             os._exit(1)
 
     def _cancel(self) -> None:
+        if self.cancelled.is_set():
+            return
         with self._turning:
             self.cancelled.set()
             if not self._at_work:
                 # Imports and compilation may take long and ask nobody whether to go on.
                 os._exit(1)
+        # Nor does the work itself where a method is new and compiles, or a disk does not answer.
+        patience = threading.Timer(_PATIENCE_S, self._end_work)
+        patience.daemon = True
+        patience.start()
+
+    def _end_work(self) -> None:
+        with self._turning:
+            if self._at_work:
+                os._exit(1)
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
-        """Whoever cancels waits for what is done inside to come to its own end."""
+        """Whoever cancels waits a little for what is done inside to come to its own end."""
         with self._turning:
             self._at_work = True
         try:
