@@ -40,7 +40,8 @@ from pyama_core.processing.extraction.features import measure_frame
 from pyama_core.processing.segmentation.instances import InstanceSegmenter
 from pyama_core.processing.segmentation.log_std import LogStdSegmenter
 from pyama_core.processing.tracking.iou import IoUTracker
-from pyama_core.processing.tracking.lineage import LineageParameters, LineageTracker
+from pyama_core.processing.tracking.lineage import LineageTracker
+from pyama_core.processing.tracking.lineage_parameters import LineageParameters
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

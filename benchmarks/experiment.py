@@ -20,6 +20,13 @@ from pyama_core.processing.workflow.pipeline import ForeignExecutor
 from pyama_core.processing.workflow.pool import WorkerPool
 from pyama_core.processing.workflow.worker_process import PipeLink
 
+EXACT: dict[str, dict[str, Any]] = {
+    "segmentation": {"method": "log-std"},
+    "tracking": {"method": "iou"},
+    "extraction": {"features": []},
+}
+"""Parameters of the exact algorithm, to which the measurements refer."""
+
 _WRITTEN_PER_PIXEL = (2, 2, 1, 4, 2)
 """Bytes per pixel of phase contrast, fluorescence, mask, corrected fluorescence, label image."""
 
@@ -68,7 +75,8 @@ def run(
     params: dict[str, dict[str, Any]] | None = None,
 ) -> None:
     """Run the pipeline on channels 0 and 1 of a file."""
-    context = ProcessingContext(output_dir, Channels(pc=0, fl=[1]), params=params)
+    asked = {**EXACT, **(params or {})}
+    context = ProcessingContext(output_dir, Channels(pc=0, fl=[1]), params=asked)
     if not run_complete_workflow(
         metadata, context, batch_size=n_workers, n_workers=n_workers, executor=executor
     ):

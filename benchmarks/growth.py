@@ -112,7 +112,8 @@ def _workers(folder: Path, rounds: int, *, frames: int, side: int) -> dict[str, 
 
         def process(n_workers: int, executor: ForeignExecutor) -> float:
             # Another parameter each time, so that everything but the copies is made again.
-            params = {"segmentation": {"n_sigma": 3 + 1e-6 * next(turn)}}
+            sigma = 3 + 1e-6 * next(turn)
+            params = {"segmentation": {"method": "log-std", "n_sigma": sigma}}
             return timed(partial(run, metadata, out, n_workers, executor, params))
 
         cases = {

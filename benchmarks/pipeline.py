@@ -9,7 +9,15 @@ from pathlib import Path
 from unittest import mock
 
 from benchmarks import plain
-from benchmarks.experiment import describe, fresh, ready_workers, run, run_floor, written_bytes
+from benchmarks.experiment import (
+    EXACT,
+    describe,
+    fresh,
+    ready_workers,
+    run,
+    run_floor,
+    written_bytes,
+)
 from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import write_ome_tiff
 from benchmarks.timing import Times, in_turn
@@ -108,7 +116,7 @@ def _cost_of_hashing(metadata: MicroscopyMetadata, folder: Path, rounds: int) ->
     touched = written_bytes(metadata) // metadata.n_fovs
 
     def process() -> None:
-        context = ProcessingContext(out, Channels(pc=0, fl=[1]))
+        context = ProcessingContext(out, Channels(pc=0, fl=[1]), params=EXACT)
         for service in [CopyingService(), *later_services()]:
             service.process_fov(metadata, context, out, 0)
 

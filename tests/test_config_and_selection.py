@@ -134,10 +134,12 @@ def test_what_is_typed_wins_over_the_file_and_the_file_over_defaults(tmp_path):
     config = load_config(path, flags.as_config())
     assert (config.workers, config.batch_size, config.output) == (1, 5, "out")
     assert config.channels.model_dump() == {"pc": "phase", "fl": ["mCherry"], "nuclei": None}
-    assert config.extraction.model_dump() == {"min_frames": 4, "interval_minutes": 2.0}
+    typed = config.extraction.model_dump(exclude_unset=True)
+    assert typed == {"min_frames": 4, "interval_minutes": 2.0}
     assert config.segmentation.n_sigma == 2.5
     assert config.tracking == RunConfig().tracking
-    assert config.params()["extraction"] == {"min_frames": 4, "interval_minutes": 2.0}
+    assert config.params()["extraction"]["min_frames"] == 4
+    assert config.params()["extraction"]["features"] == ["shape", "intensity"]
 
 
 def test_nothing_typed_changes_nothing():

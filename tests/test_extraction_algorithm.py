@@ -10,11 +10,9 @@ from pydantic import ValidationError
 
 from frames import blobs, label_image, make_frame, seeds, shapes
 from pyama_core.io.errors import InputError
-from pyama_core.processing.extraction.features import (
-    ExtractionParameters,
-    measure_frame,
-    resolve_min_frames,
-)
+from pyama_core.processing.extraction.features import measure_frame
+from pyama_core.processing.extraction.parameters import ExtractionParameters
+from pyama_core.processing.extraction.quality import resolve_min_frames
 from twins import measure_plain
 
 IMAGE_DTYPES = ["uint8", "uint16", "int32", "float32", "float64"]

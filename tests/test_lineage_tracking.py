@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import cv2
@@ -22,13 +23,18 @@ from pyama_core.processing.tracking.drift import common_displacement, phase_shif
 from pyama_core.processing.tracking.graph_tracker import GraphTracker
 from pyama_core.processing.tracking.iou import IoUTracker, TooManyCellsError
 from pyama_core.processing.tracking.laptrack_adapter import LapTrackLinker
-from pyama_core.processing.tracking.lineage import LineageParameters, LineageTracker
+from pyama_core.processing.tracking.lineage import LineageTracker
+from pyama_core.processing.tracking.lineage_parameters import LineageParameters
 from pyama_core.processing.tracking.links import UNPAIRED
 from pyama_core.processing.tracking.merges import nearest_seed
 from pyama_core.processing.tracking.motion import Motion
 from pyama_core.processing.tracking.remembered import Objects
 from pyama_core.processing.tracking.trackastra_adapter import TrackastraLinker
-from pyama_core.processing.tracking.tracker import LookAheadTracker, make_tracker
+from pyama_core.processing.tracking.tracker import (
+    LookAheadTracker,
+    TrackingMethod,
+    find_tracking,
+)
 
 SHAPE = (40, 52)
 
@@ -542,43 +548,58 @@ def test_links_of_trackastra_become_label_images():
         whole_movie(TrackastraLinker(SimpleNamespace(track=follow)), frames)
 
 
-@pytest.mark.parametrize(
-    ("adapter", "parameters", "package"),
-    [(laptrack_adapter, {}, "laptrack"), (trackastra_adapter, {"folder": "w"}, "trackastra")],
-)
-def test_a_program_that_is_not_installed_is_named(monkeypatch, adapter, parameters, package):
-    monkeypatch.setitem(__import__("sys").modules, package, None)
-    monkeypatch.setitem(__import__("sys").modules, "trackastra.model", None)
-    with pytest.raises(InputError, match=f"needs the package {package}, which is not installed"):
-        adapter.make(parameters)
+@pytest.mark.parametrize("name", ["laptrack", "trackastra"])
+def test_a_program_that_is_not_installed_is_named(monkeypatch, name):
+    def absent(package):
+        raise PackageNotFoundError(package)
+
+    for adapter in (laptrack_adapter, trackastra_adapter):
+        monkeypatch.setattr(adapter, "version", absent)
+    with pytest.raises(InputError, match=f"needs the package {name}, which is not installed"):
+        find_tracking(name)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path):
+    parameters = trackastra_adapter.TrackastraParameters(folder=tmp_path)
+    with pytest.raises(InputError, match=r"Expected a model of trackastra in .*download or train"):
+        trackastra_adapter.make(parameters)
 
 
 def test_laptrack_itself_follows_cells():
     pytest.importorskip("laptrack")
     frames = [frame_of((20, 14 + 2 * t, 4), (8, 40 - t, 3)) for t in range(4)]
-    tracker = laptrack_adapter.make({"cutoff": 25.0})
+    method = find_tracking("laptrack")
+    tracker = method.create(method.parameters(options={"cutoff": 25.0}), np.uint16)
     for frame in frames:
         tracker.preview(frame)
     labels = [tracker.update(frame) for frame in frames]
     assert [label[20, 14 + 2 * t] for t, label in enumerate(labels)] == [2] * 4
-    with pytest.raises(InputError, match="found cut_off"):
-        laptrack_adapter.make({"cut_off": 1})
+    with pytest.raises(ValidationError, match="unknown: cut_off"):
+        method.parameters(options={"cut_off": 1})
 
 
-def test_installed_trackers_are_found_by_name(monkeypatch):
-    made = SimpleNamespace(
-        name="mine", load=lambda: lambda parameters, dtype: (parameters, np.dtype(dtype))
-    )
+def entry_of(name, load):
+    return SimpleNamespace(name=name, value=f"package:{name}", load=load)
+
+
+def test_trackers_of_installed_packages_are_found_by_name(monkeypatch):
+    mine = TrackingMethod(LineageParameters, "mine/1", LineageTracker)
 
     def absent():
         raise ImportError("no module named stars")
 
     monkeypatch.setattr(
         "pyama_core.processing.tracking.tracker.entry_points",
-        lambda group: [made, SimpleNamespace(name="stars", load=absent)],
+        lambda group: [
+            entry_of("mine", lambda: mine),
+            entry_of("stars", absent),
+            entry_of("other", dict),
+        ],
     )
-    assert make_tracker("mine", {"a": 1}) == ({"a": 1}, np.dtype(np.uint16))
-    with pytest.raises(InputError, match="'stars' cannot be imported: no module named stars"):
-        make_tracker("stars")
-    with pytest.raises(InputError, match=r"installed tracker \(here: mine, stars\), found 'other'"):
-        make_tracker("other")
+    assert find_tracking("mine") is mine
+    with pytest.raises(InputError, match=r"stars in package:stars.*\(no module named stars\)"):
+        find_tracking("stars")
+    with pytest.raises(InputError, match="Expected a TrackingMethod as the tracking other"):
+        find_tracking("other")
+    with pytest.raises(InputError, match=r"out of iou, .*mine.*, stars, .*found 'none'"):
+        find_tracking("none")

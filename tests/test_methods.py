@@ -8,7 +8,7 @@ import pytest
 from inline import run_inline
 from pyama_core.io.errors import InputError
 from pyama_core.io.stacks import StackReader
-from pyama_core.processing.tracking.methods import find_tracking
+from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.parameters import validate_params
 from pyama_core.processing.workflow.services.types import Channels
@@ -38,7 +38,7 @@ def test_a_method_brings_its_own_parameters():
 
 @pytest.mark.parametrize("step", ["segmentation", "tracking"])
 def test_an_unknown_method_names_the_known_ones(step):
-    with pytest.raises(InputError, match=r"out of .*(log-std|lineage), found 'magic'"):
+    with pytest.raises(InputError, match=r"out of .*(log-std|lineage).*, found 'magic'"):
         validate_params({step: {"method": "magic"}})
     with pytest.raises(InputError):
         find_tracking("magic")

@@ -69,6 +69,8 @@ def test_a_run_makes_every_output_of_every_fov(undisturbed):
             "fl_corrected_ch_1.npy",
             "fl_corrected_ch_2.npy",
             "seg_labeled_ch_0.npy",
+            "tracks_ch_0.csv",
+            "shifts_ch_0.csv",
             "traces_ch_1.csv",
             "traces_ch_2.csv",
         )
@@ -99,9 +101,9 @@ def test_the_results_file_names_outputs_by_relative_paths_that_exist(undisturbed
     assert results["failed"] == {}
     assert sorted(results["results_paths"]) == [0, 1, 2]
     for paths in results["results_paths"].values():
-        pairs = [paths["pc"], paths["seg"], paths["seg_labeled"]]
+        pairs = [paths[kind] for kind in ("pc", "seg", "seg_labeled", "tracks_csv", "shifts_csv")]
         pairs += paths["fl"] + paths["fl_corrected"] + paths["traces_csv"]
-        assert len(pairs) == 9
+        assert len(pairs) == 11
         for _, path in pairs:
             assert (undisturbed / path).is_file()
 
@@ -116,12 +118,14 @@ def test_traces_have_one_sorted_row_per_cell_and_frame_with_real_times(demo, und
     assert table.equals(table.sort_values(["cell", "frame"], ignore_index=True))
     expected = [metadata.timepoints[2][frame] for frame in table.frame]
     assert table.time.tolist() == expected
-    assert (table.groupby("cell").size() >= 5).all()
+    n_frames = table.groupby("cell").frame.transform("size")
+    assert (n_frames[table.good] >= 5).all()
+    assert (table.reason[n_frames < 5] == "too short").all()
 
 
 def test_no_lock_and_no_unknown_file_is_left(undisturbed):
     names = Counter(path.suffix for path in undisturbed.rglob("*") if path.is_file())
-    assert names == {".npy": 21, ".csv": 6, ".json": 3, ".yaml": 1, ".log": 1}
+    assert names == {".npy": 21, ".csv": 12, ".json": 3, ".yaml": 1, ".log": 1}
 
 
 # The same bytes, whoever made them
@@ -160,11 +164,11 @@ def test_a_second_run_does_nothing_and_knows_all_paths(demo, finished):
 
 REDONE = {
     "extraction": ({"extraction": {"min_frames": 1}}, {"traces"}),
-    "tracking": ({"tracking": {"min_iou": 0.9}}, {"seg_labeled", "traces"}),
+    "tracking": ({"tracking": {"min_iou": 0.9}}, {"seg_labeled", "tracks", "shifts", "traces"}),
     "correction": ({"correction": {"tile_size": 64}}, {"fl_corrected", "traces"}),
     "segmentation": (
         {"segmentation": {"n_sigma": 5.0}},
-        {"seg", "fl_corrected", "seg_labeled", "traces"},
+        {"seg", "fl_corrected", "seg_labeled", "tracks", "shifts", "traces"},
     ),
 }
 
@@ -441,7 +445,7 @@ def test_the_log_has_the_words_of_workers_and_is_appended_to(demo, finished, cap
     assert run(demo, finished, {"extraction": {"min_frames": 2}}).ok
     after = (finished / "pyama.log").read_text()
     assert after.startswith(before)
-    assert "cells kept" in after[len(before) :]
+    assert "of them good" in after[len(before) :]
     assert "FOV 2, channel 2" in caplog.text
     assert "3 of 3 FOVs" in caplog.text
 

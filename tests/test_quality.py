@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from frames import seeds
+from pyama_core.processing.extraction.measure import measure_cells
 from pyama_core.processing.extraction.quality import (
     REASONS,
     QualityParameters,
     judge_tracks,
 )
-from pyama_core.processing.extraction.shape_features import measure_shapes
+from pyama_core.processing.extraction.tables import joined, rows_by_cell
 from pyama_core.processing.tracking.fates import Track
 
 SHAPE = (100, 120)
@@ -31,12 +32,19 @@ def movie(*cells, n_frames=12):
     return [{name: np.array(column) for name, column in frame.items()} for frame in frames]
 
 
+def judge(frames, tracks=(), parameters=None):
+    """Verdicts on measurements per frame."""
+    rows, order = rows_by_cell({t: f["cell"].astype(np.int64) for t, f in enumerate(frames)})
+    rows = {**joined(frames, order), **rows}
+    return judge_tracks(rows, tracks, (len(frames), *SHAPE), parameters)
+
+
 def usual(y=40, x=50):
     return y, x, [10] * 12, np.linspace(100, 200, 12)
 
 
 def reasons(*cells, tracks=(), **parameters):
-    return judge_tracks(movie(*cells), tracks, SHAPE, QualityParameters(**parameters)).reason
+    return judge(movie(*cells), tracks, QualityParameters(**parameters)).reason
 
 
 def merged_in(cell, n_merged, fate="end of movie"):
@@ -159,7 +167,7 @@ def test_verdicts_are_those_of_the_plain_definition(seed):
         min_relative_area=0.6,
         max_area_jump=0.3,
     )
-    verdicts = judge_tracks(frames, tracks, SHAPE, p)
+    verdicts = judge(frames, tracks, p)
     assert verdicts.cell.tolist() == list(range(1, n + 1))
     assert verdicts.reason == [plain_reason(i + 1, frames, tracks, p) for i in range(n)]
     assert verdicts.good.tolist() == [reason == "" for reason in verdicts.reason]
@@ -167,7 +175,7 @@ def test_verdicts_are_those_of_the_plain_definition(seed):
 
 def test_the_summary_counts_every_cell_once():
     cells = (usual(), usual(20), (9, 50, [10] * 12, [100] * 12), (40, 50, [10] * 5, [100] * 5))
-    summary = judge_tracks(movie(*cells), [], SHAPE).summary
+    summary = judge(movie(*cells)).summary
     assert summary == {
         "cells": 4,
         "good": 2,
@@ -178,9 +186,11 @@ def test_the_summary_counts_every_cell_once():
 
 
 def test_a_movie_without_cells_has_no_verdicts():
-    empty = measure_shapes(np.zeros((20, 20), np.uint16))
+    empty, _ = measure_cells(np.zeros(SHAPE, np.uint16), [])
     for measurements in ([], [empty, empty]):
-        verdicts = judge_tracks(measurements, [], (20, 20))
+        rows, order = rows_by_cell({t: f["cell"] for t, f in enumerate(measurements)})
+        rows = {"cell": np.empty(0, np.int64), **joined(measurements, order)}
+        verdicts = judge_tracks(rows, [], (len(measurements), *SHAPE))
         assert verdicts.reason == []
         assert verdicts.summary["cells"] == 0
 
@@ -188,7 +198,8 @@ def test_a_movie_without_cells_has_no_verdicts():
 def test_traces_need_no_intensity_to_be_judged():
     labels = np.zeros(SHAPE, np.uint16)
     labels[40:50, 40:50] = 3
-    assert judge_tracks([measure_shapes(labels)] * 4, [], SHAPE).reason == [""]
+    measured, _ = measure_cells(labels, [])
+    assert judge([measured] * 4).reason == [""]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ from pyama_core.io.errors import (
 )
 from pyama_core.io.locks import FolderLock, find_holder
 from pyama_core.io.records import load_record
+from pyama_core.processing.extraction.measure import select_features
+from pyama_core.processing.tracking.iou import IoUParameters, IoUTracker
+from pyama_core.processing.tracking.tables import read_tracks
+from pyama_core.processing.tracking.tracker import TrackingMethod
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.steps.correction import CorrectionService
 from pyama_core.processing.workflow.services.steps.extraction import ExtractionService
@@ -106,7 +111,7 @@ def test_the_services_one_by_one_make_the_bytes_of_a_run(demo, tmp_path):
     for service in SERVICES:
         service().process_all_fovs(describe(demo), context, tmp_path / "alone", 1, 1)
     assert run(demo, tmp_path / "run", fovs=[1]).ok
-    assert len(data_files(tmp_path / "run")) == 9
+    assert len(data_files(tmp_path / "run")) == 11
     assert data_files(tmp_path / "alone") == data_files(tmp_path / "run")
 
 
@@ -488,6 +493,123 @@ def test_labels_become_uint32_past_65535_cells(movie, tmp_path, n_later, dtype, 
     assert record.outputs["squares_fov_000_seg_labeled_ch_0.npy"].dtype == dtype
 
 
+def track(movie, folder: Path, seg: np.ndarray, **parameters) -> ProcessingContext:
+    """Track hand-made masks."""
+    context = request(seg=(0, saved(folder, "seg", seg)))
+    context.params = {"tracking": parameters}
+    TrackingService().process_fov(of_shape(movie, seg.shape), context, folder / "out", 0)
+    return context
+
+
+def walking_squares() -> np.ndarray:
+    """One that stays, one that leaves to the right, one that is missed once, one that ends."""
+    seg = np.zeros((6, 70, 80), np.bool_)
+    for t in range(6):
+        seg[t, 20:30, 20:30] = True
+        seg[t, 40:50, 48 + 7 * t : 58 + 7 * t] = True
+        seg[t, 5:11, 60:66] = t != 3
+        seg[t, 40:50, 20:30] = t < 4
+    return seg
+
+
+@pytest.mark.parametrize(
+    ("method", "rows"),
+    [
+        (
+            "lineage",
+            [
+                "0,1,,0,5,end of movie,5,0",
+                "0,2,,0,5,end of movie,6,0",
+                "0,3,,0,3,lost,4,0",
+                "0,4,,0,4,left the frame,5,0",
+            ],
+        ),
+        (
+            "iou",
+            [
+                "0,1,,0,2,left the frame,3,0",
+                "0,2,,0,5,end of movie,6,0",
+                "0,3,,0,3,lost,4,0",
+                "0,4,,0,4,left the frame,5,0",
+                "0,5,,4,5,end of movie,2,0",
+            ],
+        ),
+    ],
+)
+def test_a_table_tells_who_every_cell_was_and_what_became_of_it(movie, tmp_path, method, rows):
+    context = track(movie, tmp_path, walking_squares(), method=method)
+    text = result(context, "tracks_csv").read_text(encoding="utf-8")
+    header = "fov,cell,parent,first_frame,last_frame,fate,n_frames,n_merged"
+    assert text.splitlines() == [header, *rows]
+    record = load_record(tmp_path / "out" / "fov_000" / "squares_fov_000_record.json")
+    assert record is not None
+    summary = record.outputs["squares_fov_000_tracks_ch_0.csv"].summary
+    assert (summary["cells"], summary["lost"]) == (len(rows), 1)
+    with result(context, "tracks_csv").open(encoding="utf-8", newline="") as lines:
+        assert [track.cell for track in read_tracks(lines)] == list(range(1, len(rows) + 1))
+
+
+def test_movements_of_the_stage_are_recorded_by_trackers_that_find_them(movie, tmp_path):
+    rng = np.random.default_rng(3)
+    seg = np.zeros((4, 120, 120), np.bool_)
+    for y, x in rng.integers(20, 90, (12, 2)):
+        for t, shift in enumerate((0, 0, 8, 8)):
+            seg[t, y + shift : y + shift + 6, x - shift : x - shift + 6] = True
+    context = track(movie, tmp_path, seg, method="lineage")
+    table = pd.read_csv(result(context, "shifts_csv"))
+    assert table.frame.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(table.shift_y, [0, 0, 8, 0], atol=0.5)
+    np.testing.assert_allclose(table.shift_x, [0, 0, -8, 0], atol=0.5)
+    context = track(movie, tmp_path, seg, method="iou")
+    table = pd.read_csv(result(context, "shifts_csv"))
+    assert len(table) == 4
+    assert table[["shift_x", "shift_y"]].isna().all(axis=None)
+
+
+def test_a_table_that_is_lost_is_made_again_and_nothing_else(movie, tmp_path):
+    context = track(movie, tmp_path, walking_squares())
+    paths = [result(context, kind) for kind in ("seg_labeled", "tracks_csv", "shifts_csv")]
+    before = {path: (path.read_bytes(), path.stat().st_ino) for path in paths}
+    paths[1].unlink()
+    track(movie, tmp_path, walking_squares())
+    assert paths[1].read_bytes() == before[paths[1]][0]
+    for path in (paths[0], paths[2]):
+        assert path.stat().st_ino == before[path][1]
+
+
+class Backwards(IoUTracker):
+    """Numbers cells in the order of the last frame, so that it must have seen all."""
+
+    def __init__(self, parameters, dtype):
+        super().__init__(parameters, dtype)
+        self.previewed = []
+
+    def preview(self, frame, image=None):
+        self.previewed.append((frame.sum(), image.mean()))
+
+    def update(self, frame, image=None):
+        assert len(self.previewed) == 6
+        assert self.previewed[self._n_frames] == (frame.sum(), image.mean())
+        return super().update(frame)
+
+
+def test_a_tracker_that_looks_ahead_sees_all_frames_and_their_images_first(
+    movie, tmp_path, monkeypatch
+):
+    method = TrackingMethod(IoUParameters, "back/1", Backwards, lambda parameters: "phase")
+    monkeypatch.setattr("pyama_core.processing.tracking.tracker._BUILT_IN", {"iou": lambda: method})
+    seg = walking_squares()
+    pc = np.random.default_rng(0).integers(0, 99, seg.shape).astype(np.uint16)
+    context = request(seg=(0, saved(tmp_path, "seg", seg)), pc=(0, saved(tmp_path, "pc", pc)))
+    context.params = {"tracking": {"method": "iou"}}
+    events = []
+    service = TrackingService()
+    service.set_progress_reporter(lambda event: events.append((event.t, event.T)))
+    service.process_fov(of_shape(movie, seg.shape), context, tmp_path / "out", 0)
+    assert events == [(6, 6)]
+    assert np.load(result(context, "seg_labeled")).max() == 5
+
+
 # Extraction
 
 
@@ -512,27 +634,60 @@ def lives(n_frames: int, lengths: list[int]) -> np.ndarray:
 @pytest.mark.parametrize(
     ("n_frames", "limit"), [(1, 1), (2, 1), (3, 2), (11, 6), (59, 30), (60, 30), (90, 30)]
 )
-def test_cells_seen_too_seldom_are_dropped_and_counted(movie, tmp_path, caplog, n_frames, limit):
+def test_cells_seen_too_seldom_are_marked_and_counted(movie, tmp_path, caplog, n_frames, limit):
     caplog.set_level(logging.INFO, logger="pyama_core")
-    table = extract(movie, tmp_path, lives(n_frames, [limit - 1, limit, n_frames]))
-    assert sorted(table.cell.unique()) == [2, 3]
-    n_dropped = int(limit > 1)
-    assert (
-        f"FOV 0, channel 1: 2 cells kept, {n_dropped} seen in fewer than {limit} frames dropped"
-        in caplog.text
-    )
+    table = extract(movie, tmp_path, lives(n_frames, [limit - 1, limit, n_frames]), border=0)
+    short = [1] if limit > 1 else []
+    assert sorted(table.cell.unique()) == [*short, 2, 3]
+    assert sorted(table.cell[~table.good].unique()) == short
+    assert (table.reason[~table.good] == "too short").all()
+    assert table.reason[table.good].isna().all()
+    note = f"FOV 0, channel 1: {2 + len(short)} cells, 2 of them good"
+    assert note + (" (1 too short)" if short else "") in caplog.text
+    record = load_record(tmp_path / "out" / "fov_000" / "squares_fov_000_record.json")
+    assert record is not None
+    summary = record.outputs["squares_fov_000_traces_ch_1.csv"].summary
+    assert (summary["cells"], summary["good"]) == (2 + len(short), 2)
+    assert (summary["too short"], summary["rows"]) == (len(short), len(table))
 
 
 def test_the_least_number_of_frames_can_be_chosen(movie, tmp_path):
-    table = extract(movie, tmp_path, lives(6, [1, 4, 5]), min_frames=5)
-    assert table.cell.tolist() == [3] * 5
+    table = extract(movie, tmp_path, lives(6, [1, 4, 5]), min_frames=5, border=0)
+    assert table.cell[table.good].tolist() == [3] * 5
+    assert table.cell.tolist() == [1] + [2] * 4 + [3] * 5
+
+
+FIRST_COLUMNS = "fov,cell,frame,time,good,position_x,position_y,intensity_total,area,reason"
 
 
 def test_a_movie_without_cells_gives_a_header_only(movie, tmp_path):
-    table = extract(movie, tmp_path, np.zeros((3, 20, 20), np.uint16))
+    table = extract(movie, tmp_path, np.zeros((3, 20, 20), np.uint16), features=[])
     assert len(table) == 0
     text = (tmp_path / "out" / "fov_000" / "squares_fov_000_traces_ch_1.csv").read_bytes()
-    assert text == b"fov,cell,frame,time,good,position_x,position_y,intensity_total,area\n"
+    assert text == FIRST_COLUMNS.encode() + b"\n"
+
+
+def test_features_follow_the_basic_columns(movie, tmp_path):
+    features = ["intensity_p95", "perimeter", "math:dist"]
+    with pytest.raises(InputError, match=r"FOV 0, extraction: frame 0: The feature 'dist' failed"):
+        extract(movie, tmp_path, lives(2, [2]), features=features)
+    table = extract(movie, tmp_path, lives(2, [2]), features=features[:2])
+    assert list(table.columns) == [*FIRST_COLUMNS.split(","), "perimeter", "intensity_p95"]
+    assert table.intensity_p95.tolist() == [1.0, 1.0]
+    assert table.perimeter.tolist() == [12.0, 12.0]
+
+
+def test_a_changed_function_is_measured_again(movie, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two files of the same size and second
+    for factor in (2, 3):
+        source = f"def scaled(image, mask):\n    return {factor} * mask.sum()\n"
+        (tmp_path / "my_cells.py").write_text(source, encoding="utf-8")
+        select_features.cache_clear()
+        table = extract(movie, tmp_path, lives(2, [2]), features=["my_cells:scaled"])
+        del sys.modules["my_cells"]
+        assert table.scaled.tolist() == [factor * 16.0] * 2
+    select_features.cache_clear()
 
 
 def test_real_times_are_written_as_they_are(movie, tmp_path):
@@ -559,6 +714,23 @@ def test_unknown_times_leave_the_column_empty_with_a_warning(movie, tmp_path, ca
 def test_times_that_are_known_in_part_stay_with_their_frames(movie, tmp_path):
     table = extract(movie, tmp_path, lives(3, [3]), (0.0, None, 4.0))
     assert table.time.isna().tolist() == [False, True, False]
+
+
+def test_cells_that_shared_an_object_are_marked_by_what_the_tracker_wrote(movie, tmp_path):
+    seg = np.zeros((9, 60, 80), np.bool_)
+    seg[:, 20:30, 20:30] = seg[:, 20:30, 36:46] = seg[:, 40:50, 20:30] = True
+    seg[4, 20:30, 30:36] = True
+    context = track(movie, tmp_path, seg, method="lineage")
+    light = saved(tmp_path, "fl_corrected", np.ones(seg.shape, np.float32))
+    context.results_paths[0].fl_corrected = [(1, light)]
+    ExtractionService().process_fov(of_shape(movie, seg.shape), context, tmp_path / "out", 0)
+    table = pd.read_csv(result(context, "traces_csv"))
+    reasons = table.groupby("cell").reason.first()
+    assert reasons[[1, 2]].tolist() == ["merged", "merged"]
+    assert table.good[table.cell == 3].all()
+    result(context, "tracks_csv").write_text("cell\n1\n", encoding="utf-8")
+    with pytest.raises(DamagedFileError, match=r"tracks_ch_0\.csv: not a table of cells"):
+        ExtractionService().process_fov(of_shape(movie, seg.shape), context, tmp_path / "out", 0)
 
 
 def test_huge_and_sparse_labels_are_measured_like_small_ones(movie, tmp_path):

@@ -101,6 +101,8 @@ def test_fovs_beyond_999_keep_their_order(tmp_path):
         ("pc", "a b_fov_001_pc_ch_2.npy"),
         ("fl_corrected", "a b_fov_001_fl_corrected_ch_2.npy"),
         ("traces_csv", "a b_fov_001_traces_ch_2.csv"),
+        ("tracks_csv", "a b_fov_001_tracks_ch_2.csv"),
+        ("shifts_csv", "a b_fov_001_shifts_ch_2.csv"),
     ],
 )
 def test_outputs_have_the_names_of_the_contract(kind, name):
@@ -188,6 +190,8 @@ def test_results_have_the_fields_of_the_context_with_relative_paths(tmp_path):
             "pc": [0, "fov_003/p"],
             "seg": None,
             "seg_labeled": None,
+            "tracks_csv": None,
+            "shifts_csv": None,
             "fl": [[1, "fov_003/l1"], [2, "fov_003/l2"]],
             "fl_corrected": [],
             "traces_csv": [[1, "fov_003/t"]],

@@ -24,7 +24,7 @@ def show(folder: Path, *, as_json: bool) -> int:
     from rich.table import Table
 
     table = Table(
-        "position", "status", *KINDS_OF_STEP, "cells", title=str(folder), title_justify="left"
+        "position", "status", *KINDS_OF_STEP, "good cells", title=str(folder), title_justify="left"
     )
     for fov, found in described["fovs"].items():
         steps = found.get("steps", {})
@@ -59,12 +59,12 @@ def _show_parameters(described: dict[str, Any]) -> None:
 
 
 def _cells(found: dict[str, Any]) -> str:
-    counts = [
-        str(output["summary"]["cells"])
+    summaries = [
+        output["summary"]
         for output in found.get("outputs", {}).values()
         if output["kind"] == "traces_csv"
     ]
-    return ", ".join(counts)
+    return ", ".join(f"{counts.get('good', '?')} of {counts['cells']}" for counts in summaries)
 
 
 def verify(folder: Path) -> int:

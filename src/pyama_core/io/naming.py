@@ -6,19 +6,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-OutputKind = Literal["pc", "fl", "seg", "fl_corrected", "seg_labeled", "traces_csv"]
+OutputKind = Literal[
+    "pc", "fl", "seg", "fl_corrected", "seg_labeled", "tracks_csv", "shifts_csv", "traces_csv"
+]
 
 KINDS_OF_STEP: Mapping[str, tuple[OutputKind, ...]] = {
     "copying": ("pc", "fl"),
     "segmentation": ("seg",),
     "correction": ("fl_corrected",),
-    "tracking": ("seg_labeled",),
+    "tracking": ("seg_labeled", "tracks_csv", "shifts_csv"),
     "extraction": ("traces_csv",),
 }
 """Steps in order, and what each makes."""
 
-PHASE_KINDS: tuple[OutputKind, ...] = ("pc", "seg", "seg_labeled")
+PHASE_KINDS: tuple[OutputKind, ...] = (
+    "pc",
+    "seg",
+    "seg_labeled",
+    "tracks_csv",
+    "shifts_csv",
+)
 """Outputs there is one of, for the phase-contrast channel; of the others, one per fluorescence."""
+
+TABLE_KINDS: tuple[OutputKind, ...] = ("tracks_csv", "shifts_csv", "traces_csv")
+"""Outputs that are small tables; the others are stacks."""
 
 RESULTS_NAME = "processing_results.yaml"
 LOG_NAME = "pyama.log"
@@ -38,8 +49,8 @@ def output_name(base_name: str, fov: int, kind: OutputKind, channel: int) -> str
     >>> output_name("experiment", 7, "seg", 0)
     'experiment_fov_007_seg_ch_0.npy'
     """
-    stem = "traces" if kind == "traces_csv" else kind
-    suffix = "csv" if kind == "traces_csv" else "npy"
+    suffix = "csv" if kind in TABLE_KINDS else "npy"
+    stem = kind.removesuffix("_csv")
     return f"{base_name}_{fov_folder_name(fov)}_{stem}_ch_{channel}.{suffix}"
 
 

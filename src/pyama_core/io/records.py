@@ -63,7 +63,7 @@ class OutputEntry(_Frozen):
     """One output file, as it was when it was renamed to its final name."""
 
     kind: str
-    """Which output it is: pc, fl, seg, fl_corrected, seg_labeled or traces_csv."""
+    """Which output it is: one of `pyama_core.io.naming.OutputKind`."""
     channel: int
     provenance: Provenance
     shape: tuple[int, ...] | None = None
@@ -80,7 +80,7 @@ class OutputEntry(_Frozen):
     released: bool = False
     """Deleted on request to save space; what was made from it stays valid."""
     summary: dict[str, int] = {}
-    """Counts worth telling, such as cells kept and dropped."""
+    """Counts worth telling, such as cells, and how many of them are good."""
 
     @model_validator(mode="after")
     def _missing_frames_are_within_the_stack(self) -> Self:

@@ -12,19 +12,18 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pyama_core.io.atomic import is_temporary, write_whole
 from pyama_core.io.errors import FolderBusyError
 from pyama_core.io.locks import FolderLock
-from pyama_core.io.naming import RESULTS_NAME, find_records
+from pyama_core.io.naming import PHASE_KINDS, RESULTS_NAME, OutputKind, find_records
 from pyama_core.io.records import FovRecord, load_record
 from pyama_core.io.yaml_files import dump_yaml
 
 logger = logging.getLogger(__name__)
 
-_SINGLE = ("pc", "seg", "seg_labeled")
-_SEVERAL = ("fl", "fl_corrected", "traces_csv")
+_SEVERAL = [kind for kind in get_args(OutputKind) if kind not in PHASE_KINDS]
 _PATIENCE_S = 10.0
 
 
@@ -90,13 +89,13 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
 
 def _paths_of(record_path: Path, record: FovRecord) -> dict[str, Any]:
     """Channel and relative path of each output, by the fields of `ResultsPathsPerFOV`."""
-    paths: dict[str, Any] = dict.fromkeys(_SINGLE) | {kind: [] for kind in _SEVERAL}
+    paths: dict[str, Any] = dict.fromkeys(PHASE_KINDS) | {kind: [] for kind in _SEVERAL}
     outdated = record.outdated()
     for name, entry in sorted(record.outputs.items(), key=lambda item: item[1].channel):
         if entry.released or name in outdated:
             continue
         pair = [entry.channel, f"{record_path.parent.name}/{name}"]
-        if entry.kind in _SINGLE:
+        if entry.kind in PHASE_KINDS:
             paths[entry.kind] = pair
         elif entry.kind in _SEVERAL:
             paths[entry.kind].append(pair)

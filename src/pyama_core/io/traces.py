@@ -2,7 +2,7 @@ r"""Traces as CSV: one row per cell and frame, UTF-8 and ``\n`` on every system.
 
 Written by hand rather than with pandas, whose import costs a worker more than all its rows.
 Numbers are written with the fewest digits that read back as the same float64, so that the text
-is as exact as the arrays and the same on every run.
+is as exact as the arrays and the same on every run; float32 with the seven digits that they have.
 """
 
 from __future__ import annotations
@@ -63,5 +63,7 @@ def trace_blocks(
 
 
 def _as_text(column: NDArray[np.generic] | Sequence[object]) -> list[str]:
+    if isinstance(column, np.ndarray) and column.dtype == np.float32:
+        return ["" if value != value else f"{value:.7g}" for value in column.tolist()]
     values = column.tolist() if isinstance(column, np.ndarray) else column
     return ["" if value is None or value != value else str(value) for value in values]

@@ -1,4 +1,4 @@
-"""Features of cells: size, position and brightness per cell and frame."""
+"""The basic features of cells: size, position and brightness per cell and frame."""
 
 from __future__ import annotations
 
@@ -7,47 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from pyama_core.io.errors import InputError
-from pyama_core.processing.frame import as_frame
-from pyama_core.processing.objects import objects_by_label
-
-ALGORITHM = "features/1"
-
-_USUAL_MIN_FRAMES = 30
-
-
-class ExtractionParameters(BaseModel):
-    """Parameters of the extraction of traces."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_frames: int | None = Field(
-        None,
-        ge=1,
-        description="cells seen in fewer frames are dropped; by default 30, or half the frames "
-        "(rounded up) in movies shorter than 60",
-    )
-    interval_minutes: float | None = Field(
-        None,
-        gt=0,
-        allow_inf_nan=False,
-        description="minutes between frames, for files that do not tell the times",
-    )
-
-
-def resolve_min_frames(min_frames: int | None, n_frames: int) -> int:
-    """Return in how many frames a cell must be seen, for a movie of `n_frames`.
-
-    Examples
-    --------
-    >>> resolve_min_frames(None, 200), resolve_min_frames(None, 11), resolve_min_frames(5, 11)
-    (30, 6, 5)
-    """
-    if min_frames is not None:
-        return min_frames
-    return min(_USUAL_MIN_FRAMES, (n_frames + 1) // 2)
+from pyama_core.processing.extraction.cells import FrameCells
 
 
 @dataclass(frozen=True)
@@ -106,20 +67,12 @@ def measure_frame(labels: NDArray[Any], image: NDArray[Any]) -> FrameMeasurement
     """
     from pyama_core.processing.kernels.measure import sum_objects
 
-    labels, image = np.asarray(labels), as_frame(image, "image")
-    if labels.shape != image.shape:
-        raise InputError(
-            f"Expected a label image and an image of the same shape, found {labels.shape} and "
-            f"{image.shape}."
-        )
-    if image.dtype != np.float32:
-        image = as_frame(image.astype(np.float64))
-    runs, cells = objects_by_label(labels)
-    area, row_sum, column_sum, intensity = sum_objects(runs, image, cells.size)
+    cells = FrameCells.of(labels)
+    intensity = sum_objects(cells.runs, cells.checked(image), cells.cell.size)[3]
     return FrameMeasurements(
-        cell=cells,
-        area=area,
-        position_x=column_sum / area,
-        position_y=row_sum / area,
+        cell=cells.cell,
+        area=cells.area,
+        position_x=cells.column_sum / cells.area,
+        position_y=cells.row_sum / cells.area,
         intensity_total=intensity,
     )

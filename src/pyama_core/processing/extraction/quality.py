@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pyama_core.processing.extraction.features import resolve_min_frames
 from pyama_core.processing.tracking.fates import Track
 
 Float64Array = NDArray[np.float64]
@@ -29,6 +28,7 @@ REASONS: tuple[Reason, ...] = (
     "intensity jump",
 )
 _OUT_OF_LINE = 5.0
+_USUAL_MIN_FRAMES = 30
 
 
 class QualityParameters(BaseModel):
@@ -94,6 +94,19 @@ class QualityParameters(BaseModel):
         return self
 
 
+def resolve_min_frames(min_frames: int | None, n_frames: int) -> int:
+    """Return in how many frames a cell must be seen, for a movie of `n_frames`.
+
+    Examples
+    --------
+    >>> resolve_min_frames(None, 200), resolve_min_frames(None, 11), resolve_min_frames(5, 11)
+    (30, 6, 5)
+    """
+    if min_frames is not None:
+        return min_frames
+    return min(_USUAL_MIN_FRAMES, (n_frames + 1) // 2)
+
+
 @dataclass(frozen=True)
 class Verdicts:
     """What was found about the cells of a field of view.
@@ -126,9 +139,9 @@ class Verdicts:
 
 
 def judge_tracks(
-    measurements: Sequence[Mapping[str, NDArray[Any]]],
+    rows: Mapping[str, NDArray[Any]],
     tracks: Iterable[Track],
-    shape: tuple[int, int],
+    shape: tuple[int, int, int],
     parameters: QualityParameters | None = None,
 ) -> Verdicts:
     """Judge every cell of a field of view.
@@ -142,76 +155,85 @@ def judge_tracks(
 
     Parameters
     ----------
-    measurements
-        Per frame: columns ``cell``, ``area``, ``box_top``, ``box_left``, ``box_bottom``,
-        ``box_right`` as `measure_shapes` gives them, and ``intensity_total`` if there is one.
+    rows
+        Equally long columns ``cell``, ``area``, ``box_top``, ``box_left``, ``box_bottom``,
+        ``box_right`` as `measure_cells` gives them, and ``intensity_total`` if there is one;
+        sorted by cell, then by frame.
     tracks
         What the tracker says about the cells; cells that it does not know are not merged.
     shape
-        Height and width of the frames.
+        Number, height and width of the frames.
     parameters
         The defaults if None.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from pyama_core.processing.extraction.shape_features import measure_shapes
-    >>> labels = np.zeros((60, 60), np.uint16)
-    >>> labels[20:30, 20:30] = 1
-    >>> labels[0:10, 40:50] = 2
-    >>> verdicts = judge_tracks([measure_shapes(labels)] * 3, [], labels.shape)
-    >>> verdicts.reason
+    >>> columns = {"cell": np.array([1, 1, 2, 2]), "area": np.full(4, 100)}
+    >>> columns |= {"box_left": np.full(4, 20), "box_right": np.full(4, 30)}
+    >>> columns |= {"box_top": np.array([20, 20, 0, 0]), "box_bottom": np.array([30, 30, 10, 10])}
+    >>> judge_tracks(columns, [], (2, 60, 60)).reason
     ['', 'at the border']
     """
     parameters = QualityParameters() if parameters is None else parameters
-    cells, rows_of, columns = _by_cell(measurements)
+    cells, begin, n_rows = np.unique(rows["cell"], return_index=True, return_counts=True)
     if cells.size == 0:
         return Verdicts(cells, [])
-    area = columns["area"]
-    median_area = np.array([np.median(area[rows]) for rows in rows_of])
-    n_frames = np.array([rows.size for rows in rows_of])
-    near = _near_border(columns, shape, parameters.border)
-    near_part = np.array([near[rows].mean() for rows in rows_of])
-    intensity = columns.get("intensity_total", np.zeros(area.size))
+    traces = Traces(np.repeat(np.arange(cells.size), n_rows), begin, n_rows)
+    near = _near_border(rows, shape[1:], parameters.border)
+    intensity = rows.get("intensity_total", np.zeros(rows["cell"].size))
     broken = {
-        "too short": n_frames < resolve_min_frames(parameters.min_frames, len(measurements)),
+        "too short": n_rows < resolve_min_frames(parameters.min_frames, shape[0]),
         "merged": _merged(cells, tracks, parameters.max_merged_part),
-        "at the border": near_part > parameters.max_border_part,
-        "unusual size": _unusual(median_area, parameters),
-        "area jump": _jumps(area, rows_of, parameters.max_area_jump),
-        "intensity jump": _jumps(intensity, rows_of, parameters.max_intensity_jump),
+        "at the border": np.add.reduceat(near, begin) > parameters.max_border_part * n_rows,
+        "unusual size": _unusual(traces.medians(rows["area"]), parameters),
+        "area jump": _jumps(traces, rows["area"], parameters.max_area_jump),
+        "intensity jump": _jumps(traces, intensity, parameters.max_intensity_jump),
     }
-    return Verdicts(
-        cells,
-        [next((why for why in REASONS if broken[why][i]), "") for i in range(cells.size)],
+    reasons = np.array(["", *REASONS], object)
+    first = np.argmax([~np.any(list(broken.values()), axis=0), *broken.values()], axis=0)
+    return Verdicts(cells, reasons[first].tolist())
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Which rows belong to which cell: equal numbers, one after the other.
+
+    Attributes
+    ----------
+    cell
+        (n_rows,) int64: 0, 1, …
+    begin, size
+        (n_cells,) int64: the first row of each cell, and how many it has.
+    """
+
+    cell: IntArray
+    begin: IntArray
+    size: IntArray
+
+    def medians(self, values: NDArray[Any]) -> Float64Array:
+        """Return the median of each cell's values."""
+        ordered = values[np.lexsort((values, self.cell))].astype(np.float64)
+        below, above = self.begin + (self.size - 1) // 2, self.begin + self.size // 2
+        return np.asarray((ordered[below] + ordered[above]) / 2)
+
+    def without_first(self) -> Traces:
+        """Return the rows of cells from their second row on, of cells that have one."""
+        kept = self.size > 1
+        size = self.size[kept] - 1
+        begin = np.cumsum(size) - size
+        return Traces(np.repeat(np.arange(size.size), size), begin, size)
+
+
+def _near_border(rows: Mapping[str, NDArray[Any]], shape: tuple[int, int], border: int) -> IntArray:
+    """Return 1 for rows whose bounding box has a pixel less than `border` from the edge."""
+    near = (
+        (rows["box_top"] < border)
+        | (rows["box_left"] < border)
+        | (rows["box_bottom"] > shape[0] - border)
+        | (rows["box_right"] > shape[1] - border)
     )
-
-
-def _by_cell(
-    measurements: Sequence[Mapping[str, NDArray[Any]]],
-) -> tuple[IntArray, list[IntArray], dict[str, Float64Array]]:
-    """Return the cells, the rows of each in order of frames, and the columns of all rows."""
-    if not measurements:
-        return np.empty(0, np.int64), [], {}
-    columns = {
-        name: np.concatenate([frame[name] for frame in measurements]) for name in measurements[0]
-    }
-    cells, index = np.unique(columns["cell"], return_inverse=True)
-    order = np.argsort(index, kind="stable")
-    rows = np.split(order, np.cumsum(np.bincount(index, minlength=cells.size))[:-1])
-    return cells, rows, columns
-
-
-def _near_border(
-    columns: Mapping[str, Float64Array], shape: tuple[int, int], border: int
-) -> NDArray[np.bool_]:
-    """Return in which rows the bounding box has a pixel less than `border` from the edge."""
-    return np.asarray(
-        (columns["box_top"] < border)
-        | (columns["box_left"] < border)
-        | (columns["box_bottom"] > shape[0] - border)
-        | (columns["box_right"] > shape[1] - border)
-    )
+    return np.asarray(near, np.int64)
 
 
 def _merged(cells: IntArray, tracks: Iterable[Track], max_part: float) -> NDArray[np.bool_]:
@@ -231,17 +253,17 @@ def _unusual(median_area: Float64Array, parameters: QualityParameters) -> NDArra
     return np.asarray(too_small | too_large)
 
 
-def _jumps(
-    values: Float64Array, rows_of: list[IntArray], largest: float | None
-) -> NDArray[np.bool_]:
+def _jumps(traces: Traces, values: NDArray[Any], largest: float | None) -> NDArray[np.bool_]:
     """Return for each cell whether a step is too large, and out of line with its others."""
-    jumps = np.zeros(len(rows_of), np.bool_)
-    if largest is None:
+    jumps = np.zeros(traces.begin.size, np.bool_)
+    moving = traces.size > 1
+    if largest is None or not moving.any():
         return jumps
-    for i, rows in enumerate(rows_of):
-        trace = values[rows].astype(np.float64)
-        steps = np.abs(np.diff(trace))
-        if steps.size:
-            limit = max(largest * np.median(np.abs(trace)), _OUT_OF_LINE * np.median(steps))
-            jumps[i] = steps.max() > limit
+    steps = np.abs(np.diff(values.astype(np.float64)))[np.diff(traces.cell) == 0]
+    between = traces.without_first()
+    limit = np.maximum(
+        largest * traces.medians(np.abs(values.astype(np.float64)))[moving],
+        _OUT_OF_LINE * between.medians(steps),
+    )
+    jumps[moving] = np.maximum.reduceat(steps, between.begin) > limit
     return jumps

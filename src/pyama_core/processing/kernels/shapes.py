@@ -1,4 +1,4 @@
-"""Kernels that measure the outline, the convex hull and the pixels of all objects of a frame."""
+"""Kernels that measure the outline and the convex hull of all objects of a frame."""
 
 from __future__ import annotations
 
@@ -35,48 +35,67 @@ def second_moments(
 
 
 @njit(cache=True, nogil=True)
-def outline_pixels(objects: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Mark the pixels of objects (numbered from 1) with one of 4 neighbours outside of theirs."""
-    height, width = objects.shape
+def outline_pixels(labels: NDArray[Any], runs: Runs) -> NDArray[np.uint8]:
+    """Mark the pixels of objects with one of 4 neighbours outside of theirs."""
+    height, width = labels.shape
     outline = np.zeros((height, width), np.uint8)
     for y in range(height):
-        for x in range(width):
-            i = objects[y, x]
-            if i > 0:
-                outline[y, x] = (
-                    y == 0
-                    or x == 0
-                    or y == height - 1
-                    or x == width - 1
-                    or objects[y - 1, x] != i
-                    or objects[y + 1, x] != i
-                    or objects[y, x - 1] != i
-                    or objects[y, x + 1] != i
-                )
+        for run in range(runs.first[y], runs.first[y + 1]):
+            start, stop = runs.start[run], runs.stop[run]
+            if y == 0 or y == height - 1:
+                outline[y, start:stop] = 1
+                continue
+            label = labels[y, start]
+            for x in range(start, stop):
+                outline[y, x] = (labels[y - 1, x] != label) | (labels[y + 1, x] != label)
+            outline[y, start] = outline[y, stop - 1] = 1
     return outline
 
 
 @njit(cache=True, nogil=True)
-def perimeters(
-    objects: NDArray[np.int64], outline: NDArray[np.uint8], weights: Float64Array, n_objects: int
-) -> Float64Array:
-    """Sum over the outline of each object the weights of the patterns that its pixels make.
+def _same(labels: NDArray[Any], outline: NDArray[np.uint8], y: int, x: int, label: Any) -> int:
+    """Return 1 for an outline pixel of the object, 0 for others."""
+    return int(outline[y, x] & (labels[y, x] == label))
 
-    A pattern is 1 + 2 · (outline pixels among the 4 neighbours) + 10 · (those on the diagonals).
-    """
-    height, width = objects.shape
+
+@njit(cache=True, nogil=True)
+def _pattern(labels: NDArray[Any], outline: NDArray[np.uint8], y: int, x: int) -> int:
+    """Return 1 + 2 · (outline pixels of the object among the 4 neighbours) + 10 · (diagonal)."""
+    height, width = labels.shape
+    label = labels[y, x]
+    direct = diagonal = 0
+    if 0 < y < height - 1 and 0 < x < width - 1:
+        for v in (y - 1, y + 1):
+            direct += _same(labels, outline, v, x, label)
+            diagonal += _same(labels, outline, v, x - 1, label)
+            diagonal += _same(labels, outline, v, x + 1, label)
+        direct += _same(labels, outline, y, x - 1, label)
+        direct += _same(labels, outline, y, x + 1, label)
+        return 1 + 2 * direct + 10 * diagonal
+    for v in range(max(y - 1, 0), min(y + 2, height)):
+        for u in range(max(x - 1, 0), min(x + 2, width)):
+            if v == y or u == x:
+                direct += _same(labels, outline, v, u, label)
+            else:
+                diagonal += _same(labels, outline, v, u, label)
+    return 1 + 2 * (direct - 1) + 10 * diagonal
+
+
+@njit(cache=True, nogil=True)
+def perimeters(
+    labels: NDArray[Any],
+    runs: Runs,
+    outline: NDArray[np.uint8],
+    weights: Float64Array,
+    n_objects: int,
+) -> Float64Array:
+    """Sum over the outline of each object the weights of the patterns that its pixels make."""
     total = np.zeros(n_objects)
-    for y in range(height):
-        for x in range(width):
-            if not outline[y, x]:
-                continue
-            i = objects[y, x]
-            pattern = 1
-            for v in range(max(y - 1, 0), min(y + 2, height)):
-                for u in range(max(x - 1, 0), min(x + 2, width)):
-                    if (v != y or u != x) and outline[v, u] and objects[v, u] == i:
-                        pattern += 2 if v == y or u == x else 10
-            total[i - 1] += weights[pattern]
+    for y in range(labels.shape[0]):
+        for run in range(runs.first[y], runs.first[y + 1]):
+            for x in range(runs.start[run], runs.stop[run]):
+                if outline[y, x]:
+                    total[runs.label[run]] += weights[_pattern(labels, outline, y, x)]
     return total
 
 
@@ -145,21 +164,3 @@ def hull_areas(runs: Runs, box: IntArray) -> IntArray:
         _first_columns(last[rows], right[rows])
         area[i] = (1 - right[rows] - left[rows]).sum()
     return area
-
-
-@njit(cache=True, nogil=True)
-def gather_sorted(runs: Runs, image: NDArray[Any], area: IntArray) -> tuple[IntArray, Float64Array]:
-    """Return the pixels of all objects, sorted within each, and where each object begins."""
-    begin = np.zeros(area.size + 1, np.int64)
-    begin[1:] = np.cumsum(area)
-    end = begin[:-1].copy()
-    values = np.empty(begin[area.size])
-    for y in range(runs.first.size - 1):
-        for run in range(runs.first[y], runs.first[y + 1]):
-            i = runs.label[run]
-            for x in range(runs.start[run], runs.stop[run]):
-                values[end[i]] = image[y, x]
-                end[i] += 1
-    for i in range(area.size):
-        values[begin[i] : begin[i + 1]].sort()
-    return begin, values

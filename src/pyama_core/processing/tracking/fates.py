@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Fate = Literal["end of movie", "left the frame", "lost", "divided", "merged"]
 FATES: tuple[Fate, ...] = ("end of movie", "left the frame", "lost", "divided", "merged")
 
+NEAR_EDGE_PX = 10
+"""A cell last seen within so many pixels of the edge has left the frame."""
+
 IntArray = NDArray[np.int64]
 
 

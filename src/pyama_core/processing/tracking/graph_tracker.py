@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.tracking.fates import Chronicle, Track
+from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Chronicle, Track
 from pyama_core.processing.tracking.iou import TooManyCellsError
 from pyama_core.processing.tracking.remembered import Objects, at_edge
 
 Node = tuple[int, int]
 """A frame and the number of an object in it, both from 0."""
-
-_NEAR_EDGE_PX = 10
 
 
 class Linker(Protocol):
@@ -76,7 +74,7 @@ class GraphTracker:
         frame = np.asarray(frame)
         objects, labels = Objects.of(frame)
         shape = (frame.shape[0], frame.shape[1])
-        self._at_edge.append(at_edge(objects.box, shape, _NEAR_EDGE_PX))
+        self._at_edge.append(at_edge(objects.box, shape, NEAR_EDGE_PX))
         self._linker.see(objects, labels, frame, image)
 
     def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> NDArray[Any]:

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pyama_core.io.errors import InputError
 from pyama_core.processing.objects import components, labelled_objects
 from pyama_core.processing.tracking.assignment import best_assignment
+from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Chronicle, Track
+from pyama_core.processing.tracking.remembered import at_edge
 
 if TYPE_CHECKING:
     from pyama_core.processing.kernels.runs import Runs
@@ -78,13 +80,20 @@ class IoUTracker:
         self._runs: Runs | None = None
         self._areas: NDArray[np.int64] = np.empty(0, np.int64)
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
+        self._near_edge: NDArray[np.bool_] = np.empty(0, np.bool_)
+        self._n_frames = 0
+        self._chronicle = Chronicle()
 
     @property
     def n_cells(self) -> int:
         """Number of cells so far, which is the largest id."""
         return self._n_cells
 
-    def update(self, frame: NDArray[Any]) -> NDArray[Any]:
+    def tracks(self) -> list[Track]:
+        """Return the cells of all frames so far, by id; none has a parent or has merged."""
+        return self._chronicle.tracks(self._n_frames)
+
+    def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the label image of the next frame, with the ids of cells as labels.
 
         Parameters
@@ -93,6 +102,8 @@ class IoUTracker:
             (Y, X) bool mask, whose objects are its 4-connected components, or integer label
             image, whose objects are the pixels of equal label, in one part or several; labels may
             be any numbers ≥ 0, and 0 is background.
+        image
+            Not looked at.
 
         Returns
         -------
@@ -107,6 +118,7 @@ class IoUTracker:
         TooManyCellsError
             If an id does not fit the dtype; the tracker is then as it was before.
         """
+        from pyama_core.processing.kernels.moved_runs import describe_objects
         from pyama_core.processing.kernels.runs import paint
 
         frame = np.asarray(frame)
@@ -119,8 +131,7 @@ class IoUTracker:
         else:
             runs, labels = labelled_objects(frame)
             n_objects = labels.size
-        lengths = runs.stop - runs.start
-        areas = np.bincount(runs.label, lengths, minlength=n_objects).astype(np.int64)
+        areas, _, _, box = describe_objects(runs, n_objects)
         ids = self._predecessors(runs, areas)
         is_new = ids == 0
         n_cells = self._n_cells + int(np.count_nonzero(is_new))
@@ -129,11 +140,21 @@ class IoUTracker:
                 f"{n_cells} cells do not fit labels of dtype {self.dtype}; use a larger one."
             )
         ids[is_new] = np.arange(self._n_cells + 1, n_cells + 1)
+        self._write_down(ids, int(np.count_nonzero(is_new)))
         self._shape, self._n_cells = frame.shape, n_cells
         self._runs, self._areas, self._ids = runs, areas, ids
+        self._near_edge = at_edge(box, (frame.shape[0], frame.shape[1]), NEAR_EDGE_PX)
         out = np.zeros(frame.shape, self.dtype)
         paint(runs, ids.astype(self.dtype), out)
         return out
+
+    def _write_down(self, ids: NDArray[np.int64], n_new: int) -> None:
+        """Note the cells of a frame, and what became of those of the frame before."""
+        self._chronicle.admit(np.zeros(n_new, np.int64), self._n_frames)
+        self._chronicle.see(ids, np.zeros(ids.size, np.bool_), self._n_frames)
+        gone = np.isin(self._ids, ids, invert=True)
+        self._chronicle.close(self._ids[gone & self._near_edge], "left the frame")
+        self._n_frames += 1
 
     def _predecessors(self, runs: Runs, areas: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the id that each object had in the frame before, 0 where it had none."""

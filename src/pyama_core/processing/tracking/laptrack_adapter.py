@@ -8,12 +8,14 @@ Bioinformatics 39(1), btac799 (2023).
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.tracking.graph_tracker import GraphTracker, Node
@@ -49,25 +51,65 @@ class LapTrackLinker:
         ]
 
 
-def make(parameters: Mapping[str, Any], dtype: DTypeLike = np.uint16) -> GraphTracker:
-    """Make a tracker from the parameters of `laptrack.LapTrack`.
+class LapTrackParameters(BaseModel):
+    """Parameters of the tracking by laptrack."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["laptrack"] = Field("laptrack", description="name of the tracking")
+    options: dict[str, JsonValue] = Field(
+        {},
+        description="parameters of laptrack.LapTrack, such as {cutoff: 900}, the square of the "
+        "largest step in pixels",
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _known_to_laptrack(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        known = _laptrack().LapTrack.model_fields
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            raise ValueError(
+                f"expected parameters of laptrack.LapTrack ({', '.join(known)}); unknown: "
+                f"{', '.join(unknown)}"
+            )
+        return options
+
+
+def algorithm() -> str:
+    """Return name and version, which is that of the package.
 
     Raises
     ------
     InputError
-        If laptrack is not installed, or does not know a parameter.
+        If laptrack is not installed.
     """
     try:
-        LapTrack = importlib.import_module("laptrack").LapTrack
+        return f"laptrack/{version('laptrack')}"
+    except PackageNotFoundError as error:
+        raise _not_installed() from error
+
+
+def make(parameters: LapTrackParameters, dtype: DTypeLike = np.uint16) -> GraphTracker:
+    """Make a tracker of one field of view.
+
+    Raises
+    ------
+    InputError
+        If laptrack is not installed.
+    """
+    return GraphTracker(LapTrackLinker(_laptrack().LapTrack(**parameters.options)), dtype)
+
+
+def _laptrack() -> Any:
+    try:
+        return import_module("laptrack")
     except ImportError as error:
-        raise InputError(
-            "Tracking with laptrack needs the package laptrack, which is not installed: "
-            'pip install "pyama-core[laptrack]".'
-        ) from error
-    unknown = sorted(set(parameters) - set(LapTrack.model_fields))
-    if unknown:
-        raise InputError(
-            f"Expected parameters of laptrack.LapTrack ({', '.join(LapTrack.model_fields)}), "
-            f"found {', '.join(unknown)}."
-        )
-    return GraphTracker(LapTrackLinker(LapTrack(**parameters)), dtype)
+        raise _not_installed() from error
+
+
+def _not_installed() -> InputError:
+    return InputError(
+        "Tracking with laptrack needs the package laptrack, which is not installed: "
+        'pip install "pyama-core[laptrack]"'
+    )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame
@@ -15,6 +14,7 @@ from pyama_core.processing.tracking.drift import common_displacement
 from pyama_core.processing.tracking.fates import Chronicle, Track
 from pyama_core.processing.tracking.fragments import attached
 from pyama_core.processing.tracking.iou import TooManyCellsError
+from pyama_core.processing.tracking.lineage_parameters import LineageParameters
 from pyama_core.processing.tracking.links import UNPAIRED
 from pyama_core.processing.tracking.matching import Matches, match_frame
 from pyama_core.processing.tracking.motion import Motion
@@ -25,49 +25,6 @@ ALGORITHM = "lineage/1"
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
-
-
-class LineageParameters(BaseModel):
-    """Parameters of the tracking of lineages."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["lineage"] = Field("lineage", description="name of the tracking")
-    min_iou: float = Field(
-        0.1,
-        gt=0,
-        le=1,
-        description="objects may be the same cell from this intersection over union on",
-    )
-    max_displacement: float = Field(
-        3.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="how far a cell can go at most between two frames, in diameters of the "
-        "disc of its area; for cells so fast that their masks do not overlap",
-    )
-    max_gap: int = Field(
-        2, ge=0, description="a cell that is missed in up to so many frames keeps its number"
-    )
-    split_merged: bool = Field(
-        True, description="divide an object among the cells that have merged into it"
-    )
-    divisions: bool = Field(False, description="look for cells that divide")
-    conservation: float = Field(
-        0.5,
-        gt=0,
-        le=1,
-        description="by what fraction the area and brightness of two daughters together may "
-        "differ from their mother's",
-    )
-    correct_drift: bool = Field(
-        True, description="remove movements of the whole field of view before cells are matched"
-    )
-    border: int = Field(
-        10,
-        ge=0,
-        description="a cell last seen within so many pixels of the edge has left the frame",
-    )
 
 
 class LineageTracker:

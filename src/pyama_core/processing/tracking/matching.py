@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +10,10 @@ from numpy.typing import NDArray
 from pyama_core.processing.tracking.divisions import Division, find_divisions
 from pyama_core.processing.tracking.drift import best_shift, phase_shift
 from pyama_core.processing.tracking.fragments import origins, swallow
+from pyama_core.processing.tracking.lineage_parameters import LineageParameters
 from pyama_core.processing.tracking.links import UNPAIRED, Overlaps, link, overlap
 from pyama_core.processing.tracking.merges import Split, find_shared, split_shared
 from pyama_core.processing.tracking.remembered import Objects, Remembered, equivalent_diameter
-
-if TYPE_CHECKING:
-    from pyama_core.processing.tracking.lineage import LineageParameters
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]

@@ -10,12 +10,15 @@ ECCV (2024).
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.tracking.graph_tracker import GraphTracker, Node
@@ -71,26 +74,58 @@ class TrackastraLinker:
         return [(node[first], node[second]) for first, second in graph.edges]
 
 
-def make(parameters: Mapping[str, Any], dtype: DTypeLike = np.uint16) -> GraphTracker:
-    """Make a tracker; parameters: ``folder`` of the model's weights, ``device``, ``mode``.
+class TrackastraParameters(BaseModel):
+    """Parameters of the tracking by trackastra."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["trackastra"] = Field("trackastra", description="name of the tracking")
+    folder: Path = Field(
+        description="folder on this machine with the model's weights and train_config.yaml"
+    )
+    mode: Literal["greedy", "greedy_nodiv"] = Field(
+        "greedy", description="how the model's links become tracks: with or without divisions"
+    )
+    device: str = Field("cpu", description="what to compute on: cpu, cuda, mps or automatic")
+
+
+def algorithm() -> str:
+    """Return name and version, which is that of the package.
 
     Raises
     ------
     InputError
-        If trackastra is not installed, the folder is not given, or a parameter is not known.
+        If trackastra is not installed.
     """
-    unknown = sorted(set(parameters) - {"folder", "device", "mode"})
-    if unknown or "folder" not in parameters:
+    try:
+        return f"trackastra/{version('trackastra')}"
+    except PackageNotFoundError as error:
+        raise _not_installed() from error
+
+
+def make(parameters: TrackastraParameters, dtype: DTypeLike = np.uint16) -> GraphTracker:
+    """Make a tracker of one field of view.
+
+    Raises
+    ------
+    InputError
+        If trackastra is not installed, or there is no model in the folder.
+    """
+    if not (parameters.folder / "train_config.yaml").is_file():
         raise InputError(
-            "Expected the parameters folder (of the weights on this machine), device and mode for "
-            f"trackastra, found {', '.join(parameters) or 'none'}."
+            f"Expected a model of trackastra in {parameters.folder}, found no train_config.yaml "
+            "there; download or train a model and name its folder."
         )
     try:
-        Trackastra = importlib.import_module("trackastra.model").Trackastra
+        trackastra = import_module("trackastra.model")
     except ImportError as error:
-        raise InputError(
-            "Tracking with trackastra needs the package trackastra, which is not installed: "
-            "pip install trackastra."
-        ) from error
-    model = Trackastra.from_folder(parameters["folder"], device=parameters.get("device", "cpu"))
-    return GraphTracker(TrackastraLinker(model, parameters.get("mode", "greedy")), dtype)
+        raise _not_installed() from error
+    model = trackastra.Trackastra.from_folder(parameters.folder, device=parameters.device)
+    return GraphTracker(TrackastraLinker(model, parameters.mode), dtype)
+
+
+def _not_installed() -> InputError:
+    return InputError(
+        "Tracking with trackastra needs the package trackastra, which is not installed: "
+        "pip install trackastra"
+    )

@@ -1,22 +1,28 @@
-"""The door for other trackers: what a tracker must do, and where installed ones are found.
+"""The door for trackings: what one must offer, and how it is found by its name.
 
-A package offers a tracker through the entry-point group ``pyama_core.trackers``: a callable that
-takes its parameters (a mapping) and the dtype of the label images, and returns a `Tracker`.
+A tracking that another package brings is an entry point of the group `pyama_core.trackers`, whose
+name is the method's name and whose object is a `TrackingMethod`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from pydantic import BaseModel
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.tracking.fates import Track
 
 GROUP = "pyama_core.trackers"
+
+Image = Literal["phase"] | int | None
+"""Images that a tracker sees beside masks: phase contrast, a corrected channel, or none."""
 
 
 class Tracker(Protocol):
@@ -25,15 +31,12 @@ class Tracker(Protocol):
     @property
     def n_cells(self) -> int:
         """Number of cells so far, which is the largest id."""
-        ...
 
-    def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> NDArray[Any]:
+    def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None, /) -> NDArray[Any]:
         """Return the (Y, X) label image of the next frame, a bool mask or label image."""
-        ...
 
     def tracks(self) -> Sequence[Track]:
-        """Return the cells of all frames so far."""
-        ...
+        """Return the cells of all frames so far, by id."""
 
 
 @runtime_checkable
@@ -43,40 +46,131 @@ class LookAheadTracker(Tracker, Protocol):
     Every frame is handed to `preview` first, front to back; then `update` is called for each.
     """
 
-    def preview(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> None:
+    def preview(self, frame: NDArray[Any], image: NDArray[Any] | None = None, /) -> None:
         """Take note of the next frame."""
-        ...
 
 
-def make_tracker(
-    name: str, parameters: Mapping[str, Any] | None = None, dtype: DTypeLike = np.uint16
-) -> Tracker:
-    """Make a tracker that a package has registered.
+@runtime_checkable
+class FindsShifts(Protocol):
+    """A tracker that finds out how the whole field of view moves."""
+
+    @property
+    def shifts(self) -> NDArray[np.float64]:
+        """(T, 2): rows and columns that the field of view moved since the frame before."""
+
+
+def _no_image(_parameters: Any) -> Image:
+    return None
+
+
+@dataclass(frozen=True)
+class TrackingMethod:
+    """A tracking as the pipeline knows it.
+
+    Attributes
+    ----------
+    parameters
+        Pydantic model whose field `method` has the name of the method.
+    algorithm
+        Name and version, which change whenever results do.
+    create
+        Makes the tracker of one field of view from its parameters and the type of its labels.
+    image
+        Tells, for parameters, which images the tracker is to be given.
+    """
+
+    parameters: type[BaseModel]
+    algorithm: str
+    create: Callable[[Any, DTypeLike], Tracker]
+    image: Callable[[Any], Image] = _no_image
+
+
+def _iou() -> TrackingMethod:
+    from pyama_core.processing.tracking import iou
+
+    return TrackingMethod(iou.IoUParameters, iou.ALGORITHM, iou.IoUTracker)
+
+
+def _lineage() -> TrackingMethod:
+    from pyama_core.processing.tracking import lineage
+    from pyama_core.processing.tracking.lineage_parameters import LineageParameters
+
+    return TrackingMethod(
+        LineageParameters,
+        lineage.ALGORITHM,
+        lineage.LineageTracker,
+        lambda parameters: parameters.brightness_channel if parameters.divisions else None,
+    )
+
+
+def _laptrack() -> TrackingMethod:
+    from pyama_core.processing.tracking import laptrack_adapter
+
+    return TrackingMethod(
+        laptrack_adapter.LapTrackParameters, laptrack_adapter.algorithm(), laptrack_adapter.make
+    )
+
+
+def _trackastra() -> TrackingMethod:
+    from pyama_core.processing.tracking import trackastra_adapter
+
+    return TrackingMethod(
+        trackastra_adapter.TrackastraParameters,
+        trackastra_adapter.algorithm(),
+        trackastra_adapter.make,
+        lambda _parameters: "phase",
+    )
+
+
+_BUILT_IN: dict[str, Callable[[], TrackingMethod]] = {
+    "iou": _iou,
+    "lineage": _lineage,
+    "laptrack": _laptrack,
+    "trackastra": _trackastra,
+}
+
+
+def find_tracking(name: str) -> TrackingMethod:
+    """Return the tracking of a name, built in or brought by an installed package.
 
     Parameters
     ----------
     name
-        The name of its entry point.
-    parameters
-        Handed on to it.
-    dtype
-        Of the label images to return.
+        As in `tracking.method` of the configuration. Built-in methods come first.
 
     Raises
     ------
     InputError
-        If there is no tracker of this name, or it cannot be imported.
+        If there is none of this name, or what it needs is not installed.
+
+    Examples
+    --------
+    >>> method = find_tracking("iou")
+    >>> tracker = method.create(method.parameters(), "uint16")
     """
-    registered = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in registered:
-        known = ", ".join(sorted(registered)) or "none"
-        raise InputError(f"Expected an installed tracker (here: {known}), found {name!r}.")
-    try:
-        factory = registered[name].load()
-    except ImportError as error:
+    loaders: dict[str, Callable[[], TrackingMethod]]
+    loaders = {entry.name: partial(_load, entry) for entry in entry_points(group=GROUP)}
+    loaders |= _BUILT_IN
+    if name not in loaders:
         raise InputError(
-            f"The tracker {name!r} cannot be imported: {error}. Install what it needs, or choose "
-            "another one."
+            f"Expected a tracking method out of {', '.join(sorted(loaders))}, found {name!r}; "
+            f"others come with packages that have entry points of the group {GROUP}."
+        )
+    return loaders[name]()
+
+
+def _load(entry: Any) -> TrackingMethod:
+    """Import what an entry point names."""
+    try:
+        method = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"Expected the tracking {entry.name} in {entry.value}, found that it cannot be "
+            f"imported ({error}); repair or remove the package that brings it."
         ) from error
-    tracker: Tracker = factory(parameters or {}, dtype)
-    return tracker
+    if not isinstance(method, TrackingMethod):
+        raise InputError(
+            f"Expected a TrackingMethod as the tracking {entry.name}, found {entry.value} of type "
+            f"{type(method).__name__}; repair or remove the package that brings it."
+        )
+    return method

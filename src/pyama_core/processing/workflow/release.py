@@ -17,11 +17,18 @@ from typing import get_args
 from pyama_core.io.errors import DamagedFileError, InputError, PyamaError
 from pyama_core.io.fov_folder import FovFolder
 from pyama_core.io.locks import FolderLock
-from pyama_core.io.naming import KINDS_OF_STEP, PHASE_KINDS, OutputKind, find_records
+from pyama_core.io.naming import (
+    KINDS_OF_STEP,
+    PHASE_KINDS,
+    TABLE_KINDS,
+    OutputKind,
+    find_records,
+)
 from pyama_core.io.records import load_record
 from pyama_core.io.results import write_results
 from pyama_core.processing.workflow.services.base import BaseProcessingService
 from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
 from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
 
 logger = logging.getLogger(__name__)
@@ -35,7 +42,9 @@ _INPUTS: Mapping[OutputKind, tuple[OutputKind, ...]] = {
     "seg": ("pc",),
     "fl_corrected": ("fl", "seg"),
     "seg_labeled": ("seg",),
-    "traces_csv": ("seg_labeled", "fl_corrected"),
+    "tracks_csv": ("seg",),
+    "shifts_csv": ("seg",),
+    "traces_csv": ("seg_labeled", "tracks_csv", "fl_corrected"),
 }
 
 
@@ -53,9 +62,9 @@ def parse_kinds(words: str) -> list[OutputKind]:
     Raises
     ------
     InputError
-        A kind is unknown, or is the traces, which are what all else is for.
+        A kind is unknown, or is a table, which is what all else is for.
     """
-    stacks = {str(kind): kind for kind in get_args(OutputKind) if kind != "traces_csv"}
+    stacks = {str(kind): kind for kind in get_args(OutputKind) if kind not in TABLE_KINDS}
     chosen = [word.strip() for word in words.split(",") if word.strip()]
     unknown = [word for word in chosen if word not in stacks]
     if unknown or not chosen:
@@ -174,4 +183,7 @@ def _inputs_of(output: Output, context: ProcessingContext) -> list[Output]:
     ]
     if kind == "seg" and channels.nuclei is not None:
         inputs.append(("fl", channels.nuclei))
+    if kind in KINDS_OF_STEP["tracking"]:
+        image = image_for_tracking(context)
+        inputs += [] if image is None else [image]
     return inputs

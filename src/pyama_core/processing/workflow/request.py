@@ -19,12 +19,14 @@ from pyama_core.io.naming import (
     record_name,
 )
 from pyama_core.io.records import load_record
+from pyama_core.processing.extraction.measure import select_features
 from pyama_core.processing.frame import FRAME_DTYPES
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range
 from pyama_core.processing.workflow.services.copying import chosen_plane
 from pyama_core.processing.workflow.services.parameters import validate_params
 from pyama_core.processing.workflow.services.steps.extraction import warn_of_times
+from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
 from pyama_core.processing.workflow.services.types import (
     Channels,
     ProcessingContext,
@@ -107,6 +109,8 @@ def validate_request(
         identity=identify(metadata),
     )
     _check_nuclei(context)
+    _check_brightness(context)
+    select_features(validate_params(context.params).extraction.features)
     _check_folder(request)
     warn_of_times(metadata, validate_params(context.params).extraction)
     _check_space(request)
@@ -158,6 +162,16 @@ def _check_nuclei(context: ProcessingContext) -> None:
         raise InputError(
             f"the segmentation method {method} makes no use of nuclei; leave the nuclei channel "
             "out, or choose a method that does: segmentation.method: instances"
+        )
+
+
+def _check_brightness(context: ProcessingContext) -> None:
+    """Refuse a fluorescence channel for the tracking that is not corrected."""
+    image, measured = image_for_tracking(context), requested_channels(context).fl
+    if image is not None and image[0] == "fl_corrected" and image[1] not in measured:
+        raise InputError(
+            f"tracking.brightness_channel: expected one of the fluorescence channels {measured}, "
+            f"found {image[1]}"
         )
 
 

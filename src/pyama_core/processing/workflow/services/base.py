@@ -182,8 +182,10 @@ class BaseProcessingService(ABC):
         except PyamaError as error:
             raise type(error)(f"FOV {fov}, {self.step}: {error}") from error
 
-    def frames(self, fov: int, n_frames: int) -> Iterator[int]:
+    def frames(self, fov: int, n_frames: int, *, silent: bool = False) -> Iterator[int]:
         """Count the frames of a step: asks before each whether to stop, reports progress.
+
+        The latter not if it is `silent`, as the first of two passes over the frames is.
 
         Errors of the caller's loop body cannot be caught here; see `at_frame`.
 
@@ -197,7 +199,7 @@ class BaseProcessingService(ABC):
                 raise CancelledError(f"FOV {fov}, {self.step}: cancelled at frame {t}")
             yield t
             done = t + 1
-            if done % REPORT_EVERY == 0 or done == n_frames:
+            if not silent and (done % REPORT_EVERY == 0 or done == n_frames):
                 self.progress_callback(fov, done, n_frames, f"{self.step}: {done}/{n_frames}")
 
 

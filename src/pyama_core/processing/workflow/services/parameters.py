@@ -18,11 +18,11 @@ from pydantic import (
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.background.tiled_interpolation import TiledInterpolationParameters
-from pyama_core.processing.extraction.features import ExtractionParameters
+from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.segmentation.log_std import LogStdParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.tracking.iou import IoUParameters
-from pyama_core.processing.tracking.methods import find_tracking
+from pyama_core.processing.tracking.tracker import find_tracking
 
 SectionsT = TypeVar("SectionsT", bound="StepParameters")
 

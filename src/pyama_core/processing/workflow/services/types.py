@@ -48,6 +48,8 @@ class ResultsPathsPerFOV:
     seg_labeled: ChannelPath | None = None
     fl_corrected: list[ChannelPath] = field(default_factory=list)
     traces_csv: list[ChannelPath] = field(default_factory=list)
+    tracks_csv: ChannelPath | None = None
+    shifts_csv: ChannelPath | None = None
 
     def add(self, kind: OutputKind, channel: int, path: Path) -> None:
         """Set the file of a kind for a channel; lists stay in order of channels."""

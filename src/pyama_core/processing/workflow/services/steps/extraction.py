@@ -4,41 +4,56 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.io.checksums import value_checksum
+from pyama_core.io.errors import DamagedFileError, InputError
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.records import Provenance
 from pyama_core.io.traces import trace_blocks
-from pyama_core.processing.extraction.features import (
+from pyama_core.processing.extraction.cells import Columns
+from pyama_core.processing.extraction.measure import (
     ALGORITHM,
-    ExtractionParameters,
-    FrameMeasurements,
-    measure_frame,
-    resolve_min_frames,
+    BASIC_COLUMNS,
+    Selection,
+    measure_cells,
+    select_features,
 )
+from pyama_core.processing.extraction.parameters import ExtractionParameters
+from pyama_core.processing.extraction.quality import Verdicts, judge_tracks
+from pyama_core.processing.extraction.tables import joined, rows_by_cell
+from pyama_core.processing.tracking.fates import Track
+from pyama_core.processing.tracking.tables import read_tracks
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
 from pyama_core.processing.workflow.services.job import FovJob
 
 logger = logging.getLogger(__name__)
 
-ScalarT = TypeVar("ScalarT", bound=np.generic)
-Columns = dict[str, NDArray[np.generic] | Sequence[object]]
+Table = dict[str, NDArray[np.generic] | Sequence[object]]
 
 
 class ExtractionService(BaseProcessingService):
-    """Measures every cell in every frame and writes one table per fluorescence channel."""
+    """Measures every cell in every frame, judges it, and writes one table per channel."""
 
     step = "extraction"
 
     def plan(self, job: FovJob) -> list[PlannedOutput]:
-        """Plan one table per channel, from labels, corrected fluorescence and times."""
-        labels = job.checksum("seg_labeled")
+        """Plan one table per channel, from labels, tracks, corrected fluorescence and times."""
+        parameters = job.parameters.extraction
+        inputs = {
+            "seg_labeled": job.checksum("seg_labeled"),
+            "times": value_checksum(frame_times(job)),
+        }
+        tracks = _tracks_file(job)
+        if tracks is not None:
+            inputs["tracks_csv"] = job.folder.checksum_of(tracks)
+        for feature in select_features(parameters.features).custom:
+            inputs[f"feature {feature.column}"] = feature.identity
         return [
             PlannedOutput(
                 "traces_csv",
@@ -46,12 +61,8 @@ class ExtractionService(BaseProcessingService):
                 Provenance(
                     step=self.step,
                     algorithm=ALGORITHM,
-                    parameters=job.parameters.extraction.model_dump(mode="json"),
-                    inputs={
-                        "seg_labeled": labels,
-                        "fl_corrected": job.checksum("fl_corrected", channel),
-                        "times": value_checksum(frame_times(job)),
-                    },
+                    parameters=parameters.model_dump(mode="json"),
+                    inputs={**inputs, "fl_corrected": job.checksum("fl_corrected", channel)},
                 ),
             )
             for channel in job.fluorescence
@@ -59,42 +70,97 @@ class ExtractionService(BaseProcessingService):
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Measure frame by frame, all channels of a frame under one label image."""
+        parameters = job.parameters.extraction
         if job.fov not in self.tickets:  # a run says this once, not once for each FOV
-            warn_of_times(job.metadata, job.parameters.extraction)
-        measurements: list[dict[int, FrameMeasurements]] = [{} for _ in outputs]
-        missing = [
-            job.missing("seg_labeled") | job.missing("fl_corrected", output.channel)
-            for output in outputs
-        ]
+            warn_of_times(job.metadata, parameters)
+        selection = select_features(parameters.features)
+        channels = [_Channel(job, output) for output in outputs]
+        shapes: dict[int, Columns] = {}
         with contextlib.ExitStack() as stack:
             label_images = stack.enter_context(job.open("seg_labeled"))
-            channels = [
-                stack.enter_context(job.open("fl_corrected", output.channel)) for output in outputs
-            ]
+            for channel in channels:
+                stack.enter_context(channel.frames)
             for t in self.frames(job.fov, job.shape[0]):
-                labels = label_images.read(t)
+                there = [channel for channel in channels if t not in channel.missing]
+                images = [channel.frames.read(t) for channel in there]
                 with at_frame(t):
-                    for measured, frames, gone in zip(measurements, channels, missing, strict=True):
-                        if t not in gone:
-                            measured[t] = measure_frame(labels, frames.read(t))
-        for output, measured in zip(outputs, measurements, strict=True):
-            _write_table(job, output, measured)
+                    shapes[t], measured = measure_cells(
+                        label_images.read(t), images, selection, parameters.background_ring
+                    )
+                for channel, columns in zip(there, measured, strict=True):
+                    channel.measured[t] = columns
+        tracks = _read_tracks(job)
+        for channel in channels:
+            _write_table(job, channel, shapes, tracks, selection)
+
+
+class _Channel:
+    """A corrected channel, the table that is made of it, and what was measured, by frame."""
+
+    def __init__(self, job: FovJob, output: PlannedOutput) -> None:
+        self.output = output
+        self.missing = job.missing("seg_labeled") | job.missing("fl_corrected", output.channel)
+        self.frames = job.open("fl_corrected", output.channel)
+        self.measured: dict[int, Columns] = {}
+
+
+def _tracks_file(job: FovJob) -> Path | None:
+    """Return the table of cells that belongs to the label images; those of others have none."""
+    try:
+        path = job.find("tracks_csv")
+    except InputError:
+        return None
+    return path if path.parent == job.find("seg_labeled").parent else None
+
+
+def _read_tracks(job: FovJob) -> list[Track]:
+    path = _tracks_file(job)
+    if path is None:
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            return read_tracks(lines)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (DamagedFileError, UnicodeDecodeError) as error:
+        raise DamagedFileError(f"{path.name}: {error}") from error
 
 
 def _write_table(
-    job: FovJob, output: PlannedOutput, measurements: Mapping[int, FrameMeasurements]
+    job: FovJob,
+    channel: _Channel,
+    shapes: dict[int, Columns],
+    tracks: list[Track],
+    selection: Selection,
 ) -> None:
-    min_frames = resolve_min_frames(job.parameters.extraction.min_frames, len(measurements))
-    columns, summary = tabulate(measurements, frame_times(job), min_frames)
+    """Arrange what was measured, in the frames that there are, and judge the cells."""
+    of_frames = [shapes[t] for t in channel.measured]
+    rows, order = rows_by_cell({t: shapes[t]["cell"] for t in channel.measured})
+    table = {**joined(of_frames, order), **joined(list(channel.measured.values()), order), **rows}
+    channel.measured.clear()
+    shape = (len(of_frames), *job.shape[1:])
+    verdicts = judge_tracks(table, tracks, shape, job.parameters.extraction)
+    summary = {**verdicts.summary, "rows": order.size}
+    _tell(job, channel.output, summary)
+    columns = tabulate(table, verdicts, frame_times(job), selection)
+    job.folder.write_table(channel.output, trace_blocks(job.fov, columns), summary)
+
+
+def _tell(job: FovJob, output: PlannedOutput, summary: dict[str, int]) -> None:
+    """Log how many cells are good, and why the others are not."""
+    reasons = [
+        f"{n} {reason}"
+        for reason, n in summary.items()
+        if n and reason not in ("cells", "good", "rows")
+    ]
     logger.info(
-        "FOV %d, channel %d: %d cells kept, %d seen in fewer than %d frames dropped",
+        "FOV %d, channel %d: %d cells, %d of them good%s",
         job.fov,
         output.channel,
         summary["cells"],
-        summary["dropped"],
-        min_frames,
+        summary["good"],
+        f" ({', '.join(reasons)})" if reasons else "",
     )
-    job.folder.write_table(output, trace_blocks(job.fov, columns), summary)
 
 
 def frame_times(job: FovJob) -> list[float | None]:
@@ -123,49 +189,34 @@ def warn_of_times(metadata: MicroscopyMetadata, parameters: ExtractionParameters
 
 
 def tabulate(
-    measurements: Mapping[int, FrameMeasurements],
+    rows: Columns,
+    verdicts: Verdicts,
     times: Sequence[float | None],
-    min_frames: int,
-) -> tuple[Columns, dict[str, int]]:
-    """Arrange measurements as traces: rows by cell, then by frame.
+    selection: Selection,
+) -> Table:
+    """Arrange measurements as the columns of a table of traces.
 
     Parameters
     ----------
-    measurements : dict of int to FrameMeasurements
-        By frame, in order; frames that the source lacks are left out.
+    rows : dict
+        Equally long columns, sorted by cell, then by frame.
+    verdicts : Verdicts
+        On the cells.
     times : sequence of float or None
         Minutes, one per frame.
-    min_frames : int
-        Cells seen in fewer frames are dropped.
+    selection : Selection
+        Features that follow the basic ones.
 
     Returns
     -------
-    columns : dict
-        Equally long columns by name, in the order of the table.
-    summary : dict
-        ``cells`` kept, ``dropped`` cells, ``rows``.
+    dict
+        Columns by name, in the order of the table.
     """
-    frames, measured = list(measurements), list(measurements.values())
-    frame = np.repeat(np.array(frames, np.int64), [len(m.cell) for m in measured])
-    cell = _joined([m.cell for m in measured], np.int64)
-    # Not by bincount: labels from elsewhere may be few and huge.
-    ids, index, n_seen = np.unique(cell, return_inverse=True, return_counts=True)
-    kept = n_seen >= min_frames
-    order = np.lexsort((frame, cell))
-    order = order[kept[index[order]]]
-    columns: Columns = {
-        "cell": cell[order],
-        "frame": frame[order],
-        "time": [times[t] for t in frame[order]],
-        "good": np.ones(len(order), np.bool_),
-        "position_x": _joined([m.position_x for m in measured], np.float64)[order],
-        "position_y": _joined([m.position_y for m in measured], np.float64)[order],
-        "intensity_total": _joined([m.intensity_total for m in measured], np.float64)[order],
-        "area": _joined([m.area for m in measured], np.int64)[order],
+    index = np.searchsorted(verdicts.cell, rows["cell"])
+    made: Table = {
+        "time": [times[t] for t in rows["frame"]],
+        "good": verdicts.good[index],
+        "reason": [verdicts.reason[i] for i in index],
     }
-    n_kept = int(np.count_nonzero(kept))
-    return columns, {"cells": n_kept, "dropped": ids.size - n_kept, "rows": len(order)}
-
-
-def _joined(parts: list[NDArray[ScalarT]], dtype: type[ScalarT]) -> NDArray[ScalarT]:
-    return np.concatenate([np.empty(0, dtype), *parts])
+    names = [*BASIC_COLUMNS, *selection.columns]
+    return {name: made[name] if name in made else rows[name] for name in names}

@@ -1,0 +1,56 @@
+"""Parameters of the tracking of lineages."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class LineageParameters(BaseModel):
+    """Parameters of the tracking of lineages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["lineage"] = Field("lineage", description="name of the tracking")
+    min_iou: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="objects may be the same cell from this intersection over union on",
+    )
+    max_displacement: float = Field(
+        3.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how far a cell can go at most between two frames, in diameters of the "
+        "disc of its area; for cells so fast that their masks do not overlap",
+    )
+    max_gap: int = Field(
+        2, ge=0, description="a cell that is missed in up to so many frames keeps its number"
+    )
+    split_merged: bool = Field(
+        True, description="divide an object among the cells that have merged into it"
+    )
+    divisions: bool = Field(False, description="look for cells that divide")
+    brightness_channel: int | None = Field(
+        None,
+        ge=0,
+        description="fluorescence channel, by number, whose brightness daughters share as they do "
+        "their mother's area; empty: the area alone is looked at",
+    )
+    conservation: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="by what fraction the area and brightness of two daughters together may "
+        "differ from their mother's",
+    )
+    correct_drift: bool = Field(
+        True, description="remove movements of the whole field of view before cells are matched"
+    )
+    border: int = Field(
+        10,
+        ge=0,
+        description="a cell last seen within so many pixels of the edge has left the frame",
+    )

@@ -1,0 +1,79 @@
+"""Tables of what a tracker found: one row per cell, and one per frame."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.io.errors import DamagedFileError
+from pyama_core.processing.tracking.fates import FATES, Track
+
+Columns = dict[str, Sequence[Any] | NDArray[Any]]
+
+
+def track_columns(tracks: Sequence[Track]) -> Columns:
+    """Return the columns of the table of cells.
+
+    Examples
+    --------
+    >>> columns = track_columns([Track(2, 1, 0, 9, "lost", n_frames=8, n_merged=0)])
+    >>> columns["parent"], columns["fate"]
+    ([1], ['lost'])
+    """
+    names = ("cell", "parent", "first_frame", "last_frame", "fate", "n_frames", "n_merged")
+    return {name: [getattr(track, name) for track in tracks] for name in names}
+
+
+def read_tracks(lines: Iterable[str]) -> list[Track]:
+    """Read the table of cells back from the lines of its file.
+
+    Raises
+    ------
+    DamagedFileError
+        It is not such a table.
+    """
+    try:
+        return [
+            Track(
+                cell=int(row["cell"]),
+                parent=int(row["parent"]) if row["parent"] else None,
+                first_frame=int(row["first_frame"]),
+                last_frame=int(row["last_frame"]),
+                fate=FATES[FATES.index(row["fate"])],
+                n_frames=int(row["n_frames"]),
+                n_merged=int(row["n_merged"]),
+            )
+            for row in csv.DictReader(lines)
+        ]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise DamagedFileError(f"not a table of cells: {error!r}") from error
+
+
+def count_fates(tracks: Sequence[Track]) -> dict[str, int]:
+    """Return the number of cells, and of those of each fate."""
+    counts = Counter(track.fate for track in tracks)
+    return {"cells": len(tracks), **{fate: counts[fate] for fate in FATES}}
+
+
+def shift_columns(shifts: NDArray[np.float64] | None, frames: Sequence[int]) -> Columns:
+    """Return the columns of the table of frames.
+
+    Parameters
+    ----------
+    shifts
+        (T, 2) rows and columns that the field of view moved since the frame before; None where
+        the tracker does not find that out, which leaves the columns empty.
+    frames
+        Numbers of the T frames.
+    """
+    nothing = [None] * len(frames)
+    return {
+        "frame": frames,
+        "shift_x": nothing if shifts is None else shifts[:, 1],
+        "shift_y": nothing if shifts is None else shifts[:, 0],
+    }
