@@ -135,7 +135,7 @@ def test_a_run_says_what_it_does_in_plain_lines_and_where_the_results_are(first_
     for words in ("FOV 1: segmentation: 10/10", "cells tracked", "2 of 2 FOVs, 100 %"):
         assert words in result.stderr
     assert "\x1b" not in result.output
-    assert len(data_files(folder)) == 18
+    assert len(data_files(folder)) == 22
 
 
 def test_a_second_run_does_nothing(demo, finished):
@@ -152,7 +152,7 @@ def test_channels_are_found_by_name_before_number(tmp_path, name):
     image = write_movie(tmp_path / "m.ome.tif", [pixels], ["phase", "GFP", "1"], 1.0)
     result = pyama("run", image, "-o", tmp_path / "out", "--pc", "phase", "--fl", name)
     assert result.exit_code == 0
-    (table,) = (tmp_path / "out").rglob("*.csv")
+    (table,) = (tmp_path / "out").rglob("*_traces_*.csv")
     assert table.name == f"m_fov_000_traces_ch_{['GFP', '1'].index(name) + 1}.csv"
 
 
@@ -163,7 +163,7 @@ def test_an_interval_gives_the_times_that_the_file_does_not_know(tmp_path):
     assert result.exit_code == 0
     assert "warning: " in result.stderr
     assert "--interval" in result.stderr
-    (path,) = (tmp_path / "out").rglob("*.csv")
+    (path,) = (tmp_path / "out").rglob("*_traces_*.csv")
     assert pd.read_csv(path).time.isna().all()
     assert pyama(*words, "--interval", "2.5").exit_code == 0
     assert sorted(pd.read_csv(path).time.unique()) == [0.0, 2.5, 5.0]
@@ -470,7 +470,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run(demo, tmp_path):
         os.close(writing)
         os.close(reading)
         assert process.wait(60) == 0
-    assert len(data_files(tmp_path / "out")) == 9
+    assert len(data_files(tmp_path / "out")) == 11
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals of Linux")

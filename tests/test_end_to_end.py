@@ -194,10 +194,12 @@ def test_real_phase_contrast_and_fluorescence_become_plausible_traces(shared_dat
     assert all(20 < count < 400 for count in counts), counts
     assert max(counts) < 2 * min(counts)
     for table in (green, red):
-        assert table.cell[table.good].nunique() >= 20
         assert np.isfinite(table.select_dtypes("number")).all(axis=None)
-        assert table[table.good].groupby("cell").size().between(6, 11).all()
         assert table.area.min() >= 100
+        long = table[table.reason != "too short"]
+        assert long.cell.nunique() >= 20
+        assert long.groupby("cell").size().between(6, 11).all()
+        assert table.good.any()
         assert sorted(table.time.unique()) == [30.0 * t for t in range(11)]
     # What phase contrast calls a cell is brighter than the background in both channels.
     assert (green.intensity_total > 0).mean() > 0.8

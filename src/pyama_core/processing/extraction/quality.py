@@ -52,7 +52,7 @@ class QualityParameters(BaseModel):
         "frames (rounded up) in movies shorter than 60",
     )
     max_merged_part: float = Field(
-        0.0,
+        0.1,
         ge=0,
         le=1,
         description="part of its frames in which a good cell may share an object with others",
