@@ -120,7 +120,8 @@ def test_what_is_missing_is_said_in_log_record_results_and_status(
     record = next(out.glob("fov_000/*_record.json")).read_text(encoding="utf-8")
     missing = {e.kind: e.missing for e in FovRecord.model_validate_json(record).outputs.values()}
     assert missing == {
-        **dict.fromkeys(("pc", "seg", "seg_labeled", "traces_csv"), ""),
+        **dict.fromkeys(("pc", "seg", "seg_labeled"), ""),
+        **dict.fromkeys(("tracks_csv", "shifts_csv", "traces_csv"), ""),
         **dict.fromkeys(("fl", "fl_corrected"), "2-3,6"),
     }
 

@@ -78,7 +78,12 @@ def test_each_limit_has_its_reason(cell, reason):
 
 @pytest.mark.parametrize(
     ("track", "reason"),
-    [(merged_in(1, 2), "merged"), (merged_in(1, 1), ""), (merged_in(1, 0, "merged"), "merged"), (merged_in(1, 0), "")],
+    [
+        (merged_in(1, 2), "merged"),
+        (merged_in(1, 1), ""),
+        (merged_in(1, 0, "merged"), "merged"),
+        (merged_in(1, 0), ""),
+    ],
 )
 def test_cells_that_shared_an_object_are_merged(track, reason):
     assert reasons(usual(), tracks=[track]) == [reason]

@@ -64,6 +64,6 @@ def trace_blocks(
 
 def _as_text(column: NDArray[np.generic] | Sequence[object]) -> list[str]:
     if isinstance(column, np.ndarray) and column.dtype == np.float32:
-        return ["" if value != value else f"{value:.7g}" for value in column.tolist()]
+        return ["" if value != value else f"{value:.7}" for value in column.tolist()]
     values = column.tolist() if isinstance(column, np.ndarray) else column
     return ["" if value is None or value != value else str(value) for value in values]

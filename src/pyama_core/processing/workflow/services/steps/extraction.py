@@ -74,12 +74,10 @@ class ExtractionService(BaseProcessingService):
         if job.fov not in self.tickets:  # a run says this once, not once for each FOV
             warn_of_times(job.metadata, parameters)
         selection = select_features(parameters.features)
-        channels = [_Channel(job, output) for output in outputs]
         shapes: dict[int, Columns] = {}
         with contextlib.ExitStack() as stack:
             label_images = stack.enter_context(job.open("seg_labeled"))
-            for channel in channels:
-                stack.enter_context(channel.frames)
+            channels = [_Channel(job, output, stack) for output in outputs]
             for t in self.frames(job.fov, job.shape[0]):
                 there = [channel for channel in channels if t not in channel.missing]
                 images = [channel.frames.read(t) for channel in there]
@@ -97,10 +95,10 @@ class ExtractionService(BaseProcessingService):
 class _Channel:
     """A corrected channel, the table that is made of it, and what was measured, by frame."""
 
-    def __init__(self, job: FovJob, output: PlannedOutput) -> None:
+    def __init__(self, job: FovJob, output: PlannedOutput, stack: contextlib.ExitStack) -> None:
         self.output = output
         self.missing = job.missing("seg_labeled") | job.missing("fl_corrected", output.channel)
-        self.frames = job.open("fl_corrected", output.channel)
+        self.frames = stack.enter_context(job.open("fl_corrected", output.channel))
         self.measured: dict[int, Columns] = {}
 
 

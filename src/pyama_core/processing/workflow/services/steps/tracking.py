@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.naming import KINDS_OF_STEP, OutputKind
 from pyama_core.io.records import Provenance
-from pyama_core.io.stacks import StackWriter
+from pyama_core.io.stacks import StackReader, StackWriter
 from pyama_core.io.traces import trace_blocks
 from pyama_core.processing.tracking.iou import TooManyCellsError
 from pyama_core.processing.tracking.tables import count_fates, shift_columns, track_columns
@@ -69,28 +71,34 @@ class TrackingService(BaseProcessingService):
     ) -> Tracker:
         """Return a tracker that was shown all frames; write what it returned, if that is wanted."""
         tracker = _method(job.parameters).create(job.parameters.tracking, dtype)
+        there = set(seen)
         with contextlib.ExitStack() as stack:
             masks = stack.enter_context(job.open("seg"))
             image = image_for_tracking(job.context)
             images = None if image is None else stack.enter_context(job.open(*image))
+            image_of = _reader(images)
             labels: StackWriter | None = None
             if output is not None:
                 labels = stack.enter_context(job.folder.new_stack(output, job.shape, dtype))
             if isinstance(tracker, LookAheadTracker):
                 for t in self.frames(job.fov, job.shape[0], silent=True):
                     with at_frame(t):
-                        if t in seen:
-                            tracker.preview(masks.read(t), images and images.read(t))
+                        if t in there:
+                            tracker.preview(masks.read(t), image_of(t))
             for t in self.frames(job.fov, job.shape[0]):
-                if t not in seen:  # cells are followed from the frame before to the one after
+                if t not in there:  # cells are followed from the frame before to the one after
                     if labels is not None:
                         labels.append_missing()
                     continue
                 with at_frame(t):
-                    found = tracker.update(masks.read(t), images and images.read(t))
+                    found = tracker.update(masks.read(t), image_of(t))
                 if labels is not None:
                     labels.append(found)
         return tracker
+
+
+def _reader(images: StackReader | None) -> Callable[[int], NDArray[Any] | None]:
+    return (lambda _t: None) if images is None else images.read
 
 
 def _frames_that_there_are(job: FovJob) -> list[int]:
