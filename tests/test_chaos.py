@@ -26,7 +26,7 @@ def test_the_harness_sees_every_kind_of_boundary(experiment):
     }
     assert {line.split(" ")[3] for line in experiment.boundaries} == {"main", "worker"}
     assert len(experiment.boundaries) >= 70
-    assert len(experiment.whole) == 6
+    assert len(experiment.whole) == 8
 
 
 def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(experiment, tmp_path):
