@@ -18,6 +18,7 @@ import numpy.typing as npt
 Loop = dict[str, Any]
 
 _MAGIC = 0x0ABECEDA
+_PAGE = 4096
 _BOOL, _UINT32, _DOUBLE, _STRING, _BYTES, _LEVEL = 1, 3, 6, 8, 9, 11
 
 
@@ -149,6 +150,10 @@ def _write_chunks(path: Path, chunks: Mapping[bytes, bytes]) -> None:
         file.write(struct.pack("<IIQ", _MAGIC, 32, 64) + signature + version.ljust(64, b"\0"))
         entries = []
         for name, data in chunks.items():
+            if len(data) >= _PAGE:
+                # Chunks of real files begin at whole pages, without which reading takes twice as
+                # long; small ones do not here, to keep files of many frames small.
+                file.seek(-file.tell() % _PAGE, 1)
             entries.append(name + struct.pack("<QQ", file.tell(), len(data)))
             # The pixels of a frame begin one page behind its chunk, 8 bytes of time included.
             padded = name.ljust(4072, b"\0")

@@ -182,7 +182,13 @@ def test_a_folder_is_inspected_with_a_pattern(tmp_path: Path) -> None:
 def test_the_real_phase_and_fluorescence_folder_is_shown(shared_data: Path) -> None:
     result = inspect(shared_data / "incucyte")
     assert result.exit_code == 0
-    for words in ("Incucyte", "B2_1", "every 30 min, nominal", "1408 × 1040", "3 to 255           8"):
+    for words in (
+        "Incucyte",
+        "B2_1",
+        "every 30 min, nominal",
+        "1408 × 1040",
+        "3 to 255           8",
+    ):
         assert words in result.stdout
 
 

@@ -245,7 +245,7 @@ def _position_table(metadata: MicroscopyMetadata) -> Table:
                 metadata.fov_names[fov],
                 str(n_frames),
                 f"{width} × {height}",
-                "" if begins is None else f"{begins:.4g} min",
+                "" if begins is None else _minutes(begins),
                 "" if stage is None else f"{stage[0]:.1f}, {stage[1]:.1f}",
             )
         )
@@ -253,6 +253,10 @@ def _position_table(metadata: MicroscopyMetadata) -> Table:
         rows.append(("…", f"{metadata.n_fovs - _SHOWN_POSITIONS} more", "", "", "", ""))
     titles = ("position", "name", "frames", "width × height", "begins at", "stage x, y (µm)")
     return _table(titles, rows)
+
+
+def _minutes(time: float) -> str:
+    return f"{time * 60:.3g} s" if 0 < time < 1 else f"{time:.4g} min"
 
 
 def _span(values: Iterator[int]) -> str:

@@ -110,7 +110,7 @@ class Nd2Source(FrameSource):
         place = int(self._grid[fov, time, z])
         if not self._is_plain:
             return self._channel_of((place,), fov, channel, time, z)
-        frame = self._memory.new_frame()
+        frame = np.empty(self._header.frame_size, self._header.dtype)
         try:
             self._check_size(self._chunks.find_frame(place))
             self._chunks.read_into(frame.data.cast("B"))
