@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from frames import frames, label_image, make_frame, seeds, shapes
 from pyama_core.io.errors import InputError
+from pyama_core.processing.frame import read_only
 from pyama_core.processing.kernels import log_std as kernels
 from pyama_core.processing.kernels.runs import fill_enclosed, find_runs, label_connected
 from pyama_core.processing.segmentation.log_std import (
@@ -17,6 +18,11 @@ from pyama_core.processing.segmentation.log_std import (
     LogStdSegmenter,
     log_std,
     segment_frame,
+)
+from pyama_core.processing.segmentation.log_std_image import (
+    IntegerImage,
+    LogStdImages,
+    write_log_std,
 )
 from twins import clean_plain, log_std_plain, segment_plain, threshold_plain
 
@@ -70,7 +76,7 @@ def test_the_logarithm_is_within_one_unit_in_the_last_place():
     values = np.exp(np.random.default_rng(0).uniform(-300, 300, 100_000))
     exact = 0.5 * np.log(values)
     found = np.empty_like(values)
-    kernels._half_log(values.copy(), np.empty_like(values), found)
+    kernels.half_log(values.copy(), np.empty_like(values), found)
     assert (np.abs(found - exact) <= 2 * np.spacing(np.abs(exact))).all()
 
 
@@ -88,6 +94,56 @@ def test_the_histogram_is_that_of_numpy(seed, n_bins, distinct, shape):
     assume(low < high)
     counts = kernels.histogram(values, low, high, n_bins)
     np.testing.assert_array_equal(counts, np.histogram(values, n_bins)[0])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=seeds,
+    shape=shapes,
+    radius=st.sampled_from([1, 2, 4]),
+    dtype=st.sampled_from([np.uint8, np.uint16, np.int16]),
+    span=st.sampled_from([1, 2, 20, 250, 3_000, 14_563]),
+    from_the_top=st.booleans(),
+)
+def test_integers_answer_as_logarithms_do(seed, shape, radius, dtype, span, from_the_top):
+    rng = np.random.default_rng(seed)
+    limits = np.iinfo(dtype)
+    pixels = (rng.integers(0, span, shape, endpoint=True) * rng.random(shape) ** 3).astype(int)
+    pixels = limits.max - pixels if from_the_top else limits.min + pixels
+    frame = read_only(pixels.clip(limits.min, limits.max).astype(dtype))
+    images = LogStdImages(radius)
+    found = images.of(frame, 2)
+    values = np.empty(shape)
+    low, high = write_log_std(frame, radius, values)
+    assert (found.low, found.high) == (low, high)
+    for n_bins in (2, 30, 200) if high - low > 0.2 else ():
+        counts = kernels.histogram(values, low, high, n_bins)
+        np.testing.assert_array_equal(found.count_bins(n_bins), counts)
+    masks = np.empty((2, *shape), np.uint8)
+    for level in [low, high, *rng.uniform(low - 1, high + 1, 5)]:
+        assert found.spread_up_to(level) == pytest.approx(
+            kernels.spread_below(values, level, low), rel=1e-12, abs=1e-12
+        )
+        found.write_above(level, masks[0])
+        kernels.above(values, level, masks[1])
+        np.testing.assert_array_equal(*masks)
+
+
+@pytest.mark.parametrize(
+    ("span", "n_bins", "integer"),
+    [(14_563, 200, True), (14_564, 200, False), (14_563, 65_536, False)],
+)
+def test_logarithms_are_kept_where_integers_do_not_suffice(span, n_bins, integer):
+    frame = np.random.default_rng(0).integers(0, span + 1, (64, 64)).astype(np.uint16)
+    frame[0, :2] = 0, span
+    image = LogStdImages(1).of(read_only(frame), n_bins)
+    assert isinstance(image, IntegerImage) == integer
+    frame[3:6, 3:6] = np.array([0, span, 0] * 3).reshape(3, 3)  # the widest spread of all
+    assert not doubtful(log_std_plain(frame), n_bins, 3)
+    parameters = LogStdParameters(n_bins=n_bins)
+    np.testing.assert_array_equal(
+        segment_frame(frame, parameters), segment_plain(frame, n_bins=n_bins)
+    )
 
 
 @settings(max_examples=60, deadline=None)

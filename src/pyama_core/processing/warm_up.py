@@ -33,6 +33,9 @@ def compile_kernels(phase_dtype: DTypeLike, fluorescence_dtypes: Iterable[DTypeL
     """
     phase = (np.arange(16 * 16).reshape(16, 16) % 7).astype(phase_dtype)
     LogStdSegmenter().segment(phase)
+    wide = phase.copy()
+    wide[0, 0] = np.iinfo(wide.dtype).max if wide.dtype.kind in "iu" else 1
+    LogStdSegmenter().segment(wide)  # intensities too far apart for the kernels that took `phase`
     mask = np.zeros(phase.shape, np.bool_)
     mask[4:8, 4:8] = True
     for label_dtype in (np.uint16, np.uint32):

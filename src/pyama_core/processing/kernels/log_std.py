@@ -26,14 +26,14 @@ _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")  # the rest of ln 2
 
 
 @njit(cache=True, nogil=True)
-def _mirrored(i: int, n: int) -> int:
+def mirrored(i: int, n: int) -> int:
     """Index of pixel `i` of an axis of `n` pixels that is continued as `c b a | a b c`."""
     i %= 2 * n
     return i if i < n else 2 * n - 1 - i
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _half_log(values: Float64Array, power: Float64Array, out: Float64Array) -> None:
+def half_log(values: Float64Array, power: Float64Array, out: Float64Array) -> None:
     """Write ½ ln v for each of `values`, which are positive and not denormal; they are destroyed.
 
     With v = 2ᵏ m and √½ ≤ m < √2, ln v = k ln 2 + ln m, where ln m = 2 artanh(s) with
@@ -70,7 +70,7 @@ def _finish_row(
     for x in range(out.size):
         variance = (n * squares[x] - sums[x] * sums[x]) / (n * n)
         squares[x] = variance if variance >= _SMALLEST_NORMAL else 1.0  # ln 1 = 0
-    _half_log(squares, sums, out)
+    half_log(squares, sums, out)
     smallest, largest = range_[0], range_[1]
     for x in range(out.size):
         smallest[x] = out[x] if out[x] < smallest[x] else smallest[x]
@@ -82,8 +82,8 @@ def _fill_margins(row: Float64Array, radius: int) -> None:
     """Continue a row by mirroring, `radius` pixels to either side."""
     n = row.size - 2 * radius
     for i in range(radius):
-        row[i] = row[radius + _mirrored(i - radius, n)]
-        row[radius + n + i] = row[radius + _mirrored(n + i, n)]
+        row[i] = row[radius + mirrored(i - radius, n)]
+        row[radius + n + i] = row[radius + mirrored(n + i, n)]
 
 
 @njit(cache=True, nogil=True)
@@ -129,9 +129,9 @@ def log_std_integer(frame: NDArray[Any], radius: int, out: Float64Array) -> tupl
     range_[0], range_[1] = np.inf, -np.inf
     nothing = np.zeros_like(frame[0])
     for i in range(-radius - 1, radius):
-        _slide(frame[_mirrored(i, height)], nothing, sum_inner, square_inner)
+        _slide(frame[mirrored(i, height)], nothing, sum_inner, square_inner)
     for y in range(height):
-        entering, leaving = _mirrored(y + radius, height), _mirrored(y - radius - 1, height)
+        entering, leaving = mirrored(y + radius, height), mirrored(y - radius - 1, height)
         _slide(frame[entering], frame[leaving], sum_inner, square_inner)
         _add_window(sum_columns, radius, sums)
         _add_window(square_columns, radius, squares)
@@ -157,7 +157,7 @@ def log_std_float(frame: NDArray[Any], radius: int, out: Float64Array) -> tuple[
         sums[:] = 0.0
         squares[:] = 0.0
         for dy in range(-radius, radius + 1):
-            padded[radius : radius + width] = frame[_mirrored(y + dy, height)]
+            padded[radius : radius + width] = frame[mirrored(y + dy, height)]
             _fill_margins(padded, radius)
             for k in range(2 * radius + 1):
                 shifted = padded[k : k + width]
@@ -224,7 +224,7 @@ def spread_below(values: Float64Array, mode: float, low: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def above(values: Float64Array, threshold: float, out: NDArray[np.uint8]) -> None:
+def above(values: NDArray[Any], threshold: Any, out: NDArray[np.uint8]) -> None:
     """Write 1 where a value exceeds the threshold, else 0."""
     for y in range(values.shape[0]):
         for x in range(values.shape[1]):

@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.processing.frame import as_frame, read_only
 from pyama_core.processing.parameters import OddInt
+from pyama_core.processing.segmentation.log_std_image import (
+    LogStdImage,
+    LogStdImages,
+    write_log_std,
+)
 
 ALGORITHM = "log-std/1"
 
@@ -47,7 +52,7 @@ class LogStdParameters(BaseModel):
 class LogStdSegmenter:
     """Segment the frames of one stack, one after the other.
 
-    Keeps the arrays that it works in (about 10 bytes per pixel) from frame to frame. Not to be
+    Keeps the arrays that it works in (4 to 8 bytes per pixel) from frame to frame. Not to be
     called from two threads at once.
 
     Parameters
@@ -62,32 +67,26 @@ class LogStdSegmenter:
 
     def __init__(self, parameters: LogStdParameters | None = None) -> None:
         self.parameters = LogStdParameters() if parameters is None else parameters
-        self._log_std: NDArray[np.float64] = np.empty((0, 0))
+        self._images = LogStdImages(self.parameters.window_radius)
 
     def segment(self, frame: NDArray[Any]) -> NDArray[np.bool_]:
         """Return the (Y, X) bool mask of the cells in a (Y, X) phase-contrast frame."""
-        from pyama_core.processing.kernels import log_std as kernels
-
         frame = as_frame(frame, "phase-contrast frame")
-        if self._log_std.shape != frame.shape:
-            self._log_std = np.empty(frame.shape)
-        low, high = _write_log_std(frame, self.parameters.window_radius, self._log_std)
+        image = self._images.of(frame, self.parameters.n_bins)
         mask = np.zeros(frame.shape, np.uint8)
-        if low == high:
+        if image.low == image.high:
             return mask.view(np.bool_)
-        kernels.above(self._log_std, self._threshold(low, high), mask)
+        image.write_above(self._threshold(image), mask)
         _fill_holes(mask)
         return self._opened_and_closed(mask).view(np.bool_)
 
-    def _threshold(self, low: float, high: float) -> float:
-        """Return mode + n_sigma·σ of the current log-STD image."""
-        from pyama_core.processing.kernels import log_std as kernels
-
+    def _threshold(self, image: LogStdImage) -> float:
+        """Return mode + n_sigma·σ of the log-STD."""
         n_bins = self.parameters.n_bins
-        fullest = int(np.argmax(kernels.histogram(self._log_std, low, high, n_bins)))
-        edges = np.linspace(low, high, n_bins + 1)
+        fullest = int(np.argmax(image.count_bins(n_bins)))
+        edges = np.linspace(image.low, image.high, n_bins + 1)
         mode = float(edges[fullest] + edges[fullest + 1]) / 2
-        return mode + self.parameters.n_sigma * kernels.spread_below(self._log_std, mode, low)
+        return mode + self.parameters.n_sigma * image.spread_up_to(mode)
 
     def _opened_and_closed(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Open, then close a mask, both with outside of the frame as background.
@@ -174,7 +173,7 @@ def log_std(frame: NDArray[Any], window_radius: int = 1) -> NDArray[np.float64]:
     parameters = LogStdParameters(window_radius=window_radius)
     frame = as_frame(frame)
     out = np.empty(frame.shape)
-    _write_log_std(frame, parameters.window_radius, out)
+    write_log_std(frame, parameters.window_radius, out)
     return out
 
 
@@ -184,16 +183,3 @@ def _fill_holes(mask: NDArray[np.uint8]) -> None:
 
     background = find_runs(read_only(mask), 1)
     fill_enclosed(background, label_connected(background), mask.shape[1], mask)
-
-
-def _write_log_std(
-    frame: NDArray[Any], radius: int, out: NDArray[np.float64]
-) -> tuple[float, float]:
-    """Write the log-STD of a checked frame, return its smallest and largest value."""
-    from pyama_core.processing.kernels import log_std as kernels
-
-    if frame.dtype.kind in "iu" and frame.dtype.itemsize <= 2:
-        return kernels.log_std_integer(frame, radius, out)
-    if frame.dtype != np.float32:
-        frame = as_frame(frame.astype(np.float64))
-    return kernels.log_std_float(frame, radius, out)
