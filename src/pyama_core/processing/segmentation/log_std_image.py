@@ -16,7 +16,7 @@ from pyama_core.processing.frame import as_frame
 Float64Array = NDArray[np.float64]
 
 _NARROWEST_BIN = 1e-3
-"""Log-STD per bin; 14 times the error of the estimate in `count_bins`, which half a bin bounds."""
+"""Log-STD per bin, 19 times the error of the estimate in `count_bins`; twice it would do."""
 
 
 class LogStdImage(Protocol):
