@@ -15,9 +15,9 @@ import numpy as np
 from benchmarks.timing import timed, touch_memory
 from pyama_core import Channels, ProcessingContext, load_microscopy_file, run_complete_workflow
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.processing.warm_up import compile_kernels
 from pyama_core.processing.workflow.pipeline import ForeignExecutor
 from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 from pyama_core.processing.workflow.worker_process import PipeLink
 
 EXACT: dict[str, dict[str, Any]] = {
@@ -63,7 +63,7 @@ class _PromptEvents:
 
 
 def _get_ready() -> None:
-    compile_kernels(np.uint16, [np.uint16])
+    warm_up_all(warm_ups(EXACT, "uint16", nuclei=False))
     time.sleep(1.0)
 
 

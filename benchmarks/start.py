@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.experiment import EXACT
 from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import write_ome_tiff
 from benchmarks.timing import calls_in_turn, in_turn
-from pyama_core.processing.warm_up import compile_kernels
 from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.warm_up import warm_ups
 
 FIRST_FRAME = """
 import sys, time
@@ -95,7 +94,7 @@ def _run(arguments: Sequence[str], environment: dict[str, str] | None = None) ->
 def _worker_ready() -> float:
     """Seconds from asking for a worker until it has done a call."""
     started = time.perf_counter()
-    pool = WorkerPool(1, warm_up=partial(compile_kernels, np.uint16, [np.uint16]))
+    pool = WorkerPool(1, warm_ups=warm_ups(EXACT, "uint16", nuclei=False))
     try:
         pool.submit(os.getpid).result()
         return time.perf_counter() - started

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import pkgutil
+import subprocess
+import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +18,10 @@ from numba.core.dispatcher import Dispatcher
 from scipy import ndimage
 
 from frames import label_image, seeds, shapes
-from pyama_core.io.errors import InputError
 from pyama_core.processing import kernels
 from pyama_core.processing.kernels.runs import find_runs, paint
 from pyama_core.processing.kernels.squares import PackedMask
-from pyama_core.processing.warm_up import compile_kernels
+from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 
 
 def dispatchers():
@@ -25,8 +30,30 @@ def dispatchers():
         yield from (value for value in content.values() if isinstance(value, Dispatcher))
 
 
+EXACT = {"segmentation": {"method": "log-std"}, "tracking": {"method": "iou"}}
+OTHERS = {"segmentation": {"method": "instances"}, "tracking": {"method": "lineage"}}
+
+COUNT_WHAT_A_RUN_COMPILES = """
+import json, sys
+from pathlib import Path
+from inline import run_inline
+from pyama_core.demo import write_demo
+from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
+from runs import describe, new_context
+from test_kernels import dispatchers
+
+folder, params = Path(sys.argv[1]), json.loads(sys.argv[2])
+demo = write_demo(folder / "demo", fovs=1, frames=12, size=256)
+warm_up_all(warm_ups(params, "uint16", nuclei=False))
+before = {kernel.py_func.__name__: len(kernel.signatures) for kernel in dispatchers()}
+assert run_inline(describe(demo), new_context(folder / "out", **params)).ok
+after = {kernel.py_func.__name__: len(kernel.signatures) for kernel in dispatchers()}
+print({name: after[name] - n for name, n in before.items() if after[name] != n})
+"""
+
+
 def test_every_kernel_is_cached_on_disk_and_leaves_other_threads_alone():
-    compile_kernels(np.uint16, [np.uint16])
+    warm_up_all(warm_ups(EXACT, "uint16", nuclei=False))
     found = list(dispatchers())
     assert len(found) >= 15
     for kernel in found:
@@ -37,16 +64,30 @@ def test_every_kernel_is_cached_on_disk_and_leaves_other_threads_alone():
         assert any(f".{name}-" in file for file in cached), name
 
 
-def test_after_the_warm_up_nothing_is_compiled_for_frames_of_the_same_dtypes():
-    compile_kernels(np.uint16, [np.uint16])
-    before = [list(kernel.signatures) for kernel in dispatchers()]
-    compile_kernels(np.uint16, [np.uint16])
-    assert [list(kernel.signatures) for kernel in dispatchers()] == before
+@pytest.mark.parametrize("params", [EXACT, OTHERS], ids=["exact", "others"])
+def test_after_the_warm_up_a_run_compiles_nothing(params, tmp_path):
+    # In a process of its own, in which no other test has compiled anything.
+    script = tmp_path / "count.py"
+    script.write_text(COUNT_WHAT_A_RUN_COMPILES, encoding="utf-8")
+    command = [sys.executable, str(script), str(tmp_path), json.dumps(params)]
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "{}"
 
 
-def test_a_dtype_that_frames_cannot_have_is_refused():
-    with pytest.raises(InputError, match="complex64"):
-        compile_kernels(np.complex64, [])
+def test_warming_up_for_long_is_explained(caplog, monkeypatch):
+    monkeypatch.setattr("pyama_core.processing.workflow.warm_up._SLOW_S", 0.01)
+    with caplog.at_level("WARNING", "pyama_core"):
+        warm_up_all([partial(time.sleep, 0.5)])
+    assert "compiling the numerical kernels" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr("pyama_core.processing.workflow.warm_up._SLOW_S", 60.0)
+    with caplog.at_level("WARNING", "pyama_core"):
+        warm_up_all([partial(time.sleep, 0.01)])
+    assert caplog.text == ""
 
 
 @settings(max_examples=60, deadline=None)

@@ -25,8 +25,8 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 
 @contextmanager
-def pool_of(n_workers: int, level: int = logging.INFO, warm_up=None):
-    pool = WorkerPool(n_workers, level, warm_up)
+def pool_of(n_workers: int, level: int = logging.INFO, warm_ups=()):
+    pool = WorkerPool(n_workers, level, warm_ups)
     try:
         yield pool
     finally:
@@ -283,7 +283,7 @@ def test_cancel_lets_the_busy_end_in_good_order_and_drops_what_is_queued_or_come
 
 def test_cancel_does_not_wait_for_workers_that_are_still_compiling(tmp_path):
     # Nobody could ask a compiler to stop; but neither has it begun anything.
-    with pool_of(2, warm_up=partial(touch_and_sleep, tmp_path / "begun")) as pool:
+    with pool_of(2, warm_ups=[partial(touch_and_sleep, tmp_path / "begun")]) as pool:
         future = pool.submit(add, 1)
         wait_until((tmp_path / "begun").exists, 60)
         started = time.monotonic()

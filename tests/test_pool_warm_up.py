@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -11,41 +12,48 @@ from pyama_core.processing.workflow.pool import WorkerPool
 from test_pool import _import_path, pid_after  # noqa: F401 - a fixture is used by its name
 
 N_WORKERS = 3
+N_CALLS = 4
 
 
-def warm_up(folder: Path, way: str = "sleep") -> None:
-    """Note when this worker began and ended to warm up; the first may also die."""
-    first = not any(folder.iterdir())
-    name = folder / str(os.getpid())
-    name.write_text(f"{time.time()}")
-    if first and way == "die":
+def note(folder: Path, number: int, way: str = "sleep") -> None:
+    """Note which worker made which call from when to when; the first may also die."""
+    began = time.time()
+    if number == 0 and way == "die" and not (folder / "died").exists():
+        (folder / "died").touch()
         os._exit(3)
-    time.sleep(0.5)
-    name.write_text(f"{name.read_text()} {time.time()}")
-
-
-def call_when_warm(folder: Path) -> bool:
-    """Whether this worker warmed up before it was given a call."""
-    times = (folder / str(os.getpid())).read_text().split()
     time.sleep(0.3)
-    return len(times) == 2
+    (folder / f"{number} {os.getpid()}").write_text(f"{began} {time.time()}")
+
+
+def count_when_warm(folder: Path) -> int:
+    """How many calls this worker made before it was given work."""
+    time.sleep(0.3)
+    return len(list(folder.glob(f"* {os.getpid()}")))
 
 
 @pytest.fixture
 def pool_that_warms_up(request, tmp_path):
-    pool = WorkerPool(N_WORKERS, warm_up=partial(warm_up, tmp_path, request.param))
+    calls = [partial(note, tmp_path, number, request.param) for number in range(N_CALLS)]
+    pool = WorkerPool(N_WORKERS, warm_ups=calls)
     yield pool
     pool.shutdown(wait=True, cancel_futures=True)
     pool.close_lines()
 
 
 @pytest.mark.parametrize("pool_that_warms_up", ["sleep"], indirect=True)
-def test_one_worker_warms_up_alone_and_none_is_given_a_call_before(pool_that_warms_up, tmp_path):
-    futures = [pool_that_warms_up.submit(call_when_warm, tmp_path) for _ in range(6)]
-    assert all(future.result(60) for future in futures)
-    spans = sorted(tuple(map(float, path.read_text().split())) for path in tmp_path.iterdir())
-    assert len(spans) == N_WORKERS
-    assert all(begin >= spans[0][1] for begin, _ in spans[1:])
+def test_workers_share_the_calls_first_and_then_make_those_of_the_others(
+    pool_that_warms_up, tmp_path
+):
+    futures = [pool_that_warms_up.submit(count_when_warm, tmp_path) for _ in range(6)]
+    assert [future.result(60) for future in futures] == [N_CALLS] * 6
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for path in tmp_path.iterdir():
+        began, ended = map(float, path.read_text().split())
+        spans.setdefault(path.name.split()[0], []).append((began, ended))
+    assert Counter(map(len, spans.values())) == {N_WORKERS: N_CALLS}
+    ends_of_first = [min(found)[1] for found in spans.values()]
+    begins_of_others = [began for found in spans.values() for began, _ in sorted(found)[1:]]
+    assert max(ends_of_first) <= min(begins_of_others)
 
 
 @pytest.mark.parametrize("pool_that_warms_up", ["die"], indirect=True)

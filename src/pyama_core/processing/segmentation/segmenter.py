@@ -65,12 +65,16 @@ class SegmentationMethod:
         Makes the segmenter of one field of view from its parameters and its number.
     by_nuclei
         Whether the segmenter is a `SegmentsByNuclei`.
+    compiled
+        Whether it has kernels that are better compiled before the work begins, by running it on
+        a tiny frame.
     """
 
     parameters: type[BaseModel]
     algorithm: str
     create: Callable[[Any, int], Segmenter]
     by_nuclei: bool = False
+    compiled: bool = False
 
 
 def _log_std() -> SegmentationMethod:
@@ -80,6 +84,7 @@ def _log_std() -> SegmentationMethod:
         log_std.LogStdParameters,
         log_std.ALGORITHM,
         lambda parameters, _fov: log_std.LogStdSegmenter(parameters),
+        compiled=True,
     )
 
 
@@ -91,6 +96,7 @@ def _instances() -> SegmentationMethod:
         instances.ALGORITHM,
         lambda parameters, _fov: instances.InstanceSegmenter(parameters),
         by_nuclei=True,
+        compiled=True,
     )
 
 

@@ -77,18 +77,22 @@ class TrackingMethod:
         Makes the tracker of one field of view from its parameters and the type of its labels.
     image
         Tells, for parameters, which images the tracker is to be given.
+    compiled
+        Whether it has kernels that are better compiled before the work begins, by running it on
+        a tiny movie.
     """
 
     parameters: type[BaseModel]
     algorithm: str
     create: Callable[[Any, DTypeLike], Tracker]
     image: Callable[[Any], Image] = _no_image
+    compiled: bool = False
 
 
 def _iou() -> TrackingMethod:
     from pyama_core.processing.tracking import iou
 
-    return TrackingMethod(iou.IoUParameters, iou.ALGORITHM, iou.IoUTracker)
+    return TrackingMethod(iou.IoUParameters, iou.ALGORITHM, iou.IoUTracker, compiled=True)
 
 
 def _lineage() -> TrackingMethod:
@@ -100,6 +104,7 @@ def _lineage() -> TrackingMethod:
         lineage.ALGORITHM,
         lineage.LineageTracker,
         lambda parameters: parameters.brightness_channel if parameters.divisions else None,
+        compiled=True,
     )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
 from pyama_core.io.errors import PyamaError
 from pyama_core.io.microscopy import MicroscopyMetadata, open_source
-from pyama_core.processing.warm_up import compile_kernels
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.held_fovs import HeldFovs
 from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
@@ -24,7 +23,8 @@ from pyama_core.processing.workflow.ranges import split_worker_ranges as _split_
 from pyama_core.processing.workflow.request import RunRequest, validate_request
 from pyama_core.processing.workflow.run import Crew, Run, open_copying
 from pyama_core.processing.workflow.run_log import run_log
-from pyama_core.processing.workflow.services.types import ProcessingContext
+from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
+from pyama_core.processing.workflow.warm_up import WarmUp, warm_up_all, warm_ups
 from pyama_core.processing.workflow.worker import run_single_worker
 from pyama_core.processing.workflow.worker_process import PipeLink, WorkerLink
 
@@ -197,8 +197,7 @@ def _run(
         remaining = run.skip_what_is_done(check=check)
         if remaining:
             n_workers = min(request.n_workers, len(remaining))
-            warm_up = partial(compile_kernels, request.metadata.dtype, [request.metadata.dtype])
-            with _hire(executor, n_workers, on_progress, warm_up) as (crew, drainer):
+            with _hire(executor, n_workers, on_progress, _warm_ups(request)) as (crew, drainer):
                 copying.set_progress_reporter(drainer.put)
                 run.process(remaining, crew)
         run.write_results()
@@ -207,23 +206,30 @@ def _run(
     return outcome
 
 
+def _warm_ups(request: RunRequest) -> list[WarmUp]:
+    context = request.context
+    nuclei = requested_channels(context).nuclei is not None
+    return warm_ups(context.params, request.metadata.dtype, nuclei=nuclei)
+
+
 @contextlib.contextmanager
 def _hire(
     executor: ForeignExecutor | None,
     n_workers: int,
     on_progress: ProgressCallback | None,
-    warm_up: Callable[[], object],
+    first_calls: list[WarmUp],
 ) -> Iterator[tuple[Crew, ProgressDrainer]]:
     """Provide workers and the thread that listens to them, and end both."""
     if executor is not None:
         # Workers elsewhere may share the cache of compiled kernels, so one fills it first.
-        warm_up()
+        warm_up_all(first_calls)
         with ProgressDrainer(executor.events, on_progress) as drainer:
             crew = Crew(executor.executor, executor.link, survives_death=False, cancel=lambda: None)
             yield crew, drainer
         return
     level = logging.getLogger("pyama_core").getEffectiveLevel()
-    pool = WorkerPool(n_workers, level, warm_up)
+    longest, *others = first_calls
+    pool = WorkerPool(n_workers, level, [partial(warm_up_all, [longest]), *others])
     try:
         with ProgressDrainer(pool, on_progress) as drainer:
             try:

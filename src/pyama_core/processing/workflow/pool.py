@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for_calls
 from functools import partial
@@ -72,16 +72,17 @@ class WorkerPool(Executor):
         Processes, all started at once.
     log_level : int
         Level from which workers send log records.
-    warm_up : callable, optional
-        Called in every worker before anything else: in one, and when it is done, in the others.
-        What the first leaves in a cache on disk, the others find.
+    warm_ups : sequence of callable
+        Called in every worker before anything else. The workers share them first, as they may
+        leave something in a cache on disk that takes long to make; then each makes the others'
+        calls too.
     """
 
     def __init__(
         self,
         n_workers: int,
         log_level: int = logging.INFO,
-        warm_up: Callable[[], object] | None = None,
+        warm_ups: Sequence[Callable[[], object]] = (),
     ) -> None:
         self._log_level = log_level
         self._lock = threading.RLock()
@@ -92,29 +93,37 @@ class WorkerPool(Executor):
         self._buried: list[_Worker] = []
         self._lines: list[Connection] = []
         self._workers = [self._new_worker() for _ in range(n_workers)]
-        if warm_up is not None:
-            self._warm_up(warm_up)
+        if warm_ups:
+            self._warm_up(warm_ups)
 
     def _new_worker(self) -> _Worker:
         worker = _Worker(self._log_level)
         self._lines.append(worker.connection)
         return worker
 
-    def _warm_up(self, warm_up: Callable[[], object]) -> None:
-        first, *others = self._workers
-        for worker in self._workers:
+    def _warm_up(self, calls: Sequence[Callable[[], object]]) -> None:
+        workers = list(self._workers)
+        for worker in workers:
             worker.busy = True
+        n_left = len(calls)
 
         def follow(_: Future[object]) -> None:
-            # One that has died, the first perhaps, is replaced when it is given a call.
-            for worker in others:
-                with contextlib.suppress(RuntimeError):
-                    worker.executor.submit(warm_up)
-            for worker in (first, *others):
+            nonlocal n_left
+            with self._lock:
+                n_left -= 1
+                if n_left:
+                    return
+            for index, worker in enumerate(workers):
+                for number, call in enumerate(calls):
+                    # One that has died is replaced when it is given work.
+                    if number % len(workers) != index:
+                        with contextlib.suppress(RuntimeError):
+                            worker.executor.submit(call)
                 worker.busy = False
             self._hand_out()
 
-        first.executor.submit(warm_up).add_done_callback(follow)
+        for number, call in enumerate(calls):
+            workers[number % len(workers)].executor.submit(call).add_done_callback(follow)
 
     # Executor
 

@@ -1,0 +1,153 @@
+"""Compilation of the kernels, once per machine and version, before the work begins.
+
+Compiling takes seconds per algorithm. Its result is kept on disk, where every later process finds
+it. So before the first frame each chosen algorithm runs once on a movie of a few tiny frames: in
+workers that share the algorithms among them, as none can use what another is still compiling.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.processing.background.tiled_interpolation import TiledBackground
+from pyama_core.processing.extraction.measure import Selection, measure_cells, select_features
+from pyama_core.processing.segmentation.segmenter import Prepared, find_segmentation
+from pyama_core.processing.tracking.tracker import find_tracking
+from pyama_core.processing.workflow.services.parameters import StepParameters, validate_params
+
+logger = logging.getLogger(__name__)
+
+WarmUp = Callable[[], None]
+
+_SLOW_S = 3.0
+_SIDE = 160
+_RADIUS = 9
+_MOVIE = (
+    ((40, 30), (40, 49), (120, 40), (80, 120)),
+    ((40, 31), (40, 48), (118, 42), (30, 120)),
+    ((40, 32), (40, 47), (30, 120)),
+    ((40, 30), (40, 50), (114, 46), (20, 120), (40, 120)),
+)
+"""Centres of cells, frame by frame: they touch and part, get lost, are found again and divide."""
+
+
+def warm_ups(params: dict[str, dict[str, Any]] | None, dtype: str, *, nuclei: bool) -> list[WarmUp]:
+    """Return calls that each make some of the chosen algorithms ready for work.
+
+    Parameters
+    ----------
+    params : dict or None
+        Parameters of the run.
+    dtype : str
+        Type of the pixels of the source.
+    nuclei : bool
+        Whether the segmentation is given a nuclear channel.
+
+    Returns
+    -------
+    list of callable
+        The longest first. They can be sent to other processes, and called in any order.
+    """
+    return [
+        partial(_segment, params, dtype, nuclei),
+        partial(_track, params),
+        partial(_correct_and_measure, params, dtype),
+    ]
+
+
+def warm_up_all(calls: list[WarmUp]) -> None:
+    """Make calls, and say why it takes so long if it does."""
+    with _explained():
+        for call in calls:
+            call()
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    told = threading.Timer(
+        _SLOW_S,
+        logger.warning,
+        ["compiling the numerical kernels, once on this computer; it takes up to a minute"],
+    )
+    told.daemon = True
+    told.start()
+    try:
+        yield
+    finally:
+        told.cancel()
+        told.join()
+
+
+def _segment(params: dict[str, dict[str, Any]] | None, dtype: str, nuclei: bool) -> None:
+    parameters = validate_params(params).segmentation
+    method = find_segmentation(parameters.model_dump()["method"])
+    if not method.compiled:
+        return
+    segmenter = method.create(parameters, 0)
+    frames = [_textured(centres).astype(dtype) for centres in _MOVIE]
+    if isinstance(segmenter, Prepared):
+        segmenter.prepare(frames)
+    segmenter.segment(frames[0])
+    segmenter.segment(_widened(frames[0]))
+    if nuclei and method.by_nuclei:
+        segmenter.segment(frames[0], _numbered(_MOVIE[0]).astype(dtype))  # type: ignore[call-arg]
+
+
+def _widened(frame: NDArray[Any]) -> NDArray[Any]:
+    """Return a frame that uses the whole range of its type, for which there may be own kernels."""
+    wide = frame.copy()
+    wide[0, 0] = np.iinfo(frame.dtype).max if frame.dtype.kind in "iu" else 1
+    return wide
+
+
+def _track(params: dict[str, dict[str, Any]] | None) -> None:
+    parameters = validate_params(params)
+    method = find_tracking(parameters.tracking.model_dump()["method"])
+    if not method.compiled:
+        return
+    image = _textured(_MOVIE[0])
+    for as_found in (np.bool_, np.uint16):
+        tracker = method.create(parameters.tracking, np.uint16)
+        for centres in _MOVIE:
+            tracker.update(_numbered(centres).astype(as_found), image)
+        tracker.tracks()
+
+
+def _correct_and_measure(params: dict[str, dict[str, Any]] | None, dtype: str) -> None:
+    parameters = validate_params(params)
+    labels = _numbered(_MOVIE[0])
+    frame = _textured(_MOVIE[0]).astype(dtype)
+    background = TiledBackground(labels.shape, parameters.correction)
+    medians = background.tile_medians(frame, labels > 0)
+    assert medians is not None
+    corrected = background.correct(frame, medians)
+    measure_cells(labels, [corrected], _built_in(parameters), parameters.extraction.background_ring)
+
+
+def _built_in(parameters: StepParameters) -> Selection:
+    """Return the chosen features without the user's own, which are not ours to call for nothing."""
+    selection = select_features(parameters.extraction.features)
+    return Selection(selection.shapes, selection.intensities)
+
+
+def _numbered(centres: tuple[tuple[int, int], ...]) -> NDArray[np.uint16]:
+    """Return the label image of discs."""
+    labels = np.zeros((_SIDE, _SIDE), np.uint16)
+    rows, columns = np.ogrid[:_SIDE, :_SIDE]
+    for number, (row, column) in enumerate(centres, 1):
+        labels[(rows - row) ** 2 + (columns - column) ** 2 < _RADIUS**2] = number
+    return labels
+
+
+def _textured(centres: tuple[tuple[int, int], ...]) -> NDArray[np.float64]:
+    """Return an image of rough discs on a smooth background, within the range of 8 bits."""
+    rough = np.arange(_SIDE * _SIDE).reshape(_SIDE, _SIDE) * 7919 % 101
+    return np.where(_numbered(centres) > 0, 50.0 + rough, 100.0 + rough % 3)
