@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import re
@@ -13,12 +14,21 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from pylibCZIrw import czi as pyczi
 
 from nd2_writer import time_loop, write_nd2
-from pyama_core.io import ome_tiff_source, readers, retrying, single_image, tiff_pages
+from pyama_core.io import (
+    czi_source,
+    ome_tiff_source,
+    readers,
+    retrying,
+    single_image,
+    tiff_pages,
+)
+from pyama_core.io.czi_segments import CziSegments
 from pyama_core.io.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
-from pyama_core.io.retrying import patiently
+from pyama_core.io.retrying import patiently, system_failure
 from pyama_core.io.urls import is_url, local_path, url_of
 
 READERS_MD = Path(__file__).parents[1] / "docs" / "READERS.md"
@@ -247,3 +257,62 @@ def test_a_frame_on_a_failing_drive_is_read_in_the_end_or_missing(
         else:
             with pytest.raises(MissingFrameError, match="the drive failed"):
                 source.read_frame(0, 0, 1)
+
+
+class FailingCzi:
+    """Stands for the library's open file, with a handle that the network broke."""
+
+    def read(self, **place: Any) -> Any:
+        raise RuntimeError("Error reading from file")
+
+
+def write_czi(path: Path) -> Path:
+    with pyczi.create_czi(str(path)) as czi:
+        for t, frame in enumerate(MOVIE):
+            czi.write(frame[..., None], plane={"T": t}, scene=0)
+        czi.write_metadata()
+    return path
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize(("failures", "works"), [(1, True), (2, True), (99, False)])
+def test_a_broken_handle_of_a_czi_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, works: bool
+) -> None:
+    path, drive = write_czi(tmp_path / "a.czi"), Drive(failures)
+    source, _ = load_microscopy_file(path)
+    real = czi_source._open_library
+
+    @contextlib.contextmanager
+    def open_library(path: Path) -> Iterator[Any]:
+        with real(path) as czi:
+            yield czi if drive.tries >= failures else FailingCzi()
+
+    def read_whole(self: Any, block: Any) -> bytes:
+        drive.read()
+        return b""
+
+    monkeypatch.setattr(czi_source, "_open_library", open_library)
+    monkeypatch.setattr(CziSegments, "read_whole", read_whole)
+    with source:
+        source._czi = FailingCzi()  # type: ignore[attr-defined]
+        if works:
+            np.testing.assert_array_equal(source.read_frame(0, 0, 2), MOVIE[2])
+        else:
+            with pytest.raises(MissingFrameError, match="the drive failed") as raised:
+                source.read_frame(0, 0, 2)
+            assert system_failure(raised.value) is not None
+
+
+def test_a_czi_that_the_library_cannot_decode_is_damage_and_not_the_drive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, _ = load_microscopy_file(write_czi(tmp_path / "a.czi"))
+    monkeypatch.setattr(
+        czi_source, "_open_library", lambda path: contextlib.nullcontext(FailingCzi())
+    )
+    with source:
+        source._czi = FailingCzi()  # type: ignore[attr-defined]
+        with pytest.raises(MissingFrameError, match="Error reading from file") as raised:
+            source.read_frame(0, 0, 2)
+    assert system_failure(raised.value) is None

@@ -21,6 +21,7 @@ from zarr.core.sync import cleanup_resources
 
 from pyama_core.io.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
+from pyama_core.io.retrying import system_failure
 from pyama_core.io.zarr_documents import ZarrStore
 
 # Frames, channels, z planes.
@@ -275,6 +276,40 @@ def test_an_image_behind_a_url_is_read(in_memory: str) -> None:
     assert metadata.content_checksum.startswith("xxh3-128:")
     with open_source(metadata) as again:
         np.testing.assert_array_equal(again.read_frame(0, 0, 0), STACK[0, 0, 3])
+
+
+@pytest.mark.parametrize(("failures", "works"), [(2, True), (99, False)])
+def test_a_server_that_fails_is_asked_again_and_never_taken_for_a_gap(
+    in_memory: str, monkeypatch: pytest.MonkeyPatch, failures: int, works: bool
+) -> None:
+    monkeypatch.setattr("pyama_core.io.retrying.PAUSES_S", (0.0, 0.0, 0.0))
+    source, _ = load_microscopy_file(in_memory, z=3)
+    files, left = type(fsspec.filesystem("memory")), [failures]
+    real = files.cat_file
+
+    def cat_file(self: Any, path: str, *arguments: Any, **options: Any) -> bytes:
+        if "/c/" in path and left[0]:
+            left[0] -= 1
+            raise RuntimeError("503 Service Unavailable")
+        return real(self, path, *arguments, **options)
+
+    monkeypatch.setattr(files, "cat_file", cat_file)
+    with source:
+        if works:
+            np.testing.assert_array_equal(source.read_frame(0, 1, 2), STACK[2, 1, 3])
+        else:
+            with pytest.raises(MissingFrameError, match="503") as raised:
+                source.read_frame(0, 1, 2)
+            assert system_failure(raised.value) is not None
+
+
+def test_a_store_that_is_gone_is_not_taken_for_a_gap(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ome.zarr", "0.5")
+    source, _ = load_microscopy_file(path, z=3)
+    path.rename(tmp_path / "elsewhere")
+    with source, pytest.raises(MissingFrameError) as raised:
+        source.read_frame(0, 1, 2)
+    assert system_failure(raised.value) is not None
 
 
 def test_a_url_of_a_file_is_read_in_another_process(tmp_path: Path) -> None:

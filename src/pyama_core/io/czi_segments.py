@@ -106,6 +106,11 @@ class CziSegments:
         match = _TIME.search(self._read(start + head, metadata_size))
         return None if match is None else _seconds(match[1].decode("ascii", "replace"))
 
+    def read_whole(self, subblock: Subblock) -> bytes:
+        """Return all bytes of the segment of a tile, as they are stored."""
+        _, allocated, used = self._read_struct(subblock.offset, _SEGMENT)
+        return self._read(subblock.offset + _SEGMENT.size, used or allocated)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

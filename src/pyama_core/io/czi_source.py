@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,12 @@ from pyama_core.io.frame_source import (
     ReadOptions,
     check_plane_count,
 )
+from pyama_core.io.retrying import telling_damage
 
 if TYPE_CHECKING:
     from pylibCZIrw.czi import CziReader
+
+logger = logging.getLogger(__name__)
 
 _PIXEL_TYPES = {0: "uint8", 1: "uint16", 2: "float32"}
 _READ_AXES = frozenset("XYSTCZM")
@@ -93,19 +97,46 @@ class CziSource(FrameSource):
         if not self._present[fov][time, channel, z]:
             raise self._missing(fov, channel, time, z, "it was never written, or not all its tiles")
         layout = self._layout
-        scene, t, c, plane = layout.key(fov, time, channel, z)
-        try:
-            pixels = self._czi.read(
+        key = layout.key(fov, time, channel, z)
+        scene, t, c, plane = key
+
+        def read() -> npt.NDArray[Any]:
+            pixels: npt.NDArray[Any] = self._czi.read(
                 roi=layout.boxes[fov],
                 plane={"T": t, "C": c, "Z": plane},
                 scene=scene if layout.has_scenes else None,
             )
+            return pixels
+
+        try:
+            pixels = telling_damage(read, lambda: _drive_failure(self._path, key), self._refresh)
         except Exception as error:  # the library raises errors of several kinds for damage
             raise self._missing(fov, channel, time, z, str(error)) from error
         return np.ascontiguousarray(pixels[:, :, 0], dtype=self._dtype)
 
+    def _refresh(self) -> None:
+        self._reader.close()
+        try:
+            self._czi = self._reader.enter_context(_open_library(self._path))
+        except InputError as error:
+            # There is no handle now; the next try to read fails, and says whether it may pass.
+            logger.warning("%s", error)
+
     def _release(self) -> None:
         self._reader.close()
+
+
+def _drive_failure(path: Path, key: tuple[int, int, int, int]) -> OSError | None:
+    """Read the bytes of a plane without the library, whose errors do not tell drive from damage."""
+    try:
+        with contextlib.closing(CziSegments(path)) as segments:
+            for block in planes_of(segments.subblocks).get(key, ()):
+                segments.read_whole(block)
+    except OSError as error:
+        return error
+    except CziError as error:
+        logger.debug("%s is damaged: %s", path, error)
+    return None
 
 
 def open_czi(path: Path, options: Mapping[str, Any]) -> CziSource:

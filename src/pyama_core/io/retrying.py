@@ -57,6 +57,42 @@ def patiently(action: Callable[[], T], prepare: Callable[[], None] = lambda: Non
     return action()
 
 
+def telling_damage(
+    read: Callable[[], T], find_failure: Callable[[], OSError | None], prepare: Callable[[], None]
+) -> T:
+    """Read with a library whose errors do not tell a failing drive from damaged data.
+
+    Parameters
+    ----------
+    read : callable
+        Reads something with the library.
+    find_failure : callable
+        Reads the same bytes without it, and returns the system's error if there is one.
+    prepare : callable
+        Called before the second try.
+
+    Returns
+    -------
+    object
+        What `read` returns.
+
+    Raises
+    ------
+    OSError
+        The drive fails.
+    Exception
+        What `read` raises a second time although the drive works.
+    """
+    try:
+        return read()
+    except Exception as error:
+        failure = find_failure()
+        if failure is not None:
+            raise failure from error
+    prepare()
+    return read()
+
+
 def _passing_failure(error: BaseException) -> OSError | None:
     """Find the system's own error in what an error was raised from, if it may pass."""
     failure = system_failure(error)

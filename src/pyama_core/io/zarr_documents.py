@@ -109,18 +109,23 @@ class ZarrStore:
         return (self._root / name).exists()
 
     def read(self, name: str) -> bytes | None:
-        """Return an object, or None if there is none of this name."""
-        try:
-            if self._remote is not None:
-                data: bytes = self._remote.cat_file(f"{self._remote_root}/{name}")
-            else:
-                data = (self._root / name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        """Return a document, or None if there is none of this name."""
+        data = self.fetch(name)
+        if data is None:
             return None
         self.documents.append(name)
         self._hasher.update(f"{name} {len(data)} ".encode())
         self._hasher.update(data)
         return data
+
+    def fetch(self, name: str) -> bytes | None:
+        """Return the bytes of an object, or None if there is none of this name."""
+        try:
+            if self._remote is not None:
+                return bytes(self._remote.cat_file(f"{self._remote_root}/{name}"))
+            return (self._root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
 
     def folders(self, path: str = "") -> list[str]:
         """List the names of the groups and arrays right below a group."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from collections import OrderedDict
@@ -22,6 +23,7 @@ from pyama_core.io.frame_source import (
     check_plane_count,
 )
 from pyama_core.io.ome_zarr import ZarrDataSet, ZarrImage, read_ome_zarr
+from pyama_core.io.retrying import telling_damage
 from pyama_core.io.zarr_documents import ZarrStore
 
 if TYPE_CHECKING:
@@ -50,7 +52,11 @@ class ZarrSource(FrameSource):
         image = self._images[fov]
         at = image.index(time, channel, z)
         try:
-            pixels = np.asarray(self._array(fov)[at])
+            pixels = telling_damage(
+                lambda: np.asarray(self._array(fov)[at]),
+                lambda: _drive_failure(self._store, image, at),
+                self._refresh,
+            )
         except Exception as error:  # codecs and file systems raise errors of many kinds
             raise self._missing(fov, channel, time, z, str(error)) from error
         fill = image.array.fill_value
@@ -60,7 +66,8 @@ class ZarrSource(FrameSource):
             and (pixels == fill).all()
             and not _is_there(self._store, image, at)
         ):
-            raise self._missing(fov, channel, time, z, "none of its chunks was ever written")
+            told = "none of its chunks was ever written"
+            raise self._missing(fov, channel, time, z, told) from _vanished(self._store, image)
         return np.ascontiguousarray(pixels, dtype=image.array.dtype)
 
     def _array(self, fov: int) -> Array[Any]:
@@ -146,6 +153,26 @@ def _check_images(path: Path, images: Sequence[ZarrImage]) -> None:
 
 def _is_there(store: ZarrStore, image: ZarrImage, at: tuple[int, ...]) -> bool:
     return any(store.exists(name) for name in image.array.chunk_names(at))
+
+
+def _drive_failure(store: ZarrStore, image: ZarrImage, at: tuple[int, ...]) -> OSError | None:
+    """Fetch the chunks of a plane without decoding them, to tell a failing server from damage."""
+    try:
+        for name in image.array.chunk_names(at):
+            store.fetch(name)
+    except OSError as error:
+        return error
+    except Exception as error:  # noqa: BLE001  each protocol's package has errors of its own
+        return OSError(errno.EIO, f"the server failed: {error!r}")
+    return None
+
+
+def _vanished(store: ZarrStore, image: ZarrImage) -> OSError | None:
+    """Tell a chunk that was never written from a drive that is gone with all there was on it."""
+    documents = (f"{image.array.path}/{name}".lstrip("/") for name in ("zarr.json", ".zarray"))
+    if any(store.exists(name) for name in documents):
+        return None
+    return FileNotFoundError(errno.ENOENT, f"{image.array.path or 'the array'} is gone")
 
 
 def _present(store: ZarrStore, image: ZarrImage) -> npt.NDArray[np.bool_]:
