@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from pyama_core import Channels, ProcessingContext, load_microscopy_file, run_co
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.processing.workflow.pipeline import ForeignExecutor
 from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
+from pyama_core.processing.workflow.worker import later_services
 from pyama_core.processing.workflow.worker_process import PipeLink
 
 EXACT: dict[str, dict[str, Any]] = {
@@ -26,6 +29,12 @@ EXACT: dict[str, dict[str, Any]] = {
     "extraction": {"features": []},
 }
 """Parameters of the exact algorithm, to which the measurements refer."""
+
+DEFAULT: dict[str, dict[str, Any]] = {
+    "segmentation": {"method": "instances"},
+    "tracking": {"method": "lineage"},
+}
+"""What the command does unless told otherwise: one label per cell, lineages, all features."""
 
 _WRITTEN_PER_PIXEL = (2, 2, 1, 4, 2)
 """Bytes per pixel of phase contrast, fluorescence, mask, corrected fluorescence, label image."""
@@ -72,15 +81,33 @@ def run(
     output_dir: Path,
     n_workers: int,
     executor: ForeignExecutor | None = None,
-    params: dict[str, dict[str, Any]] | None = None,
+    params: dict[str, dict[str, Any]] = EXACT,
 ) -> None:
     """Run the pipeline on channels 0 and 1 of a file."""
-    asked = {**EXACT, **(params or {})}
-    context = ProcessingContext(output_dir, Channels(pc=0, fl=[1]), params=asked)
+    context = ProcessingContext(output_dir, Channels(pc=0, fl=[1]), params=params)
     if not run_complete_workflow(
         metadata, context, batch_size=n_workers, n_workers=n_workers, executor=executor
     ):
         raise RuntimeError("the run failed; see the log")
+
+
+def time_steps(
+    metadata: MicroscopyMetadata,
+    output_dir: Path,
+    fovs: Sequence[int],
+    params: dict[str, dict[str, Any]] = EXACT,
+) -> dict[str, float]:
+    """Take fields of view through all steps in this process; return the seconds of each step.
+
+    Steps whose outputs are there take no time.
+    """
+    context = ProcessingContext(output_dir, Channels(pc=0, fl=[1]), params=params)
+    seconds: dict[str, float] = {}
+    for fov in fovs:
+        for service in [CopyingService(), *later_services()]:
+            taken = timed(partial(service.process_fov, metadata, context, output_dir, fov))
+            seconds[service.step] = seconds.get(service.step, 0.0) + taken
+    return seconds
 
 
 def run_floor(path: Path, folder: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.timing import Times, timed
+
 _PACKAGES = ("numpy", "numba", "opencv-python-headless", "scipy", "nd2", "tifffile", "xxhash")
 _GIB = 2**30
 
@@ -27,6 +29,7 @@ def describe_machine(*, quick: bool) -> dict[str, str]:
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "run": "quick" if quick else "full",
         "load at the start": _load(),
+        "noise": _noise(),
     }
 
 
@@ -35,6 +38,13 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "(absent)"
+
+
+def _noise() -> str:
+    """Say how much the time of equal work varies that needs a processor and nothing else."""
+    counts = Times(tuple(timed(lambda: sum(range(2_000_000))) for _ in range(20)))
+    share = (max(counts.seconds) - min(counts.seconds)) / counts.median
+    return f"counting took {counts}, a spread of {100 * share:.0f} %"
 
 
 def _load() -> str:
@@ -51,10 +61,17 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    root = Path(__file__).parents[1]
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
+    # The report of the run before is no change of what is measured.
+    changes = ["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/PERFORMANCE.md"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        commit = _git("rev-parse", "--short", "HEAD")
+        changed = _git(*changes, ":!docs/performance.json")
     except (OSError, subprocess.CalledProcessError):
         return "unknown (no git)"
-    return found.stdout.strip().replace("-dirty", " with uncommitted changes")
+    return f"{commit} with uncommitted changes" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parents[1]), *arguments]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    return found.stdout.strip()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import statistics
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,24 +13,23 @@ from unittest import mock
 
 from benchmarks import plain
 from benchmarks.experiment import (
+    DEFAULT,
     EXACT,
     describe,
     fresh,
     ready_workers,
     run,
     run_floor,
+    time_steps,
     written_bytes,
 )
 from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import write_ome_tiff
-from benchmarks.timing import Times, in_turn
+from benchmarks.timing import Times, in_turn, touch_memory
 from pyama_core.io import stacks
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.pipeline import ForeignExecutor
-from pyama_core.processing.workflow.services.copying import CopyingService
-from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
-from pyama_core.processing.workflow.worker import later_services
 
 N_WORKERS = 2
 
@@ -43,25 +45,35 @@ def measure(
     metadata = describe(path)
     with ready_workers(N_WORKERS) as executor:
         cases = _cases(path, metadata, folder, executor, 5 * written_bytes(metadata) // 4)
-        for name in ("floor", "run"):
+        for name in ("floor", "run", "run with default settings"):
             cases[name]()
-        found = in_turn(cases, rounds)
-        untouched = in_turn(_cases(path, metadata, folder, executor, 0), 1 if quick else 2)
+        by_default = {name: cases.pop(name) for name in ("run with default settings",)}
+        found = in_turn(cases, rounds) | in_turn(by_default, 1 + rounds // 3)
+        untouched = _cases(path, metadata, folder, executor, 0)
+        untouched = in_turn({name: untouched[name] for name in ("floor", "run")}, 1 + rounds // 2)
         against_plain = _against_plain(folder, executor, fovs, 2 if quick else frames // 5, side)
     hashing = _cost_of_hashing(metadata, folder, rounds)
+    steps = _steps(metadata, folder, 1 + rounds // 2)
     path.unlink()
     tables = [
         _table_of_runs(f"{fovs} × {frames} × {side}² × 2 channels, {N_WORKERS} workers", found),
         _table_of_untouched(untouched),
         _table_against_plain(against_plain),
         _table_of_safety(found, hashing),
+        _table_of_steps(steps, frames),
     ]
     targets = [
         Target("whole pipeline, start-up excluded, in I/O floors", _floors(found), 2.5, True),
         Target("the same, memory not touched before", _floors(untouched), 2.5, True),
         Target("whole pipeline, times the plain one", _gain(against_plain), 12, False),
     ]
-    data = {"runs": found, "untouched": untouched, "plain": against_plain, "checksums": hashing}
+    data = {
+        "runs": found,
+        "untouched": untouched,
+        "plain": against_plain,
+        "checksums": hashing,
+        "steps": steps,
+    }
     return Part("Whole pipeline", tables, targets, data)
 
 
@@ -105,32 +117,51 @@ def _cases(
         "floor": partial(run_floor, path, out),
         "run": partial(run, metadata, out, N_WORKERS, executor),
         "run without flushing": unflushed,
+        "run with default settings": partial(run, metadata, out, N_WORKERS, executor, DEFAULT),
         "run with start-up": partial(run, metadata, out, N_WORKERS),
     }
     return {name: partial(fresh, out, work, touched) for name, work in works.items()}
 
 
 def _cost_of_hashing(metadata: MicroscopyMetadata, folder: Path, rounds: int) -> dict[str, Times]:
-    """Time one field of view in this process, with checksums and without."""
+    """Time one field of view in this process, with checksums and without, in processor time."""
     out = folder / "out"
-    touched = written_bytes(metadata) // metadata.n_fovs
 
-    def process() -> None:
-        context = ProcessingContext(out, Channels(pc=0, fl=[1]), params=EXACT)
-        for service in [CopyingService(), *later_services()]:
-            service.process_fov(metadata, context, out, 0)
+    def process() -> float:
+        shutil.rmtree(out, ignore_errors=True)
+        touch_memory(written_bytes(metadata) // metadata.n_fovs)
+        started = time.process_time()
+        time_steps(metadata, out, [0])
+        return time.process_time() - started
 
-    def unhashed() -> None:
+    def unhashed() -> float:
         with _no_hashing():
-            process()
+            return process()
 
-    cases: dict[str, Callable[[], float]] = {
-        "hashed": partial(fresh, out, process, touched),
-        "unhashed": partial(fresh, out, unhashed, touched),
-    }
+    cases: dict[str, Callable[[], float]] = {"hashed": process, "unhashed": unhashed}
     for case in cases.values():
         case()
-    return in_turn(cases, rounds)
+    found = in_turn(cases, 3 * rounds)
+    shutil.rmtree(out)
+    return found
+
+
+def _steps(metadata: MicroscopyMetadata, folder: Path, rounds: int) -> dict[str, dict[str, Times]]:
+    """Time the steps of one field of view in this process, exactly and by default."""
+    out = folder / "out"
+    found: dict[str, dict[str, list[float]]] = {"exact": {}, "default": {}}
+    for turn in range(rounds + 1):
+        for name, params in (("exact", EXACT), ("default", DEFAULT)):
+            shutil.rmtree(out, ignore_errors=True)
+            touch_memory(written_bytes(metadata) // metadata.n_fovs)
+            for step, seconds in time_steps(metadata, out, [0], params).items():
+                if turn > 0:  # in the first, kernels are loaded
+                    found[name].setdefault(step, []).append(seconds)
+    shutil.rmtree(out)
+    return {
+        name: {step: Times(tuple(seconds)) for step, seconds in steps.items()}
+        for name, steps in found.items()
+    }
 
 
 class _NoHasher:
@@ -156,7 +187,9 @@ def _table_of_runs(what: str, found: dict[str, Times]) -> Table:
     notes = (
         "The floor is a bare loop that reads the same planes with the same reader and writes "
         "arrays of the same sizes. `run` has processes that are ready; `run with start-up` makes "
-        "its own. Before each, as much memory was touched as its files will need."
+        "its own. Before each, as much memory was touched as its files will need. All but `run "
+        "with default settings` follow the exact algorithm (segmentation log-std, tracking iou, "
+        "basic features); by default there are labels per cell, lineages, and all features."
     )
     return Table(what, ("", "time", "of the floor"), rows, notes)
 
@@ -181,11 +214,25 @@ def _table_against_plain(found: dict[str, Times]) -> Table:
 
 def _table_of_safety(found: dict[str, Times], hashing: dict[str, Times]) -> Table:
     pairs = {
-        "checksums (one position, one process)": (hashing["hashed"], hashing["unhashed"]),
+        "checksums (one position, processor time)": (hashing["hashed"], hashing["unhashed"]),
         "flushing in the background": (found["run"], found["run without flushing"]),
     }
-    rows = [
-        (name, str(safe), str(unsafe), f"{100 * (safe.median / unsafe.median - 1):+.1f} %")
-        for name, (safe, unsafe) in pairs.items()
-    ]
-    return Table("What safety costs", ("", "with", "without", "cost"), rows)
+    rows = []
+    for name, (safe, unsafe) in pairs.items():
+        costs = [100 * (a / b - 1) for a, b in zip(safe.seconds, unsafe.seconds, strict=True)]
+        quarters = statistics.quantiles(costs, n=4)
+        cost = f"{quarters[1]:+.1f} % ({quarters[0]:+.1f} % – {quarters[2]:+.1f} %)"
+        rows.append((name, str(safe), str(unsafe), cost))
+    notes = "The cost is the median of neighbouring pairs, with its quartiles."
+    return Table("What safety costs", ("", "with", "without", "cost"), rows, notes)
+
+
+def _table_of_steps(steps: dict[str, dict[str, Times]], frames: int) -> Table:
+    rows = []
+    for step, exact in steps["exact"].items():
+        default = steps["default"][step]
+        per_frame = [f"{1e3 * times.median / frames:.2f} ms" for times in (exact, default)]
+        rows.append((step, *per_frame, f"{default.median / exact.median:.2f} ×"))
+    notes = "Reading, computing, checksums and writing of each step, one position in one process."
+    columns = ("", "exact algorithm", "default settings", "ratio")
+    return Table("Where the time goes, per frame of two channels", columns, rows, notes)

@@ -105,20 +105,38 @@ def best_pairs(
 
 
 def measure_plain(labels: NDArray[Any], image: NDArray[Any]) -> FrameMeasurements:
-    """In the place of `measure_frame`."""
-    return FrameMeasurements(**twins.measure_plain(labels, image))
+    """In the place of `measure_frame`: one full mask per cell, as one would write it first.
+
+    The twin adds pixel by pixel in Python and looks for each mask several times.
+    """
+    columns = _measured(labels, image)
+    return FrameMeasurements(**{name: columns[name] for name in _BASIC})
 
 
 def measure_cells_plain(
     labels: NDArray[Any], images: list[NDArray[Any]], _selection: object, _ring: int
 ) -> tuple[dict[str, NDArray[Any]], list[dict[str, NDArray[Any]]]]:
     """In the place of `measure_cells`, for the basic features and one channel."""
-    columns = twins.measure_plain(labels, images[0])
-    places = [np.nonzero(labels == cell) for cell in columns["cell"]]
-    for axis, (low, high) in enumerate((("box_top", "box_bottom"), ("box_left", "box_right"))):
-        columns[low] = np.array([place[axis].min() for place in places], np.int64)
-        columns[high] = np.array([place[axis].max() + 1 for place in places], np.int64)
+    columns = _measured(labels, images[0])
     return columns, [{"intensity_total": columns.pop("intensity_total")}]
+
+
+_BASIC = ("cell", "area", "position_x", "position_y", "intensity_total")
+
+
+def _measured(labels: NDArray[Any], image: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    rows: list[tuple[float, ...]] = []
+    for cell in np.unique(labels[labels > 0]):
+        mask = labels == cell
+        y, x = np.nonzero(mask)
+        box = (y.min(), y.max() + 1, x.min(), x.max() + 1)
+        rows.append((cell, y.size, x.mean(), y.mean(), image[mask].sum(dtype=np.float64), *box))
+    names = (*_BASIC, "box_top", "box_bottom", "box_left", "box_right")
+    table = np.array(rows, np.float64).reshape(len(rows), len(names))
+    columns = {name: table[:, i].copy() for i, name in enumerate(names)}
+    for name in ("cell", "area", *names[len(_BASIC) :]):
+        columns[name] = columns[name].astype(np.int64)
+    return columns
 
 
 def _process(metadata: MicroscopyMetadata, output_dir: Path, fov: int) -> None:

@@ -12,8 +12,6 @@ from functools import partial
 import numpy as np
 import psutil
 
-_MB = 1e6
-
 
 @dataclass(frozen=True)
 class Times:
@@ -80,10 +78,3 @@ def touch_memory(n_bytes: int) -> None:
     """
     room = min(n_bytes, psutil.virtual_memory().available // 2)
     np.ones(room // 8)
-
-
-def copy_seconds(rounds: int = 40) -> Times:
-    """Time copying 16 MB from one array to another, in turn over more than fits into caches."""
-    arrays = [np.ones(int(16 * _MB / 8)) for _ in range(16)]
-    pairs = [(arrays[i % 16], arrays[(i + 8) % 16]) for i in range(rounds)]
-    return Times(tuple(timed(partial(np.copyto, *pair)) for pair in pairs))

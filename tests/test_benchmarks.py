@@ -84,7 +84,8 @@ def test_a_report_is_written_as_a_page_and_as_numbers(tmp_path):
 @pytest.mark.slow
 def test_whole_runs_are_measured_on_any_size(tmp_path):
     part = pipeline.measure(tmp_path, quick=True, fovs=2, frames=2, side=128)
-    assert {"floor", "run", "run without flushing", "run with start-up"} == set(part.data["runs"])
+    assert {"floor", "run", "run without flushing", "run with start-up"} < set(part.data["runs"])
+    assert part.data["steps"]["default"].keys() == part.data["steps"]["exact"].keys()
     assert part.data["plain"]["plain"].median > 0
     assert not (tmp_path / "out").exists()
 
