@@ -11,6 +11,7 @@ import yaml
 from pyama_core.io.errors import InputError
 
 _MAX_SIZE = 1 << 20
+_SHOWN = 60
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -24,10 +25,11 @@ class _PlainLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Refuse a key that stands twice, of which YAML would silently take the last."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"the key {key!r} stands twice")
+        seen: set[str] = set()
+        for key in (key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key in seen:
+                raise yaml.YAMLError(f"the key {key[:_SHOWN]!r} stands twice")
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
