@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -146,6 +147,25 @@ def test_a_rectangle_that_tiles_do_not_fill_is_warned_of(tmp_path: Path) -> None
     )
     source.close()
     assert any("do not fill its rectangle" in warning for warning in metadata.warnings)
+
+
+def test_tiles_so_far_apart_that_a_place_must_be_wrong_are_refused(tmp_path: Path) -> None:
+    path = write_mosaic(tmp_path / "a.czi", {0: [(0, 0), (90_000, 0)]})
+    with pytest.raises(InputError, match=r"damaged .*rectangle of 90010 × 10"):
+        load_microscopy_file(path)
+
+
+def test_a_file_whose_directory_is_gone_is_not_given_to_the_library(tmp_path: Path) -> None:
+    # On some such files the library ends the process by a segmentation fault.
+    path = write_czi(tmp_path / "a.czi")
+    data = path.read_bytes()
+    at = data.index(b"ZISRAWDIRECTORY")
+    path.write_bytes(data[: at + 200] + b"\xff" * 40)
+    with (
+        mock.patch("pylibCZIrw.czi.open_czi", side_effect=AssertionError("given away")),
+        pytest.raises(InputError, match="damaged or cut off"),
+    ):
+        load_microscopy_file(path)
 
 
 def test_a_colour_image_is_refused(tmp_path: Path) -> None:

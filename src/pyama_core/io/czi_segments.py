@@ -23,6 +23,7 @@ _ENTRY = struct.Struct("<2siqiiBB4si")
 _DIMENSION = struct.Struct("<4siifi")
 _ATTACHMENT = struct.Struct("<2s10sqi16s8s80s")
 _SUBBLOCK = struct.Struct("<iiq")
+_COUNT = struct.Struct("<i")
 _DIRECTORY_HEAD = 128
 _ATTACHMENT_DIRECTORY_HEAD = 256
 _ATTACHMENT_HEAD = 256
@@ -117,7 +118,7 @@ class CziSegments:
 
     def _read_directory(self, offset: int) -> Iterator[Subblock]:
         data = self._segment(offset, b"ZISRAWDIRECTORY")
-        (count,) = struct.unpack_from("<i", data)
+        (count,) = _COUNT.unpack_from(data)
         at = _DIRECTORY_HEAD
         for _ in range(count):
             if at + _ENTRY.size > len(data):
@@ -133,13 +134,15 @@ class CziSegments:
                 start[name], size[name] = begin, extent
                 reduced |= name in "XY" and stored not in (0, extent)
                 at += _DIMENSION.size
+            if not {"X", "Y"} <= size.keys():
+                raise CziError("its directory names a tile without height or width")
             yield Subblock(start, size, kind, position, reduced)
 
     def _read_attachments(self, offset: int) -> Iterator[tuple[str, int]]:
         if offset <= 0:
             return
         data = self._segment(offset, b"ZISRAWATTDIR")
-        (count,) = struct.unpack_from("<i", data)
+        (count,) = _COUNT.unpack_from(data)
         room = (len(data) - _ATTACHMENT_DIRECTORY_HEAD) // _ATTACHMENT.size
         for index in range(min(max(count, 0), room)):
             at = _ATTACHMENT_DIRECTORY_HEAD + index * _ATTACHMENT.size
@@ -148,9 +151,10 @@ class CziSegments:
 
     def _segment(self, offset: int, name: bytes) -> bytes:
         found, allocated, used = self._read_struct(offset, _SEGMENT)
-        if found != name.ljust(16, b"\0"):
+        size = used or allocated
+        if found != name.ljust(16, b"\0") or size < _COUNT.size:
             raise CziError(f"byte {offset} begins something else than {name.decode()}")
-        return self._read(offset + _SEGMENT.size, used or allocated)
+        return self._read(offset + _SEGMENT.size, size)
 
     def _read_struct(self, offset: int, layout: struct.Struct) -> tuple[Any, ...]:
         return layout.unpack(self._read(offset, layout.size))

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 _PIXEL_TYPES = {0: "uint8", 1: "uint16", 2: "float32"}
 _READ_AXES = frozenset("XYSTCZM")
 _MAX_SIDE = 100_000
+_MAX_EMPTINESS = 16
 
 # Tiles by (scene, time, channel, z), and those of all planes of a scene.
 Planes = dict[tuple[int, int, int, int], list[Subblock]]
@@ -152,9 +153,10 @@ def open_czi(path: Path, options: Mapping[str, Any]) -> CziSource:
     choice.refuse_pattern(path, "a CZI file")
     reader = contextlib.ExitStack()
     try:
-        czi = reader.enter_context(_open_library(path))
+        # First, because the library crashes, and the process with it, on some files that are cut.
         segments = CziSegments(path)
         with contextlib.closing(segments):
+            czi = reader.enter_context(_open_library(path))
             content, layout = _content(path, czi, segments, choice)
         metadata = describe(path, options, content)
         return CziSource(metadata, choice, layout, content.present, reader, czi)
@@ -191,6 +193,7 @@ def _content(
     xml = _read_xml(czi, max(frames) - min(frames) + 1)
     scenes = _by_scene(planes)
     layout = _layout(path, planes, scenes, xml)
+    _check_boxes(scenes, layout)
     present = _present(planes, scenes, layout)
     z = min(choice.z, layout.counts["Z"] - 1) if isinstance(choice.z, int) else 0
     names = [xml.scenes.get(scene, ("", None)) for scene in layout.scenes]
@@ -225,6 +228,14 @@ def _read_xml(czi: CziReader, n_frames: int) -> CziXml:
 
 def _padded(values: Sequence[Any], count: int, filler: Any) -> tuple[Any, ...]:
     return (*values[:count], *(filler,) * (count - len(values)))
+
+
+def _check_boxes(scenes: Mapping[int, Sequence[Sequence[Subblock]]], layout: _Layout) -> None:
+    """Refuse rectangles that are nearly empty: a place is damaged, and memory would not suffice."""
+    for scene, box in zip(layout.scenes, layout.boxes, strict=True):
+        tiles = max(sum(b.size["X"] * b.size["Y"] for b in blocks) for blocks in scenes[scene])
+        if box[2] * box[3] > _MAX_EMPTINESS * tiles:
+            raise CziError(f"the tiles of scene {scene} lie in a rectangle of {box[2]} × {box[3]}")
 
 
 def _check_axes(path: Path, planes: Planes) -> None:
