@@ -43,8 +43,8 @@ class MicroscopyMetadata:
     base_name : str
         File name without its ending (all of ``.ome.tif``).
     file_type : str
-        ``"nd2"``, ``"czi"``, ``"ome-tiff"``, ``"imagej-tiff"``, ``"tiff"``, ``"image-folder"``,
-        ``"ome-zarr"`` or what another reader calls its format.
+        ``"nd2"``, ``"czi"``, ``"ome-tiff"``, ``"micro-manager"``, ``"imagej-tiff"``, ``"tiff"``,
+        ``"image-folder"``, ``"ome-zarr"`` or what another reader calls its format.
     height, width, n_frames : int
         Largest over all fields of view; `shape_of` gives those of one.
     n_fovs, n_channels, n_z : int

@@ -20,6 +20,7 @@ from pyama_core.io.frame_source import (
     ReadOptions,
     check_plane_count,
 )
+from pyama_core.io.mm_stack import is_mm_stack, open_mm_stack
 from pyama_core.io.ome_tiff_source import open_ome_tiff
 from pyama_core.io.tiff_pages import (
     TiffFiles,
@@ -111,6 +112,8 @@ def open_tiff(path: Path, options: Mapping[str, Any]) -> FrameSource:
         tiff = files.get(path)
         if tiff.is_ome:
             return open_ome_tiff(path, options, tiff.ome_metadata or "", files)
+        if is_mm_stack(tiff):
+            return open_mm_stack(path, options, files)
         return _open_stack(path, options, tiff, files)
     except BaseException:
         files.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 
 _SECONDS = {
@@ -55,6 +56,7 @@ _MICROMETRES = {
 }
 
 
+@functools.lru_cache(maxsize=256)
 def seconds_per(unit: str) -> float | None:
     """Return the length of a unit of time in seconds, or None for an unknown unit.
 
@@ -66,6 +68,7 @@ def seconds_per(unit: str) -> float | None:
     return _SECONDS.get(_plain(unit))
 
 
+@functools.lru_cache(maxsize=256)
 def micrometres_per(unit: str) -> float | None:
     """Return a unit of length in micrometres, or None for an unknown unit such as ``pixel``.
 
