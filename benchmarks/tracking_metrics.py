@@ -40,8 +40,17 @@ class FrameMatch:
     iou: NDArray[np.float64]
 
 
-def match_frame(true: NDArray[Any], found: NDArray[Any]) -> FrameMatch:
+def match_frame(true: NDArray[Any], found: NDArray[Any], border: int = 0) -> FrameMatch:
     """Match the cells of two (Y, X) label images.
+
+    Parameters
+    ----------
+    true, found
+        Label images, 0 the background.
+    border
+        Width in pixels of the margin outside of the field of interest. True cells that lie wholly
+        in the margin are left out, and so are the found ones that match them, or match nothing
+        and lie there too: whether a sliver of a cell that enters is seen is no matter of tracking.
 
     Examples
     --------
@@ -59,9 +68,15 @@ def match_frame(true: NDArray[Any], found: NDArray[Any]) -> FrameMatch:
     i, j = np.nonzero(common * 2 > true_area[:, np.newaxis])
     pairs_cells = (true_ids[i] > 0) & (found_ids[j] > 0)
     i, j = i[pairs_cells], j[pairs_cells]
+    inside = np.s_[border : len(true) - border, border : true.shape[1] - border]
+    kept_true = (true_ids > 0) & np.isin(true_ids, true[inside])
+    kept_found = (found_ids > 0) & np.isin(found_ids, found[inside])
+    kept_found[j] = False
+    kept_found[j[kept_true[i]]] = True
+    i, j = i[kept_true[i]], j[kept_true[i]]
     return FrameMatch(
-        true=true_ids[true_ids > 0].astype(np.int64),
-        found=found_ids[found_ids > 0].astype(np.int64),
+        true=true_ids[kept_true].astype(np.int64),
+        found=found_ids[kept_found].astype(np.int64),
         matched_true=true_ids[i].astype(np.int64),
         matched_found=found_ids[j].astype(np.int64),
         iou=common[i, j] / (true_area[i] + found_area[j] - common[i, j]),

@@ -26,6 +26,7 @@ class Cell:
     fragment_of: int = 0
     alive: bool = True
     n_merged: int = 0
+    alone: int = 0
     frames: list = field(default_factory=list)
     fate: str = "lost"
 
@@ -166,16 +167,32 @@ class PlainLineage:
             for i in free
         }
         swallowed = [i for i in free if covering[i] and cells[i].fragment_of]
-        for i in free:
-            for j in covering[i]:
-                if j in owner and cells[owner[j]].fragment_of == cells[i].number:
-                    swallowed.append(owner[j])
-                    owner[j] = i
+        claims = [
+            (-(masks[i] & objects[j]).sum(), cells[i].number, i, j)
+            for i in free
+            for j in covering[i]
+        ]
+        for _, _, i, j in sorted(claims):
+            if j not in owner:
+                continue
+            cell, other = cells[i], cells[owner[j]]
+            both = objects[j].sum() > other.area + cell.area / 2
+            if other.fragment_of == cell.number or (
+                both and cell.alone >= 3 and other.alone < 3 and not cell.fragment_of
+            ):
+                swallowed.append(owner[j])
+                owner[j] = i
+            elif both and cell.alone < 3:
+                swallowed.append(i)
         free = [i for i in range(len(cells)) if i not in owner.values()]
         shared = {}
         if self.p.split_merged:
             shared = self.share(
-                cells, masks, objects, owner, [i for i in free if i not in swallowed]
+                cells,
+                masks,
+                objects,
+                owner,
+                [i for i in free if i not in swallowed and cells[i].alone >= 3],
             )
         found = {}
         for j, target in enumerate(objects):
@@ -260,5 +277,6 @@ class PlainLineage:
             cell.seen = self.n_frames
             cell.frames.append(self.n_frames)
             cell.n_merged += merged
+            cell.alone = 3 if self.n_frames == 0 else cell.alone + (not merged)
         self.steps += steps
         self.errors += errors

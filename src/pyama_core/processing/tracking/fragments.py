@@ -1,7 +1,8 @@
 """Pieces that a segmentation breaks off a cell in some frames, and what tells them from cells.
 
 A new object in the place of a cell is a fragment of it, until it lies clearly apart. A fragment
-that is one object with its cell again has never been a cell of its own, and is not split off.
+that is one object with its cell again has never been a cell of its own, and is not split off; nor
+is any other new cell, before it has been seen on its own in a few frames.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pyama_core.processing.tracking.remembered import Objects, Remembered, equiv
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
+
+PROVEN = 3
+"""A cell that was seen as an object of its own in so many frames is no piece of another."""
 
 _APART = 1.5  # of the sum of both radii, from centroid to centroid
 
@@ -32,8 +36,18 @@ def origins(cells: Remembered, overlaps: Overlaps, objects: Objects) -> IntArray
     return np.where(inside >= COVERED * objects.area, origin, 0)
 
 
-def swallow(cells: Remembered, overlaps: Overlaps, partner: IntArray) -> tuple[IntArray, BoolArray]:
-    """Give objects that hold a cell and its fragments to the cell.
+def proven(cells: Remembered) -> BoolArray:
+    """Return which cells have been seen on their own often enough to be believed in."""
+    return np.asarray(cells.n_alone >= PROVEN)
+
+
+def swallow(
+    cells: Remembered, objects: Objects, overlaps: Overlaps, partner: IntArray
+) -> tuple[IntArray, BoolArray]:
+    """Give objects that hold a cell and what was broken off it to the cell.
+
+    That is a fragment; or a cell that has not been seen on its own for long, if the object has
+    room for both, which is to say is larger than one and half of the other.
 
     Parameters
     ----------
@@ -43,20 +57,29 @@ def swallow(cells: Remembered, overlaps: Overlaps, partner: IntArray) -> tuple[I
     Returns
     -------
     partner
-        The same, where a fragment was linked to the object that covers its cell: the cell.
+        The same; objects linked to a part that hold its cell too are now linked to the cell.
     swallowed
-        (n_cells,) bool: the fragments that have ended.
+        (n_cells,) bool: the parts that have ended.
     """
     waiting = np.ones(cells.cell.size, np.bool_)
     waiting[partner[partner != UNPAIRED]] = False
-    swallowed = waiting & (cells.fragment_of > 0) & overlaps.covered()
+    is_fragment, certain = cells.fragment_of > 0, proven(cells)
+    swallowed = waiting & is_fragment & overlaps.covered()
     partner = partner.copy()
     pairs = np.flatnonzero((overlaps.cover >= COVERED) & waiting[overlaps.cell])
-    linked = partner[overlaps.object[pairs]]
-    pairs, linked = pairs[linked != UNPAIRED], linked[linked != UNPAIRED]
-    back = cells.fragment_of[linked] == cells.cell[overlaps.cell[pairs]]
-    partner[overlaps.object[pairs[back]]] = overlaps.cell[pairs[back]]
-    swallowed[linked[back]] = True
+    pairs = pairs[partner[overlaps.object[pairs]] != UNPAIRED]
+    order = np.lexsort((cells.cell[overlaps.cell[pairs]], -overlaps.common[pairs]))
+    for pair in pairs[order].tolist():
+        cell, target = int(overlaps.cell[pair]), int(overlaps.object[pair])
+        owner = int(partner[target])
+        has_room = objects.area[target] > cells.area[owner] + cells.area[cell] / 2
+        if cells.fragment_of[owner] == cells.cell[cell] or (
+            has_room and certain[cell] and not certain[owner] and not is_fragment[cell]
+        ):
+            partner[target] = cell
+            swallowed[owner] = True
+        elif has_room and not certain[cell]:
+            swallowed[cell] = True
     return partner, swallowed
 
 

@@ -12,7 +12,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame
 from pyama_core.processing.tracking.drift import common_displacement
 from pyama_core.processing.tracking.fates import Chronicle, Track
-from pyama_core.processing.tracking.fragments import attached
+from pyama_core.processing.tracking.fragments import PROVEN, attached
 from pyama_core.processing.tracking.iou import TooManyCellsError
 from pyama_core.processing.tracking.lineage_parameters import LineageParameters
 from pyama_core.processing.tracking.links import UNPAIRED
@@ -20,7 +20,7 @@ from pyama_core.processing.tracking.matching import Matches, match_frame
 from pyama_core.processing.tracking.motion import Motion
 from pyama_core.processing.tracking.remembered import Objects, Remembered, at_edge, remember
 
-ALGORITHM = "lineage/1"
+ALGORITHM = "lineage/2"
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -201,6 +201,8 @@ class LineageTracker:
         self._chronicle.see(ids, merged, frame)
         origin = np.array([fragments.get(cell, 0) for cell in ids.tolist()], np.int64)
         seen = remember(objects, ids, velocity, merged, origin, cells, before)
+        if frame == 0:  # how long these have been there, nobody knows: they are not doubted
+            seen = replace(seen, n_alone=np.full(ids.size, PROVEN))
         waiting = ~np.isin(cells.cell, ids)
         mothers = [division.mother for division in matches.divisions]
         self._close(waiting, mothers, matches)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.divisions import Division, find_divisions
 from pyama_core.processing.tracking.drift import best_shift, phase_shift
-from pyama_core.processing.tracking.fragments import origins, swallow
+from pyama_core.processing.tracking.fragments import origins, proven, swallow
 from pyama_core.processing.tracking.lineage_parameters import LineageParameters
 from pyama_core.processing.tracking.links import UNPAIRED, Overlaps, link, overlap
 from pyama_core.processing.tracking.merges import Split, find_shared, split_shared
@@ -82,10 +82,10 @@ def match_frame(
     reach = _reach(cells, spread, parameters.max_displacement)
     linked, targets = link(cells, moved, objects, overlaps, parameters.min_iou, reach)
     partner[targets] = linked
-    partner, swallowed = swallow(cells, overlaps, partner)
+    partner, swallowed = swallow(cells, objects, overlaps, partner)
     splits: list[Split] = []
     if parameters.split_merged:
-        waiting = ~swallowed
+        waiting = ~swallowed & proven(cells)
         waiting[partner[partner != UNPAIRED]] = False
         shared = find_shared(cells, objects, overlaps, partner, waiting)
         splits = split_shared(shared, cells, moved, objects, shape) if shared else []

@@ -102,6 +102,8 @@ class Remembered:
         (n,) bool: whether its object held other cells too.
     fragment_of
         (n,) int64: the cell that it may be a piece of, broken off by the segmentation; 0 for none.
+    n_alone
+        (n,) int64: in how many frames it was seen as an object of its own.
     row, runs
         The pixels in which it was last seen; `runs.first` has no meaning here.
     """
@@ -116,6 +118,7 @@ class Remembered:
     age: IntArray
     merged: BoolArray
     fragment_of: IntArray
+    n_alone: IntArray
     row: IntArray
     runs: Runs
 
@@ -137,6 +140,7 @@ class Remembered:
             age=whole,
             merged=np.empty(0, np.bool_),
             fragment_of=whole,
+            n_alone=whole,
             row=whole,
             runs=Runs(whole, whole, whole, whole),
         )
@@ -206,6 +210,8 @@ def remember(
     area[kept], brightness[kept] = earlier.area[past], earlier.brightness[past]
     origin = fragment_of.copy()
     origin[known] = earlier.fragment_of[before[known]]
+    n_alone = (~merged).astype(np.int64)
+    n_alone[known] += earlier.n_alone[before[known]]
     return Remembered(
         cell=ids,
         area=area,
@@ -217,6 +223,7 @@ def remember(
         age=np.ones(ids.size, np.int64),
         merged=merged,
         fragment_of=origin,
+        n_alone=n_alone,
         row=rows_of(objects.runs),
         runs=objects.runs,
     )
@@ -233,4 +240,5 @@ _PER_CELL = (
     "age",
     "merged",
     "fragment_of",
+    "n_alone",
 )
