@@ -27,6 +27,7 @@ class Cell:
     alive: bool = True
     n_merged: int = 0
     alone: int = 0
+    broken: int = 0
     frames: list = field(default_factory=list)
     fate: str = "lost"
 
@@ -130,6 +131,24 @@ class PlainLineage:
                 placed.add(i)
         return {j: members for j, members in held.items() if len(members) > 1}
 
+    def pieces(self, cells, masks, objects, owner, shared):
+        """The cell of each object that is a further piece of one."""
+        own = {i: j for j, i in owner.items() if j not in shared}
+        area = {i: objects[j].sum() for i, j in own.items()}
+        asked = [
+            (-(masks[i] & o).sum(), cells[i].number, j, i)
+            for i in own
+            for j, o in enumerate(objects)
+            if j not in owner and j not in shared and 2 * (masks[i] & o).sum() >= o.sum()
+        ]
+        pieces = {}
+        for _, _, j, i in sorted(asked):
+            cell, joined = cells[i], area[i] + objects[j].sum()
+            nearer = abs(joined - cell.area) < abs(area[i] - cell.area)
+            if j not in pieces and nearer and cell.alone >= 3 and cell.broken < self.p.max_broken:
+                pieces[j], area[i] = i, joined
+        return pieces
+
     def check_split(self, cells, members, target, out):
         """Each pixel is of a cell whose mask, moved to here, is nearest."""
         ways = {i: self.way(cells[i]) for i in members}
@@ -194,8 +213,13 @@ class PlainLineage:
                 owner,
                 [i for i in free if i not in swallowed and cells[i].alone >= 3],
             )
+        pieces = self.pieces(cells, masks, objects, owner, shared)
         found = {}
         for j, target in enumerate(objects):
+            if j in pieces:
+                continue
+            mine = [objects[k] for k, i in pieces.items() if j in owner and i == owner[j]]
+            target = np.any([target, *mine], axis=0)
             numbers = np.unique(out[target]).tolist()
             if j in shared:
                 self.check_split(cells, shared[j], target, out)
@@ -221,7 +245,7 @@ class PlainLineage:
         assert not out[~np.any([*objects, np.zeros(out.shape, bool)], axis=0)].any()
         in_shared = {n for j in shared for n in np.unique(out[objects[j]]).tolist()}
         self.close(cells, found, swallowed)
-        self.remember(found, in_shared)
+        self.remember(found, in_shared, {cells[i].number for i in pieces.values()})
         self.n_frames += 1
         self.come_apart()
 
@@ -257,7 +281,7 @@ class PlainLineage:
                         cell.fate = "merged"
             cell.alive = i not in swallowed
 
-    def remember(self, found, in_shared):
+    def remember(self, found, in_shared, broken):
         ways = {n: self.way(self.cells[n - 1]) for n in found}
         steps, errors = [], []
         for number, mask in found.items():
@@ -277,6 +301,7 @@ class PlainLineage:
             cell.seen = self.n_frames
             cell.frames.append(self.n_frames)
             cell.n_merged += merged
+            cell.broken = cell.broken + 1 if number in broken else 0
             cell.alone = 3 if self.n_frames == 0 else cell.alone + (not merged)
         self.steps += steps
         self.errors += errors

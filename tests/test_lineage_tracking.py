@@ -188,17 +188,45 @@ def test_a_piece_that_breaks_off_does_not_divide_a_cell_for_good(n_broken, cut):
     whole = frame_of((20, 24, 10))
     broken = whole.copy()
     broken[:, cut] = False
-    tracker, labels = track([whole, *[broken] * n_broken, whole, whole])
+    tracker, labels = track([whole, *[broken] * n_broken, whole, whole], max_broken=0)
     assert labels[1].max() == 2
     assert [np.unique(label).tolist() for label in labels[-2:]] == [[0, 1]] * 2
     assert fates(tracker) == {1: "end of movie", 2: "merged"}
+
+
+def test_a_cell_that_falls_into_pieces_for_a_while_is_put_together():
+    whole = frame_of((20, 24, 10))
+    broken = whole.copy()
+    broken[:, 20] = broken[16, :] = False
+    tracker, labels = track([whole, broken, broken, whole, broken, whole], max_broken=2)
+    assert tracker.n_cells == 1
+    np.testing.assert_array_equal(labels[1] > 0, broken)
+    tracker, labels = track([whole, *[broken] * 4, whole], max_broken=2)
+    assert [np.unique(label).size - 1 for label in labels] == [1, 1, 1, 4, 4, 1]
+    assert fates(tracker)[1] == "end of movie"
+
+
+def test_a_neighbour_that_comes_into_the_place_of_a_cell_is_no_piece_of_it():
+    frames = [labels_of((20, 14, 7)), labels_of((20, 14, 7), (20, 21, 4))]
+    assert track(frames)[0].n_cells == 2
+
+
+def test_an_object_is_not_divided_for_a_cell_that_was_seen_for_a_moment():
+    """One that enters, is broken once, and is whole again."""
+    entering = [frame_of((20, x, 9)) for x in (-3, 0, 3, 8, 8, 8, 8)]
+    broken = entering[3].copy()
+    broken[:, 7] = False
+    frames = [entering[2], frame_of(), entering[2], broken, *entering[4:]]
+    tracker, labels = track(frames, max_broken=0, max_gap=0)
+    assert [np.unique(label).size - 1 for label in labels[-3:]] == [1, 1, 1]
+    assert all(track.n_merged == 0 for track in tracker.tracks())
 
 
 def test_a_cell_owns_its_place_even_if_its_fragment_was_larger():
     whole = frame_of((20, 24, 10))
     left, right = whole.copy(), whole.copy()
     left[:, 20] = right[:, 28] = False
-    labels = track([whole, left, right, left, right, whole])[1]
+    labels = track([whole, left, right, left, right, whole], max_broken=0)[1]
     assert np.unique(labels[-1]).tolist() == [0, 1]
 
 
@@ -206,7 +234,7 @@ def test_a_piece_that_goes_away_is_a_cell_of_its_own():
     frames = [frame_of((20, 26, 8))]
     frames += [frame_of((20, 21 - x, 5), (20, 32 + x, 5)) for x in (0, 2, 4, 2, 0)]
     together = frame_of((20, 22, 5), (20, 31, 5), (20, 26, 3))
-    labels = track([*frames, together, frames[1]])[1]
+    labels = track([*frames, together, frames[1]], max_broken=0)[1]
     assert ids_at(labels[1:], [(20, 19), (20, 34)]) == [[1, 2]] * 7
 
 
@@ -215,7 +243,8 @@ def test_both_daughters_get_new_numbers_and_their_parent():
     other = (6, 6, 4)
     frames = [frame_of(*mother, other)] * 3 + [frame_of(*daughters, other)] * 3
     tracker, labels = track(frames, divisions=True)
-    assert ids_at(labels, [(20, 20), (20, 32)])[2:4] == [[2, 2], [3, 4]]
+    # In the first frame they could still be pieces of the mother.
+    assert ids_at(labels, [(20, 20), (20, 32)])[2:5] == [[2, 2], [2, 2], [3, 4]]
     assert [t.parent for t in tracker.tracks()] == [None, None, 2, 2]
     assert fates(tracker) == {
         1: "end of movie",
@@ -230,7 +259,7 @@ def test_both_daughters_get_new_numbers_and_their_parent():
 def test_daughters_that_are_too_bright_for_their_mother_are_not_hers():
     mother, daughters = frame_of((20, 26, 8)), frame_of((20, 20, 5.5), (20, 32, 5.5))
     for brightness, parents in ((1.1, [None, 1, 1]), (4.0, [None, None])):
-        tracker = LineageTracker(LineageParameters(divisions=True))
+        tracker = LineageTracker(LineageParameters(divisions=True, max_broken=0))
         tracker.update(mother, mother * 2.0)
         tracker.update(daughters, daughters * 2.0 * brightness)
         assert [t.parent for t in tracker.tracks()] == parents

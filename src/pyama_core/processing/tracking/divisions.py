@@ -68,7 +68,7 @@ def find_divisions(
     found = []
     ends = np.flatnonzero(np.diff(mothers)) + 1
     for group in np.split(np.arange(mothers.size), ends):
-        mother, daughters = int(mothers[group[0]]) if group.size else 0, new[near[group]]
+        mother, daughters = int(mothers[group[0]]) if group.size else 0, np.sort(new[near[group]])
         own = linked[mother]
         if own != UNPAIRED:
             if np.hypot(*(objects.position[own] - expected[mother])) > reach[mother]:

@@ -83,6 +83,58 @@ def swallow(
     return partner, swallowed
 
 
+def join_pieces(
+    cells: Remembered,
+    objects: Objects,
+    overlaps: Overlaps,
+    partner: IntArray,
+    available: BoolArray,
+    may_break: BoolArray,
+) -> tuple[IntArray, BoolArray]:
+    """Give cells that have fallen into pieces the other pieces beside the object that they are.
+
+    A piece is a new object of which half at least lies where the cell was. It is joined if that
+    brings the area nearer to what the cell had; those that share most pixels come first.
+
+    Parameters
+    ----------
+    partner
+        (n_objects,) int64: the cell that each object was linked to, or `UNPAIRED`.
+    available
+        (n_objects,) bool: the objects that can be pieces, or can be completed by them.
+    may_break
+        (n_cells,) bool: the cells whose pieces are joined.
+
+    Returns
+    -------
+    partner
+        The same; the partner of a piece is its cell.
+    broken
+        (n_cells,) bool: the cells that have several pieces now.
+    """
+    broken = np.zeros(cells.cell.size, np.bool_)
+    own = np.full(cells.cell.size, UNPAIRED)
+    linked = np.flatnonzero(available & (partner != UNPAIRED))
+    own[partner[linked]] = linked
+    area = np.where(own == UNPAIRED, 0, objects.area[own] if objects.area.size else 0)
+    lies_in = 2 * overlaps.common >= objects.area[overlaps.object]
+    is_new = available & (partner == UNPAIRED)
+    pairs = np.flatnonzero(
+        lies_in & is_new[overlaps.object] & (may_break & (own != UNPAIRED))[overlaps.cell]
+    )
+    partner = partner.copy()
+    order = np.lexsort(
+        (overlaps.object[pairs], cells.cell[overlaps.cell[pairs]], -overlaps.common[pairs])
+    )
+    for pair in pairs[order].tolist():
+        cell, piece = int(overlaps.cell[pair]), int(overlaps.object[pair])
+        joined = area[cell] + objects.area[piece]
+        nearer = abs(joined - cells.area[cell]) < abs(area[cell] - cells.area[cell])
+        if nearer and partner[piece] == UNPAIRED:
+            partner[piece], area[cell], broken[cell] = cell, joined, True
+    return partner, broken
+
+
 def attached(cells: Remembered) -> IntArray:
     """Return `fragment_of` of remembered cells anew, 0 for those that have come apart."""
     index = cells.index_of(cells.fragment_of)

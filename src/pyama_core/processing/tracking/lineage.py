@@ -38,6 +38,7 @@ class LineageTracker:
     - a cell whose mask is left uncovered may be an object within `max_displacement`;
     - a cell missed in up to `max_gap` frames gets its number back;
     - an object that several cells have merged into is divided among them until they part;
+    - a cell that falls into pieces is put together for up to `max_broken` frames;
     - with `divisions`, two objects that together are what a cell was are its daughters.
 
     Frames are seen once, front to back, so what is written is never revised. Time and memory are
@@ -138,7 +139,7 @@ class LineageTracker:
         for split, members in zip(matches.splits, shared, strict=True):
             pieces = np.append(0, members)[split.piece].astype(self.dtype)
             np.copyto(out[split.window], pieces, where=split.piece > 0)
-        if shared:
+        if shared or matches.broken.any():
             objects, ids = Objects.of(out, image)
         self._admit(objects, ids, parents, fragments, np.concatenate([[0], *shared]), matches)
         self._shape = shape
@@ -200,7 +201,8 @@ class LineageTracker:
         self._chronicle.admit(parents, frame)
         self._chronicle.see(ids, merged, frame)
         origin = np.array([fragments.get(cell, 0) for cell in ids.tolist()], np.int64)
-        seen = remember(objects, ids, velocity, merged, origin, cells, before)
+        broken = np.isin(ids, cells.cell[matches.broken])
+        seen = remember(objects, ids, velocity, merged, broken, origin, cells, before)
         if frame == 0:  # how long these have been there, nobody knows: they are not doubted
             seen = replace(seen, n_alone=np.full(ids.size, PROVEN))
         waiting = ~np.isin(cells.cell, ids)

@@ -32,6 +32,12 @@ class LineageParameters(BaseModel):
     split_merged: bool = Field(
         True, description="divide an object among the cells that have merged into it"
     )
+    max_broken: int = Field(
+        1,
+        ge=0,
+        description="a cell that falls into pieces is put together for up to so many frames; then "
+        "pieces are cells",
+    )
     divisions: bool = Field(False, description="look for cells that divide")
     brightness_channel: int | None = Field(
         None,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.divisions import Division, find_divisions
 from pyama_core.processing.tracking.drift import best_shift, phase_shift
-from pyama_core.processing.tracking.fragments import origins, proven, swallow
+from pyama_core.processing.tracking.fragments import join_pieces, origins, proven, swallow
 from pyama_core.processing.tracking.lineage_parameters import LineageParameters
 from pyama_core.processing.tracking.links import UNPAIRED, Overlaps, link, overlap
 from pyama_core.processing.tracking.merges import Split, find_shared, split_shared
@@ -30,7 +30,8 @@ class Matches:
     Attributes
     ----------
     partner
-        (n_objects,) int64: index of the remembered cell that each object is, or `UNPAIRED`.
+        (n_objects,) int64: index of the remembered cell that each object is, or is a piece of, or
+        `UNPAIRED`.
     splits
         The objects that hold several cells.
     divisions
@@ -39,6 +40,8 @@ class Matches:
         (n_objects,) int64: id of the cell that each new object may be a piece of; 0 for none.
     swallowed
         (n_cells,) bool: cells that are a part of the object of another, as they were before.
+    broken
+        (n_cells,) bool: cells that are the partner of several objects, their pieces.
     shift
         (2,) float64: how far the field of view has moved since the frame before.
     moved
@@ -50,6 +53,7 @@ class Matches:
     divisions: list[Division]
     fragment_of: IntArray
     swallowed: BoolArray
+    broken: BoolArray
     shift: Float64Array
     moved: Float64Array
 
@@ -89,10 +93,13 @@ def match_frame(
         waiting[partner[partner != UNPAIRED]] = False
         shared = find_shared(cells, objects, overlaps, partner, waiting)
         splits = split_shared(shared, cells, moved, objects, shape) if shared else []
+    whole = np.ones(objects.area.size, np.bool_)
+    whole[[split.object for split in splits]] = False
+    may_break = proven(cells) & (cells.n_broken < parameters.max_broken)
+    partner, broken = join_pieces(cells, objects, overlaps, partner, whole, may_break)
     divisions: list[Division] = []
     if parameters.divisions:
-        whole = np.ones(objects.area.size, np.bool_)
-        whole[[split.object for split in splits]] = False
+        whole[np.isin(partner, np.flatnonzero(broken))] = False
         divisions = find_divisions(
             cells,
             cells.seen_at + moved,
@@ -106,7 +113,7 @@ def match_frame(
             partner[list(division.daughters)] = UNPAIRED
     fragment_of = np.where(partner == UNPAIRED, origins(cells, overlaps, objects), 0)
     fragment_of[[daughter for d in divisions for daughter in d.daughters]] = 0
-    return Matches(partner, splits, divisions, fragment_of, swallowed, shift, moved)
+    return Matches(partner, splits, divisions, fragment_of, swallowed, broken, shift, moved)
 
 
 def _reach(cells: Remembered, spread: float, max_displacement: float) -> Float64Array:

@@ -104,6 +104,8 @@ class Remembered:
         (n,) int64: the cell that it may be a piece of, broken off by the segmentation; 0 for none.
     n_alone
         (n,) int64: in how many frames it was seen as an object of its own.
+    n_broken
+        (n,) int64: in how many frames in a row it was put together from pieces.
     row, runs
         The pixels in which it was last seen; `runs.first` has no meaning here.
     """
@@ -119,6 +121,7 @@ class Remembered:
     merged: BoolArray
     fragment_of: IntArray
     n_alone: IntArray
+    n_broken: IntArray
     row: IntArray
     runs: Runs
 
@@ -141,6 +144,7 @@ class Remembered:
             merged=np.empty(0, np.bool_),
             fragment_of=whole,
             n_alone=whole,
+            n_broken=whole,
             row=whole,
             runs=Runs(whole, whole, whole, whole),
         )
@@ -188,6 +192,7 @@ def remember(
     ids: IntArray,
     velocity: Float64Array,
     merged: BoolArray,
+    broken: BoolArray,
     fragment_of: IntArray,
     earlier: Remembered,
     before: IntArray,
@@ -198,6 +203,8 @@ def remember(
     ----------
     ids, velocity, merged, fragment_of
         See `Remembered`; of each object.
+    broken
+        (n_objects,) bool: whether it was put together from pieces.
     earlier, before
         The cells remembered so far, and the index of each object there, -1 for new cells. What
         is only known of a cell on its own is kept from there while it is merged.
@@ -212,6 +219,8 @@ def remember(
     origin[known] = earlier.fragment_of[before[known]]
     n_alone = (~merged).astype(np.int64)
     n_alone[known] += earlier.n_alone[before[known]]
+    n_broken = broken.astype(np.int64)
+    n_broken[known & broken] += earlier.n_broken[before[known & broken]]
     return Remembered(
         cell=ids,
         area=area,
@@ -224,6 +233,7 @@ def remember(
         merged=merged,
         fragment_of=origin,
         n_alone=n_alone,
+        n_broken=n_broken,
         row=rows_of(objects.runs),
         runs=objects.runs,
     )
@@ -241,4 +251,5 @@ _PER_CELL = (
     "merged",
     "fragment_of",
     "n_alone",
+    "n_broken",
 )
