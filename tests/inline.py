@@ -49,7 +49,7 @@ def run_inline(
 
 def asked_files(out: Path, fovs: list[int], channels: list[int]) -> dict[str, bytes]:
     """Content of the data files that a run was asked for."""
-    wanted = tuple(f"_ch_{channel}" for channel in [0, *channels])
+    wanted = ("_tracks", "_shifts", *(f"_ch_{channel}" for channel in [0, *channels]))
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for fov in fovs

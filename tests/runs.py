@@ -13,6 +13,9 @@ from pyama_core.processing.workflow.outcome import RunOutcome
 from pyama_core.processing.workflow.pipeline import run_workflow
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 
+DATA_FILES = "*.[cn][sp][vy]"
+"""Pattern of .csv and .npy."""
+
 
 def describe(demo: DemoFiles) -> MicroscopyMetadata:
     """Return the metadata of a demo, with its file closed."""
@@ -21,10 +24,21 @@ def describe(demo: DemoFiles) -> MicroscopyMetadata:
     return metadata
 
 
+EXACT = {"segmentation": {"method": "log-std"}, "tracking": {"method": "iou"}}
+"""The exact algorithm, whose results are known beforehand, and which is quick."""
+
+
+def exact(params: dict[str, dict[str, Any]] | None = None) -> dict[str, dict[str, Any]]:
+    """Return parameters with the methods of the exact algorithm where they name none."""
+    params = params or {}
+    steps = EXACT.keys() | params.keys()
+    return {step: EXACT.get(step, {}) | params.get(step, {}) for step in sorted(steps)}
+
+
 def new_context(output_dir: Path, **params: Any) -> ProcessingContext:
-    """Return a request for all channels of a demo."""
+    """Return a request for all channels of a demo; by the exact algorithm, if none is named."""
     return ProcessingContext(
-        output_dir=output_dir, channels=Channels(pc=0, fl=[1, 2]), params=params
+        output_dir=output_dir, channels=Channels(pc=0, fl=[1, 2]), params=exact(params)
     )
 
 

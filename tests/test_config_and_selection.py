@@ -128,7 +128,8 @@ def test_what_is_typed_wins_over_the_file_and_the_file_over_defaults(tmp_path):
     path = written(
         tmp_path,
         "workers: 3\nbatch_size: 5\nchannels: {pc: phase, fl: [GFP, 2]}\n"
-        "extraction: {min_frames: 4, interval_minutes: 9}\nsegmentation: {n_sigma: 2.5}\n",
+        "extraction: {min_frames: 4, interval_minutes: 9}\n"
+        "segmentation: {method: log-std, n_sigma: 2.5}\n",
     )
     flags = Flags(workers=1, fl=["mCherry"], interval=2.0, output=Path("out"))
     config = load_config(path, flags.as_config())
@@ -161,9 +162,12 @@ def test_another_plane_is_refused_by_its_key(typed):
 UNKNOWN = [
     ("workrs: 2", "unknown key 'workrs'; did you mean 'workers'?"),
     ("segmentaton: {}", "did you mean 'segmentation'?"),
-    ("segmentation: {n_sigm: 2}", "unknown key 'segmentation.n_sigm'; did you mean 'n_sigma'?"),
+    (
+        "segmentation: {method: log-std, n_sigm: 2}",
+        "unknown key 'segmentation.n_sigm'; did you mean 'n_sigma'?",
+    ),
     ("channels: {phase: 0}", "unknown key 'channels.phase'; known are fl, nuclei, pc"),
-    ("tracking: {xyzzy: 1}", "known are method, min_iou"),
+    ("tracking: {method: iou, xyzzy: 1}", "known are method, min_iou"),
 ]
 
 
@@ -184,8 +188,8 @@ BAD_VALUES = [
     ("channels: {fl: GFP}", "channels.fl: "),
     ("channels: {pc: [1]}", "channels.pc: "),
     ("segmentation: {method: otsu}", "Expected a segmentation method out of"),
-    ("segmentation: {square_size: 6}", "segmentation.square_size: "),
-    ("segmentation: {n_sigma: .nan}", "segmentation.n_sigma: "),
+    ("segmentation: {method: log-std, square_size: 6}", "segmentation.square_size: "),
+    ("segmentation: {method: log-std, n_sigma: .nan}", "segmentation.n_sigma: "),
     ("tracking: {min_iou: 0}", "tracking.min_iou: "),
     ("tracking: 5", "tracking: "),
     ("correction: {tile_size: -3}", "correction.tile_size: "),

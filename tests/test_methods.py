@@ -20,10 +20,10 @@ BETTER = {
 }
 
 
-def test_the_default_methods_are_the_exact_ones():
+def test_the_default_methods_are_the_better_ones():
     parameters = validate_params({})
-    assert parameters.model_dump()["segmentation"]["method"] == "log-std"
-    assert parameters.model_dump()["tracking"]["method"] == "iou"
+    assert parameters.model_dump()["segmentation"]["method"] == "instances"
+    assert parameters.model_dump()["tracking"]["method"] == "lineage"
 
 
 def test_a_method_brings_its_own_parameters():

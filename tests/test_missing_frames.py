@@ -20,7 +20,7 @@ from pyama_core.io.frame_ranges import format_ranges, parse_ranges
 from pyama_core.io.records import FovRecord
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from pyama_core.processing.workflow.status import describe_folder
-from runs import inodes
+from runs import exact, inodes
 
 N_FRAMES = 8
 MOVIE = rough_squares(N_FRAMES, 96, [(10, 10), (50, 40)])
@@ -50,7 +50,7 @@ def damage(folder: Path, t: int, channel: int) -> None:
 
 def run(folder: Path, out: Path, nuclei: int | None = None, **params: Any) -> Any:
     channels = Channels(pc=0, fl=[1], nuclei=nuclei)
-    context = ProcessingContext(output_dir=out, channels=channels, params=params)
+    context = ProcessingContext(output_dir=out, channels=channels, params=exact(params))
     return run_inline(metadata_of(folder), context)
 
 

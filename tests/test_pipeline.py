@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import threading
 import time
@@ -33,7 +34,7 @@ from pyama_core.processing.workflow.services.types import (
     ResultsPathsPerFOV,
 )
 from pyama_core.processing.workflow.status import describe_folder
-from runs import data_files, describe, inodes, new_context, run, worker_processes
+from runs import DATA_FILES, data_files, describe, inodes, new_context, run, worker_processes
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +70,8 @@ def test_a_run_makes_every_output_of_every_fov(undisturbed):
             "fl_corrected_ch_1.npy",
             "fl_corrected_ch_2.npy",
             "seg_labeled_ch_0.npy",
-            "tracks_ch_0.csv",
-            "shifts_ch_0.csv",
+            "tracks.csv",
+            "shifts.csv",
             "traces_ch_1.csv",
             "traces_ch_2.csv",
         )
@@ -176,29 +177,29 @@ REDONE = {
 @pytest.mark.parametrize("step", REDONE)
 def test_a_changed_parameter_redoes_its_step_and_what_follows_only(demo, finished, step):
     params, redone = REDONE[step]
-    before = inodes(finished, "*_ch_*")
+    before = inodes(finished, DATA_FILES)
     assert run(demo, finished, params).ok
-    after = inodes(finished, "*_ch_*")
+    after = inodes(finished, DATA_FILES)
     changed = {name for name in after if after[name] != before[name]}
-    assert {name[len("demo_fov_000_") :].split("_ch_")[0] for name in changed} == redone
+    assert {re.split(r"_ch_|\.", name[len("demo_fov_000_") :])[0] for name in changed} == redone
 
 
 def test_a_step_redone_to_the_same_bytes_invalidates_nothing_after_it(demo, finished):
-    before = inodes(finished, "*_ch_*")
+    before = inodes(finished, DATA_FILES)
     # A square of 19 applied once is a square of 7 applied three times.
     assert run(demo, finished, {"segmentation": {"square_size": 19, "iterations": 1}}).ok
-    after = inodes(finished, "*_ch_*")
+    after = inodes(finished, DATA_FILES)
     assert {name.split("_", 3)[3] for name in after if after[name] != before[name]} == {
         "seg_ch_0.npy"
     }
 
 
 def test_a_deleted_output_is_made_again_and_nothing_else(demo, undisturbed, finished):
-    before = inodes(finished, "*_ch_*")
+    before = inodes(finished, DATA_FILES)
     (finished / "fov_001" / "demo_fov_001_seg_ch_0.npy").unlink()
     outcome = run(demo, finished)
     assert statuses(outcome) == {0: "skipped", 1: "done", 2: "skipped"}
-    after = inodes(finished, "*_ch_*")
+    after = inodes(finished, DATA_FILES)
     assert {name for name in after if after[name] != before[name]} == {"demo_fov_001_seg_ch_0.npy"}
     assert data_files(finished) == data_files(undisturbed)
 

@@ -35,7 +35,7 @@ from pyama_core.processing.workflow.services.types import (
     ProcessingContext,
     ResultsPathsPerFOV,
 )
-from runs import data_files, describe, inodes, new_context, run
+from runs import data_files, describe, exact, inodes, new_context, run
 
 SERVICES = (
     CopyingService,
@@ -60,7 +60,7 @@ def movie(tmp_path_factory):
 
 def request(**paths) -> ProcessingContext:
     """A request for channels 0 and 1 that knows hand-made files of FOV 0."""
-    context = ProcessingContext(channels=Channels(pc=0, fl=[1]))
+    context = ProcessingContext(channels=Channels(pc=0, fl=[1]), params=exact())
     if paths:
         context.results_paths = {0: ResultsPathsPerFOV(**paths)}
     return context
@@ -496,7 +496,7 @@ def test_labels_become_uint32_past_65535_cells(movie, tmp_path, n_later, dtype, 
 def track(movie, folder: Path, seg: np.ndarray, **parameters) -> ProcessingContext:
     """Track hand-made masks."""
     context = request(seg=(0, saved(folder, "seg", seg)))
-    context.params = {"tracking": parameters}
+    context.params = exact({"tracking": parameters})
     TrackingService().process_fov(of_shape(movie, seg.shape), context, folder / "out", 0)
     return context
 
@@ -543,7 +543,7 @@ def test_a_table_tells_who_every_cell_was_and_what_became_of_it(movie, tmp_path,
     assert text.splitlines() == [header, *rows]
     record = load_record(tmp_path / "out" / "fov_000" / "squares_fov_000_record.json")
     assert record is not None
-    summary = record.outputs["squares_fov_000_tracks_ch_0.csv"].summary
+    summary = record.outputs["squares_fov_000_tracks.csv"].summary
     assert (summary["cells"], summary["lost"]) == (len(rows), 1)
     with result(context, "tracks_csv").open(encoding="utf-8", newline="") as lines:
         assert [track.cell for track in read_tracks(lines)] == list(range(1, len(rows) + 1))
@@ -601,7 +601,7 @@ def test_a_tracker_that_looks_ahead_sees_all_frames_and_their_images_first(
     seg = walking_squares()
     pc = np.random.default_rng(0).integers(0, 99, seg.shape).astype(np.uint16)
     context = request(seg=(0, saved(tmp_path, "seg", seg)), pc=(0, saved(tmp_path, "pc", pc)))
-    context.params = {"tracking": {"method": "iou"}}
+    context.params = exact()
     events = []
     service = TrackingService()
     service.set_progress_reporter(lambda event: events.append((event.t, event.T)))
@@ -619,7 +619,7 @@ def extract(movie, folder: Path, labels: np.ndarray, times=None, **parameters) -
         seg_labeled=(0, saved(folder, "labels", labels)),
         fl_corrected=[(1, saved(folder, "fl_corrected", np.ones(labels.shape, np.float32)))],
     )
-    context.params = {"extraction": parameters}
+    context.params = exact({"extraction": parameters})
     metadata = of_shape(movie, labels.shape, times)
     ExtractionService().process_fov(metadata, context, folder / "out", 0)
     return pd.read_csv(result(context, "traces_csv"))
@@ -729,7 +729,7 @@ def test_cells_that_shared_an_object_are_marked_by_what_the_tracker_wrote(movie,
     assert reasons[[1, 2]].tolist() == ["merged", "merged"]
     assert table.good[table.cell == 3].all()
     result(context, "tracks_csv").write_text("cell\n1\n", encoding="utf-8")
-    with pytest.raises(DamagedFileError, match=r"tracks_ch_0\.csv: not a table of cells"):
+    with pytest.raises(DamagedFileError, match=r"tracks\.csv: not a table of cells"):
         ExtractionService().process_fov(of_shape(movie, seg.shape), context, tmp_path / "out", 0)
 
 

@@ -21,6 +21,7 @@ from pyama_core.io import fov_folder, stacks
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
+from runs import exact
 
 PARAMS: list[dict[str, dict[str, Any]]] = [
     {},
@@ -48,7 +49,7 @@ def experiment() -> MicroscopyMetadata:
 
 
 def request(out: Path, params: int, channels: tuple[int, ...]) -> ProcessingContext:
-    return ProcessingContext(out, Channels(0, list(channels)), params=PARAMS[params])
+    return ProcessingContext(out, Channels(0, list(channels)), params=exact(PARAMS[params]))
 
 
 @cache
@@ -80,7 +81,7 @@ class Folder(RuleBasedStateMachine):
         shutil.rmtree(self.root)
 
     def outputs(self) -> list[Path]:
-        return sorted(path for path in self.out.rglob("*_ch_*") if path.suffix in (".npy", ".csv"))
+        return sorted(path for path in self.out.rglob("*") if path.suffix in (".npy", ".csv"))
 
     @initialize()
     def start(self) -> None:

@@ -101,8 +101,8 @@ def test_fovs_beyond_999_keep_their_order(tmp_path):
         ("pc", "a b_fov_001_pc_ch_2.npy"),
         ("fl_corrected", "a b_fov_001_fl_corrected_ch_2.npy"),
         ("traces_csv", "a b_fov_001_traces_ch_2.csv"),
-        ("tracks_csv", "a b_fov_001_tracks_ch_2.csv"),
-        ("shifts_csv", "a b_fov_001_shifts_ch_2.csv"),
+        ("tracks_csv", "a b_fov_001_tracks.csv"),
+        ("shifts_csv", "a b_fov_001_shifts.csv"),
     ],
 )
 def test_outputs_have_the_names_of_the_contract(kind, name):

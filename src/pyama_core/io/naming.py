@@ -31,6 +31,9 @@ PHASE_KINDS: tuple[OutputKind, ...] = (
 TABLE_KINDS: tuple[OutputKind, ...] = ("tracks_csv", "shifts_csv", "traces_csv")
 """Outputs that are small tables; the others are stacks."""
 
+_ONE_PER_FOV: tuple[OutputKind, ...] = ("tracks_csv", "shifts_csv")
+"""Outputs that are no images, for the names of which the channel does not matter."""
+
 RESULTS_NAME = "processing_results.yaml"
 LOG_NAME = "pyama.log"
 _RECORD_SUFFIX = "_record.json"
@@ -51,7 +54,8 @@ def output_name(base_name: str, fov: int, kind: OutputKind, channel: int) -> str
     """
     suffix = "csv" if kind in TABLE_KINDS else "npy"
     stem = kind.removesuffix("_csv")
-    return f"{base_name}_{fov_folder_name(fov)}_{stem}_ch_{channel}.{suffix}"
+    which = "" if kind in _ONE_PER_FOV else f"_ch_{channel}"
+    return f"{base_name}_{fov_folder_name(fov)}_{stem}{which}.{suffix}"
 
 
 def record_name(base_name: str, fov: int) -> str:

@@ -19,9 +19,9 @@ from pydantic import (
 from pyama_core.io.errors import InputError
 from pyama_core.processing.background.tiled_interpolation import TiledInterpolationParameters
 from pyama_core.processing.extraction.parameters import ExtractionParameters
-from pyama_core.processing.segmentation.log_std import LogStdParameters
+from pyama_core.processing.segmentation.instances import InstanceParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
-from pyama_core.processing.tracking.iou import IoUParameters
+from pyama_core.processing.tracking.lineage_parameters import LineageParameters
 from pyama_core.processing.tracking.tracker import find_tracking
 
 SectionsT = TypeVar("SectionsT", bound="StepParameters")
@@ -49,9 +49,9 @@ class StepParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     copying: CopyingParameters = CopyingParameters()
-    segmentation: LogStdParameters = LogStdParameters()
+    segmentation: InstanceParameters = InstanceParameters()
     correction: TiledInterpolationParameters = TiledInterpolationParameters()
-    tracking: IoUParameters = IoUParameters()
+    tracking: LineageParameters = LineageParameters()
     extraction: ExtractionParameters = ExtractionParameters()
 
 
@@ -86,8 +86,8 @@ def validate_sections(model: type[SectionsT], content: Mapping[str, Any]) -> Sec
     """Check a configuration that has sections for the steps; see `validate_params`."""
     chosen: type[SectionsT] = _with_methods(
         model,
-        find_segmentation(_method_in(content, "segmentation", "log-std")).parameters,
-        find_tracking(_method_in(content, "tracking", "iou")).parameters,
+        find_segmentation(_method_in(content, "segmentation", "instances")).parameters,
+        find_tracking(_method_in(content, "tracking", "lineage")).parameters,
     )
     try:
         return chosen.model_validate(content)
@@ -105,7 +105,7 @@ def _with_methods(
     model: type[SectionsT], segmentation: type[BaseModel], tracking: type[BaseModel]
 ) -> type[SectionsT]:
     """Return a model whose sections have the names that the chosen methods know."""
-    if (segmentation, tracking) == (LogStdParameters, IoUParameters):
+    if (segmentation, tracking) == (InstanceParameters, LineageParameters):
         return model
     chosen: type[SectionsT] = create_model(
         model.__name__,
