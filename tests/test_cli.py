@@ -329,11 +329,11 @@ def test_status_shows_done_and_missing_and_the_settings(finished):
     assert found["fovs"]["1"]["steps"]["segmentation"] == "missing"
     assert found["fovs"]["1"]["steps"]["tracking"] == "done"
     output = found["fovs"]["0"]["outputs"]["demo_fov_000_seg_ch_0.npy"]
-    assert output["parameters"]["n_sigma"] == 3.0
+    assert output["parameters"]["method"] == "instances"
     assert Path(output["path"]).is_file()
     shown = pyama("status", finished)
     assert shown.exit_code == 0
-    for words in ("done", "missing", "n_sigma: 3.0", "all positions"):
+    for words in ("done", "missing", "method: lineage", "all positions"):
         assert words in shown.stdout
 
 
