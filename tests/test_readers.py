@@ -29,7 +29,7 @@ from pyama_core.io.czi_segments import CziSegments
 from pyama_core.io.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
 from pyama_core.io.retrying import patiently, system_failure
-from pyama_core.io.urls import is_url, local_path, url_of
+from pyama_core.io.urls import is_url, local_path, text_of, url_of
 
 READERS_MD = Path(__file__).parents[1] / "docs" / "READERS.md"
 MOVIE = np.random.default_rng(3).integers(0, 60000, (4, 6, 5), dtype=np.uint16)
@@ -145,6 +145,9 @@ def test_a_url_survives_being_a_path(text: str, url: str | None) -> None:
     assert is_url(text) == is_url(Path(text)) == (url is not None)
     if url is not None:
         assert url_of(Path(text)) == url_of(local_path(text)) == url
+        assert text_of(Path(text)) == url
+    else:
+        assert text_of(Path(text)) == str(Path(text))
 
 
 class Drive:

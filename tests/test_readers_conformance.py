@@ -22,6 +22,7 @@ import zarr
 from pylibCZIrw import czi as pyczi
 from zarr.core.sync import cleanup_resources
 
+from mm_stack_writer import write_mm_stack
 from nd2_writer import position_loop, time_loop, write_nd2, z_loop
 from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
@@ -77,12 +78,12 @@ def with_tifffile(path: Path) -> Planes:
     return lambda fov, c, t, z: stack[t]
 
 
-def with_images(name: Callable[[int, int, int], str]) -> Callable[[Path], Planes]:
-    """Read single images, named by (fov, channel, time)."""
+def with_images(name: Callable[..., str]) -> Callable[[Path], Planes]:
+    """Read single images, named by (fov, channel, time, z)."""
 
     def library(path: Path) -> Planes:
         def plane(fov: int, c: int, t: int, z: int) -> Any:
-            file = path / name(fov, c, t)
+            file = path / name(fov, c, t, z)
             if file.suffix == ".png":
                 return cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
             return tifffile.imread(file, key=0)
@@ -92,12 +93,16 @@ def with_images(name: Callable[[int, int, int], str]) -> Callable[[Path], Planes
     return library
 
 
-def incucyte_name(fov: int, channel: int, t: int) -> str:
+def incucyte_name(fov: int, channel: int, t: int, z: int) -> str:
     return f"HC01501_{'GPR'[channel]}_B2_1_00d{t // 2:02}h{30 * (t % 2):02}m.tif"
 
 
-def micro_manager_name(fov: int, channel: int, t: int) -> str:
+def micro_manager_name(fov: int, channel: int, t: int, z: int) -> str:
     return f"testimages{fov + 1}/img_{t:09}_{('DAPI', 'TRITC', 'YFP')[channel]}_000.png"
+
+
+def nis_name(fov: int, channel: int, t: int, z: int) -> str:
+    return f"xy{fov}t{t}z{z}c{channel}.tif"
 
 
 nd2_row = functools.partial(Row, library=with_nd2, file_type="nd2", source="measured")
@@ -132,9 +137,9 @@ REAL = [
     folder_row("il1b", with_images(micro_manager_name),
                shapes=((4, 512, 512),) * 2, channels=("DAPI", "TRITC", "YFP"),
                fovs=("testimages1", "testimages2")),
-    folder_row("nanog", with_images(lambda p, c, t: f"110930AF6_p0011_t{t + 1:05}_z001_w1.tif"),
+    folder_row("nanog", with_images(lambda p, c, t, z: f"110930AF6_p0011_t{t + 1:05}_z001_w1.tif"),
                dtype="uint8", shapes=((8, 1040, 1388),), channels=("w1",), fovs=("p0011",)),
-    folder_row("t98g/raw", with_images(lambda p, c, t: f"20180101ef002xy01t{t + 1:02}.tif"),
+    folder_row("t98g/raw", with_images(lambda p, c, t, z: f"20180101ef002xy01t{t + 1:02}.tif"),
                shapes=((18, 1022, 1024),), channels=("Channel 0",), fovs=("xy01",)),
     Row("trpl/trpL_150310-11_img.tif", with_tifffile, "tiff", ((20, 727, 1026),),
         ("Channel 0",), options={"axes": "TYX"}),
@@ -203,43 +208,6 @@ def write_imagej(path: Path) -> None:
     tifffile.imwrite(path, FRAMES[0, :, 0, :, :, 0], imagej=True, metadata=about)
 
 
-def ome_tiff_planes(path: Path) -> Planes:
-    return lambda fov, c, t, z: FRAMES[fov, t, z, :, :, c]
-
-
-WRITTEN = [
-    (write_positions, nd2_row("a.nd2", shapes=((3, 6, 8),) * 2, channels=("Phase", "GFP"), n_z=2,
-                              fovs=("A1", "B2"), times=(0, 0.047140, 0.133333))),
-    (write_ome_tiff, Row("a.ome.tif", ome_tiff_planes, "ome-tiff", ((3, 6, 8),) * 2, ("GFP",),
-                         fovs=("A", "B"), times=(0, 1, 2), source="measured")),
-    (write_imagej, Row("a.tif", with_tifffile, "imagej-tiff", ((3, 6, 8),), ("Channel 0",),
-                       times=(0, 1.5, 3), source="nominal")),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("write", "row"), WRITTEN, ids=lambda value: getattr(value, "path", ""))
-def test_a_written_data_set_is_what_the_table_and_its_library_say(
-    write: Callable[[Path], None], row: Row, tmp_path: Path
-) -> None:
-    write(tmp_path / row.path)
-    assert_as_in_table(row, tmp_path / row.path)
-
-
-def test_positions_of_unequal_length_and_stage_coordinates_come_out_of_an_nd2(
-    tmp_path: Path,
-) -> None:
-    loops = [time_loop(3, 60_000.0), position_loop(["A1", "B2"]), z_loop(2)]
-    by_time = FRAMES.transpose(1, 0, 2, 3, 4, 5).reshape(-1, 6, 8, 2)
-    write_nd2(tmp_path / "a.nd2", by_time, loops, written=range(10))
-    source, about = load_microscopy_file(tmp_path / "a.nd2", z=0)
-    with source:
-        assert about.fov_shapes == ((3, 6, 8), (2, 6, 8))
-        assert about.stage_positions_um == ((0.0, 0.0, 0.0), (10.0, 0.0, 0.0))
-        assert about.z_step_um == 1.0
-        for fov, t in ((0, 2), (1, 1)):
-            np.testing.assert_array_equal(source.read_frame(fov, 1, t), FRAMES[fov, t, 0, :, :, 1])
-
-
 def write_czi(path: Path) -> None:
     with pyczi.create_czi(str(path)) as czi:
         for p, t, z, c in np.ndindex(2, 3, 2, 2):
@@ -270,6 +238,77 @@ def write_folder(path: Path) -> None:
     path.mkdir()
     for p, t, z, c in np.ndindex(2, 3, 2, 2):
         tifffile.imwrite(path / f"xy{p}t{t}z{z}c{c}.tif", FRAMES[p, t, z, :, :, c])
+
+
+def write_mm_stacks(path: Path) -> None:
+    """Write one stack per position; the one of `path` is that of the first."""
+    for p in range(2):
+        places = {(p, t, c, z): FRAMES[p, t, z, :, :, c] for t, z, c in np.ndindex(3, 2, 2)}
+        summary = {"ChNames": ["Phase", "GFP"], "Frames": 3, "Interval_ms": 60_000}
+        elapsed = {place: 90_000.0 * place[1] + 1000 * p for place in places}
+        about = {"PositionName": f"Pos{p}"}
+        file = path.with_name(path.name.replace("Pos0", f"Pos{p}"))
+        write_mm_stack(file, places, summary=summary, elapsed_ms=elapsed, planes_metadata=about)
+
+
+def as_written(path: Path) -> Planes:
+    return lambda fov, c, t, z: FRAMES[fov, t, z, :, :, c]
+
+
+def with_zarr(path: Path) -> Planes:
+    arrays = [zarr.open_array(path / f"{p}.zarr/0", mode="r") for p in range(2)]
+    return lambda fov, c, t, z: arrays[fov][t, c, z]
+
+
+def with_mm_series(path: Path) -> Planes:
+    """Read by the index of planes that tifffile makes of the stack of each position."""
+    stacks = []
+    for p in range(2):
+        with tifffile.TiffFile(path.with_name(path.name.replace("Pos0", f"Pos{p}"))) as tiff:
+            stacks.append([page.asarray() for page in tiff.pages])
+    return lambda fov, c, t, z: stacks[fov][(t * 2 + z) * 2 + c]
+
+
+WRITTEN = [
+    (write_positions, nd2_row("a.nd2", shapes=((3, 6, 8),) * 2, channels=("Phase", "GFP"), n_z=2,
+                              fovs=("A1", "B2"), times=(0, 0.047140, 0.133333))),
+    (write_ome_tiff, Row("a.ome.tif", as_written, "ome-tiff", ((3, 6, 8),) * 2, ("GFP",),
+                         fovs=("A", "B"), times=(0, 1, 2), source="measured")),
+    (write_imagej, Row("a.tif", with_tifffile, "imagej-tiff", ((3, 6, 8),), ("Channel 0",),
+                       times=(0, 1.5, 3), source="nominal")),
+    (write_mm_stacks, Row("run_MMStack_Pos0.tif", with_mm_series, "micro-manager", ((3, 6, 8),) * 2,
+                          ("Phase", "GFP"), n_z=2, fovs=("Pos0", "Pos1"), times=(0, 1.5, 3),
+                          source="measured")),
+    (write_czi, Row("a.czi", with_pylibczirw, "czi", ((3, 6, 8),) * 2, ("Channel 0", "Channel 1"),
+                    n_z=2, fovs=("FOV 0", "FOV 1"))),
+    (write_zarr, Row("a.ome-zarr", with_zarr, "ome-zarr", ((3, 6, 8),) * 2,
+                     ("Channel 0", "Channel 1"), n_z=2, fovs=("0", "1"))),
+    (write_folder, Row("images", with_images(nis_name), "image-folder", ((3, 6, 8),) * 2,
+                       ("c0", "c1"), n_z=2, fovs=("xy0", "xy1"))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("write", "row"), WRITTEN, ids=lambda value: getattr(value, "path", ""))
+def test_a_written_data_set_is_what_the_table_and_its_library_say(
+    write: Callable[[Path], None], row: Row, tmp_path: Path
+) -> None:
+    write(tmp_path / row.path)
+    assert_as_in_table(row, tmp_path / row.path)
+
+
+def test_positions_of_unequal_length_and_stage_coordinates_come_out_of_an_nd2(
+    tmp_path: Path,
+) -> None:
+    loops = [time_loop(3, 60_000.0), position_loop(["A1", "B2"]), z_loop(2)]
+    by_time = FRAMES.transpose(1, 0, 2, 3, 4, 5).reshape(-1, 6, 8, 2)
+    write_nd2(tmp_path / "a.nd2", by_time, loops, written=range(10))
+    source, about = load_microscopy_file(tmp_path / "a.nd2", z=0)
+    with source:
+        assert about.fov_shapes == ((3, 6, 8), (2, 6, 8))
+        assert about.stage_positions_um == ((0.0, 0.0, 0.0), (10.0, 0.0, 0.0))
+        assert about.z_step_um == 1.0
+        for fov, t in ((0, 2), (1, 1)):
+            np.testing.assert_array_equal(source.read_frame(fov, 1, t), FRAMES[fov, t, 0, :, :, 1])
 
 
 WRITERS = {"czi": write_czi, "ome-zarr": write_zarr, "image-folder": write_folder}

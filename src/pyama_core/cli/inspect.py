@@ -17,6 +17,7 @@ import typer
 from pyama_core.cli.messages import quieten
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.survey import Survey, survey
+from pyama_core.io.urls import text_of
 from pyama_core.processing.workflow.services.types import Channels
 from pyama_core.processing.workflow.sizes import expected_outputs
 
@@ -77,7 +78,7 @@ def show(
 def as_plain_data(metadata: MicroscopyMetadata, seen: Survey) -> dict[str, Any]:
     """Return the fields of the metadata and what was found out beside them, ready for JSON."""
     fields = {field.name: getattr(metadata, field.name) for field in dataclasses.fields(metadata)}
-    fields["file_path"] = str(metadata.file_path)
+    fields["file_path"] = text_of(metadata.file_path)
     fields["companions"] = [str(path) for path in metadata.companions]
     fields["options"] = dict(metadata.options)
     interval = interval_of(metadata)
@@ -164,7 +165,7 @@ def _print_tables(metadata: MicroscopyMetadata, seen: Survey) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(str(metadata.file_path), style="bold", markup=False, highlight=False)
+    console.print(text_of(metadata.file_path), style="bold", markup=False, highlight=False)
     for table in (
         _table(["", ""], list(_summary(metadata, seen)), show_header=False),
         _channel_table(metadata, seen),

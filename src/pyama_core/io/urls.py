@@ -35,6 +35,11 @@ def url_of(path: str | Path) -> str:
     return f"{match[1]}:{'///' if match[1].lower() == 'file' else '//'}{match[2]}"
 
 
+def text_of(path: Path) -> str:
+    """Return a path as a person wrote it, which of a URL has both slashes."""
+    return url_of(path) if is_url(path) else str(path)
+
+
 def local_path(path: str | Path) -> Path:
     """Return the absolute path of a file, and a URL as it is."""
     return Path(path) if is_url(path) else Path(path).expanduser().absolute()

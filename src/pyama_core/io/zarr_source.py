@@ -24,6 +24,7 @@ from pyama_core.io.frame_source import (
 )
 from pyama_core.io.ome_zarr import ZarrDataSet, ZarrImage, read_ome_zarr
 from pyama_core.io.retrying import telling_damage
+from pyama_core.io.urls import text_of
 from pyama_core.io.zarr_documents import ZarrStore
 
 if TYPE_CHECKING:
@@ -104,9 +105,9 @@ def open_zarr(path: Path, options: Mapping[str, Any]) -> ZarrSource:
         store = ZarrStore(path)
         found = read_ome_zarr(store)
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the path.") from error
+        raise InputError(f"{text_of(path)} does not exist; check the path.") from error
     except (ImportError, OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as OME-Zarr: {error}.") from error
+        raise InputError(f"{text_of(path)} cannot be read as OME-Zarr: {error}.") from error
     _check_images(path, found.images)
     content = _content(path, store, found, choice)
     return ZarrSource(describe(path, options, content), choice, store, found.images)
