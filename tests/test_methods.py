@@ -8,6 +8,8 @@ import pytest
 from inline import run_inline
 from pyama_core.io.errors import InputError
 from pyama_core.io.stacks import StackReader
+from pyama_core.processing.segmentation import segmenter
+from pyama_core.processing.tracking import tracker
 from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.parameters import validate_params
@@ -42,6 +44,16 @@ def test_an_unknown_method_names_the_known_ones(step):
         validate_params({step: {"method": "magic"}})
     with pytest.raises(InputError):
         find_tracking("magic")
+
+
+def test_built_in_methods_are_found_without_a_look_at_the_installed_packages(monkeypatch):
+    def entry_points(group: str) -> None:  # takes milliseconds, and a run asks a hundred times
+        raise AssertionError(f"looked for {group}")
+
+    monkeypatch.setattr(segmenter, "entry_points", entry_points)
+    monkeypatch.setattr(tracker, "entry_points", entry_points)
+    validate_params({"segmentation": {"method": "log-std"}, "tracking": {"method": "iou"}})
+    validate_params({})
 
 
 @pytest.fixture(scope="module")
