@@ -30,7 +30,9 @@ from pyama_core.io import atomic, fov_folder, stacks
 from pyama_core.io.errors import StorageError
 from pyama_core.io.microscopy import load_microscopy_file
 from pyama_core.processing.workflow.outcome import FovStatus
+from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.types import Channels
+from pyama_core.processing.workflow.status import describe_folder, verify_folder
 from runs import data_files, describe, new_context, run, worker_processes
 
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and groups of POSIX")
@@ -367,6 +369,27 @@ def test_no_path_in_a_record_leads_out_of_the_folder(small, tmp_path):
     assert victim.read_bytes() == b"keep me"
     results = yaml.safe_load((out / "processing_results.yaml").read_text())
     assert "victim" not in json.dumps(results)
+
+
+def test_no_code_that_a_record_names_is_run(small, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert run_inline(describe(small), new_context(out)).ok
+    (tmp_path / "planted.py").write_text("raise SystemExit('this was run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for path in out.rglob("*_record.json"):
+        record = json.loads(path.read_text())
+        parameters = [record["settings"]["params"]["extraction"]]
+        parameters += [entry["provenance"]["parameters"] for entry in record["outputs"].values()]
+        for values in parameters:
+            values["features"] = ["planted:feature"]
+            values["method"] = "planted:method"
+        path.write_text(json.dumps(record))
+    describe_folder(out)
+    verify_folder(out)
+    release_stacks(out, ["fl"])
+    assert run_inline(describe(small), new_context(out)).ok
+    assert "planted" not in sys.modules
 
 
 # Dead workers

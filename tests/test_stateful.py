@@ -28,6 +28,9 @@ PARAMS: list[dict[str, dict[str, Any]]] = [
     {"segmentation": {"n_sigma": 2.0}},
     {"correction": {"tile_size": 40}},
     {"tracking": {"min_iou": 0.8}},
+    {"tracking": {"method": "lineage"}},
+    {"segmentation": {"method": "instances"}},
+    {"segmentation": {"method": "instances"}, "tracking": {"method": "lineage"}},
     {"extraction": {"min_frames": 1}},
     {"extraction": {"interval_minutes": 2.5}},
 ]
