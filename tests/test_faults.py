@@ -28,9 +28,11 @@ from inline import asked_files, run_inline
 from pyama_core.demo import DemoFiles, write_demo
 from pyama_core.io import atomic, fov_folder, stacks
 from pyama_core.io.errors import StorageError
+from pyama_core.io.locks import LOCK_NAME
 from pyama_core.io.microscopy import load_microscopy_file
 from pyama_core.processing.workflow.outcome import FovStatus
 from pyama_core.processing.workflow.release import release_stacks
+from pyama_core.processing.workflow.services.steps.segmentation import SegmentationService
 from pyama_core.processing.workflow.services.types import Channels
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
 from runs import data_files, describe, new_context, run, worker_processes
@@ -485,6 +487,29 @@ def test_a_second_run_into_the_same_folder_is_refused_while_the_first_works(demo
     assert run(demo, out, on_progress=intrude).ok
     assert len(refusals) == 1
     assert re.search(rf"in use by process {os.getpid()} on \S+ since \d{{4}}-", refusals[0] or "")
+
+
+def test_a_run_that_lost_its_lock_stops_and_does_no_harm(small, whole, tmp_path, monkeypatch):
+    out, make, taken = tmp_path / "out", SegmentationService.make, []
+
+    def lose_the_lock_and_go_on(self, job, outputs):
+        if not taken:
+            path = job.folder.path / LOCK_NAME
+            lock = json.loads(path.read_text())
+            path.write_text(json.dumps({**lock, "host": "one that was asleep"}))
+            os.utime(path, (0, 0))
+            taken.append(job.fov)
+            assert run_inline(describe(small), new_context(out), fovs=taken).ok
+        make(self, job, outputs)
+
+    monkeypatch.setattr(SegmentationService, "make", lose_the_lock_and_go_on)
+    outcome = run_inline(describe(small), new_context(out))
+    failed = outcome.with_status(FovStatus.FAILED)
+    assert [failure.fov for failure in failed] == taken
+    assert "lost to another run" in (failed[0].error or "")
+    assert data_files(out) == whole
+    assert describe_folder(out)["fovs"][str(taken[0])]["failure"] is None
+    assert list(out.rglob(".*")) == []
 
 
 # Cancelling

@@ -145,7 +145,9 @@ def contend(tmp_path, contenders: int) -> list[FolderLock]:
     return won
 
 
-@pytest.mark.parametrize("remains", ["a lock", "a lock and a claim", "half a lock"])
+@pytest.mark.parametrize(
+    "remains", ["a lock", "a lock and a claim", "half a lock", "a lost heartbeat"]
+)
 def test_of_many_contenders_for_a_lost_lock_one_wins(tmp_path, remains):
     for _ in range(20):
         leave_behind(tmp_path, remains)
@@ -166,6 +168,10 @@ def leave_behind(tmp_path, remains: str) -> None:
         return
     former = FolderLock.acquire(tmp_path)
     edit_lock(tmp_path, boot="another")
+    if remains == "a lost heartbeat":
+        edit_lock(tmp_path, host="elsewhere")
+        long_ago = time.time() - LOST_AFTER_S - 60
+        os.utime(path, (long_ago, long_ago))
     if remains == "a lock and a claim":
         claim = path.with_name(f"{path.name}.{former.ticket.nonce}")
         claim.write_bytes(path.read_bytes().replace(b'"nonce": "', b'"nonce": "c'))
@@ -277,7 +283,7 @@ def interleave(monkeypatch) -> Callable[[Contenders], None]:
         monkeypatch.setattr(Path, access, stepping(getattr(Path, access)))
     monkeypatch.setattr(locks, "_PAUSE_S", 0.0)
     monkeypatch.setattr(locks, "_ATTEMPTS", 5)
-    monkeypatch.setattr(ProcessIdentity, "is_here", lambda self: True)
+    monkeypatch.setattr(ProcessIdentity, "is_here", lambda self: self.host != "elsewhere")
     monkeypatch.setattr(
         ProcessIdentity,
         "is_alive",
@@ -322,7 +328,7 @@ def play(tmp_path, interleave, contenders: Contenders, number: int, remains: str
     return len(tickets)
 
 
-REMAINS = ("nothing", "a lock", "a lock and a claim", "half a lock")
+REMAINS = ("nothing", "a lock", "a lock and a claim", "half a lock", "a lost heartbeat")
 
 
 @pytest.mark.parametrize("remains", REMAINS)
