@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 import tifffile
 import yaml
+from typer.testing import CliRunner
 
 from inline import run_inline
 from movies import metadata_of, rough_squares
+from pyama_core.cli.app import app
 from pyama_core.io import image_folder
 from pyama_core.io.frame_ranges import format_ranges, parse_ranges
 from pyama_core.io.records import FovRecord
@@ -117,6 +119,8 @@ def test_what_is_missing_is_said_in_log_record_results_and_status(
     results = yaml.safe_load((out / "processing_results.yaml").read_text(encoding="utf-8"))
     assert results["missing_frames"] == {0: {1: "2-3,6"}}
     assert describe_folder(out)["fovs"]["0"]["missing_frames"] == {1: "2-3,6"}
+    shown = CliRunner().invoke(app, ["status", str(out)]).stdout
+    assert "position 0: channel 1 lacks the frames 2-3,6" in shown
     record = next(out.glob("fov_000/*_record.json")).read_text(encoding="utf-8")
     missing = {e.kind: e.missing for e in FovRecord.model_validate_json(record).outputs.values()}
     assert missing == {
@@ -151,7 +155,8 @@ def test_a_channel_taken_in_every_third_frame_has_traces_of_those(
 @pytest.mark.parametrize(
     ("nuclei", "params"),
     [
-        (None, {"tracking": {"method": "lineage"}}),
+        (None, {"segmentation": {"method": "log-std"}, "tracking": {"method": "iou"}}),
+        (None, {"segmentation": {"method": "log-std"}, "tracking": {"method": "lineage"}}),
         (1, {"segmentation": {"method": "instances"}, "tracking": {"method": "lineage"}}),
     ],
 )
