@@ -38,6 +38,7 @@ from pyama_core.processing.workflow.sizes import expected_outputs
 logger = logging.getLogger(__name__)
 
 _GB = 1e9
+_MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,10 @@ def _check_space(request: RunRequest) -> None:
     free = shutil.disk_usage(existing).free
     if needed > free:
         raise InputError(
-            f"{request.output_dir}: {needed / _GB:.1f} GB will be written, "
-            f"only {free / _GB:.1f} GB are free; free some space or choose another disk"
+            f"{request.output_dir}: {_in_words(needed)} will be written, "
+            f"only {_in_words(free)} are free; free some space or choose another disk"
         )
+
+
+def _in_words(n_bytes: int) -> str:
+    return f"{n_bytes / _GB:.1f} GB" if n_bytes >= _GB else f"{n_bytes / _MB:.1f} MB"
