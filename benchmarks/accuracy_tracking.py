@@ -1,23 +1,29 @@
-"""Compare trackers with the truth: rows for the table of `docs/ACCURACY.md`.
+"""Compare methods with the truth about whole movies and write tables of `docs/ACCURACY.md`.
 
-Perturbed true labels test the tracker alone; the standard demo is segmented, corrected, tracked
-and measured from its images.
+Run `python -m benchmarks.accuracy_tracking` in the repository, with the extra `bench` installed.
+Demos of rising difficulty are segmented, corrected, tracked and measured from their images; true
+labels, perturbed, test the trackers alone.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.tracking_metrics import (
+    FrameMatch,
     challenge_metrics,
     identity,
     match_frame,
@@ -33,6 +39,7 @@ from benchmarks.tracking_scenarios import (
     without_frames,
     without_objects,
 )
+from pyama_core.demo import scene
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
 from pyama_core.processing.background.tiled_interpolation import TiledBackground
@@ -42,99 +49,61 @@ from pyama_core.processing.segmentation.log_std import LogStdSegmenter
 from pyama_core.processing.tracking.iou import IoUTracker
 from pyama_core.processing.tracking.lineage import LineageTracker
 from pyama_core.processing.tracking.lineage_parameters import LineageParameters
+from pyama_core.processing.tracking.tracker import Tracker
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+REPOSITORY = Path(__file__).resolve().parents[1]
+DATA = REPOSITORY.parent / "shared" / "data"
+BEGIN, END = "<!-- tracking: begin -->", "<!-- tracking: end -->"
+BORDER = 20
+"""Margin in pixels outside of the field of interest, as far as which cells may be slivers."""
+
+SEEDS = (0, 101, 202)
+logger = logging.getLogger("benchmarks.accuracy_tracking")
 
 Image = NDArray[Any]
 Segment = Callable[[Image], Image]
 Totals = dict[tuple[int, int], float]
+Row = tuple[str, ...]
 
-COLUMNS = (
+MOVIE_COLUMNS = (
     "movie",
-    "tracker",
+    "method",
+    "F1 at IoU 0.5",
+    "SEG",
+    "DET",
     "TRA",
     "LNK",
     "CT",
     "TF",
     "BC",
-    "identity switches per 100",
-    "links right",
-    "cells under one id",
-    "cells (true)",
-    "ms per frame",
+    "switches per 100",
+    "median trace error",
 )
+TRACKER_COLUMNS = ("movie", "tracker", "TRA", "LNK", "CT", "switches per 100", "links right", "ms")
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one tracker made of one movie; `trace_error` is the median, NaN without images."""
+class Followed:
+    """What a tracker made of a movie."""
 
-    movie: str
-    tracker: str
+    matches: list[FrameMatch]
+    labels: list[Image]
     metrics: Mapping[str, float]
-    switches_per_100: float
-    link_accuracy: float
-    whole_cells: float
-    n_found: int
-    n_true: int
     ms_per_frame: float
-    trace_error: float = np.nan
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the fields of `COLUMNS` as text."""
-        metrics = [f"{self.metrics[name]:.4f}" for name in ("TRA", "LNK", "CT", "TF", "BC")]
-        return (
-            self.movie,
-            self.tracker,
-            *(text.replace("nan", "–") for text in metrics),
-            f"{self.switches_per_100:.2f}",
-            f"{self.link_accuracy:.4f}",
-            f"{self.whole_cells:.3f}",
-            f"{self.n_found} ({self.n_true})",
-            f"{self.ms_per_frame:.2f}",
-        )
 
 
-def track_scenario(scenario: Scenario) -> list[Row]:
-    """Track a movie with the exact tracker and with the lineage tracker."""
-    seen = scenario.seen
-    if seen.dtype != np.bool_:
-        seen = renumbered(seen, 3)
-    rows = []
-    trackers = {"iou": IoUTracker(), "lineage": LineageTracker()}
-    if scenario.parents:
-        trackers["lineage, divisions"] = LineageTracker(LineageParameters(divisions=True))
-    for name, tracker in trackers.items():
-        began = time.perf_counter()
-        labels = [tracker.update(frame) for frame in seen]
-        spent = 1000 * (time.perf_counter() - began) / len(seen)
-        rows.append(_row(scenario, name, tracker, labels, spent))
-    return rows
+def follow(scenario: Scenario, tracker: Tracker, border: int = 0) -> Followed:
+    """Track a movie and compare it with the truth."""
+    began = time.perf_counter()
+    labels = [tracker.update(frame) for frame in scenario.seen]
+    spent = 1000 * (time.perf_counter() - began) / len(labels)
+    matches = [match_frame(*pair, border) for pair in zip(scenario.truth, labels, strict=True)]
+    parents = {track.cell: track.parent for track in tracker.tracks() if track.parent}
+    metrics = challenge_metrics(matches, scenario.parents, parents)
+    return Followed(matches, labels, metrics, spent)
 
 
-def _row(
-    scenario: Scenario,
-    name: str,
-    tracker: IoUTracker | LineageTracker,
-    labels: list[Image],
-    ms_per_frame: float,
-) -> Row:
-    matches = [match_frame(*pair) for pair in zip(scenario.truth, labels, strict=True)]
-    parents = {}
-    if isinstance(tracker, LineageTracker):
-        parents = {track.cell: track.parent for track in tracker.tracks() if track.parent}
-    kept = identity(matches)
-    return Row(
-        movie=scenario.name,
-        tracker=name,
-        metrics=challenge_metrics(matches, scenario.parents, parents),
-        switches_per_100=kept.switches_per_100,
-        link_accuracy=kept.link_accuracy,
-        whole_cells=kept.whole_cells,
-        n_found=tracker.n_cells,
-        n_true=len(np.unique(scenario.truth)) - 1,
-        ms_per_frame=ms_per_frame,
-    )
+# Movies from their images
 
 
 @dataclass(frozen=True)
@@ -143,8 +112,38 @@ class Demo:
 
     phase: list[Image]
     fluorescence: list[Image]
-    scenario: Scenario
+    truth: Image
+    parents: Mapping[int, int]
     totals: Totals
+
+    def every(self, n: int) -> Demo:
+        """Take every n-th frame, in which cells move n times as fast."""
+        totals = {(t // n, cell): total for (t, cell), total in self.totals.items() if t % n == 0}
+        return Demo(self.phase[::n], self.fluorescence[::n], self.truth[::n], self.parents, totals)
+
+    def noisier(self, factor: float) -> Demo:
+        """Add noise, `factor` times as much as there is between neighbouring pixels."""
+        rng = np.random.default_rng(0)
+
+        def noisy(image: Image) -> Image:
+            step = np.diff(image.astype(np.float64), axis=1)
+            sigma = factor * 1.4826 * np.median(np.abs(step)) / np.sqrt(2)
+            found = image + rng.normal(0, sigma, image.shape)
+            return np.rint(found.clip(0, 65535)).astype(image.dtype)
+
+        return dataclasses.replace(
+            self,
+            phase=[noisy(image) for image in self.phase],
+            fluorescence=[noisy(image) for image in self.fluorescence],
+        )
+
+    def out_of_focus(self, every: int) -> Demo:
+        """Lose the cells of a phase-contrast frame now and then; they are not asked for there."""
+        phase, truth = list(self.phase), self.truth.copy()
+        for t in range(every, len(phase) - 1, every):
+            phase[t] = cv2.GaussianBlur(phase[t], (0, 0), 40)
+            truth[t] = 0
+        return dataclasses.replace(self, phase=phase, truth=truth)
 
 
 def load_demo(seed: int = 0, frames: int = 40, size: int = 512) -> Demo:
@@ -160,90 +159,35 @@ def load_demo(seed: int = 0, frames: int = 40, size: int = 512) -> Demo:
             share = float(patch.fluorescence.sum(dtype=np.float64))
             totals[frame.index, cell] = share * patch.cell.total(1, frame.time)
     parents = {t.cell: t.parent for t in movie.tracks() if t.parent is not None}
-    truth = np.stack(labels)
-    return Demo(phase, fluorescence, Scenario(f"demo, seed {seed}", truth, truth, parents), totals)
+    return Demo(phase, fluorescence, np.stack(labels), parents, totals)
 
 
-def track_demo(demo: Demo, name: str, segment: Segment) -> list[Row]:
-    """Segment, correct, track and measure a demo from its images."""
-    masks = np.stack([segment(frame) for frame in demo.phase])
-    corrected = _corrected(demo.fluorescence, masks > 0)
-    scenario = dataclasses.replace(
-        demo.scenario, name=f"{demo.scenario.name}, segmented by {name}", seen=masks
-    )
-    rows = []
-    for tracker_name, tracker in (
-        ("iou", IoUTracker()),
-        ("lineage", LineageTracker()),
-        ("lineage, divisions", LineageTracker(LineageParameters(divisions=True))),
+@contextlib.contextmanager
+def crowded(px_per_cell: float, gap_px: float) -> Iterator[None]:
+    """Let demos have more cells, and nearer to each other."""
+    with (
+        mock.patch.object(scene, "_PX_PER_CELL", px_per_cell),
+        mock.patch.object(scene, "MIN_GAP_PX", gap_px),
     ):
-        began = time.perf_counter()
-        labels = [tracker.update(frame) for frame in masks]
-        spent = 1000 * (time.perf_counter() - began) / len(masks)
-        found: Totals = {}
-        for t, (label, image) in enumerate(zip(labels, corrected, strict=True)):
-            measured = measure_frame(label, image)
-            keys = [(t, cell) for cell in measured.cell.tolist()]
-            found |= zip(keys, measured.intensity_total.tolist(), strict=True)
-        matches = [match_frame(*pair) for pair in zip(scenario.truth, labels, strict=True)]
-        errors = relative_trace_errors(matches, demo.totals, found)
-        row = _row(scenario, tracker_name, tracker, labels, spent)
-        rows.append(dataclasses.replace(row, trace_error=float(np.median(errors))))
-    return rows
+        yield
 
 
-def _corrected(images: list[Image], masks: NDArray[np.bool_]) -> list[Image]:
-    background = TiledBackground(images[0].shape)
-    corrected = []
-    for image, mask in zip(images, masks, strict=True):
-        medians = background.tile_medians(image, mask)
-        if medians is None:
-            raise ValueError("Expected frames with background, found one that is all cells.")
-        corrected.append(background.correct(image, medians))
-    return corrected
+def demos() -> Iterator[tuple[str, Callable[[], Demo]]]:
+    """Yield names, and what makes the demos, from the standard one to hard ones."""
+    for seed in SEEDS:
+        yield f"standard, seed {seed}", lambda seed=seed: load_demo(seed)  # type: ignore[misc]
 
+    def dense(px_per_cell: float, gap_px: float) -> Demo:
+        with crowded(px_per_cell, gap_px):
+            return load_demo(0)
 
-def scenarios(seed: int = 0) -> Iterator[Scenario]:
-    """Yield perturbed truths of rising difficulty: a demo, a crowd, real cells."""
-    demo = load_demo(seed).scenario
-    yield demo
-    yield from _perturbed(demo, "demo")
-    labels, _ = crowd(200, 30, 512, radius=12, speed=3, seed=seed)
-    plain = Scenario("crowd of 200 that touch", labels, labels)
-    yield plain
-    yield from _perturbed(plain, "crowd")
-    labels, parents = crowd(150, 30, 512, 12, 2, seed=seed, division_rate=0.01)
-    yield Scenario(f"crowd with {len(parents) // 2} divisions", labels, labels, parents)
-    for radius, speed, memory in ((12, 6, 0.5), (7, 6, 0.0), (7, 10, 0.8), (5, 15, 0.8)):
-        labels, _ = crowd(150, 30, 512, radius, speed, memory, seed)
-        name = f"crowd of 150, diameter {2 * radius}, steps of {speed} px, persistence {memory}"
-        yield Scenario(name, labels, labels)
-    masks = sorted((DATA / "t98g" / "masks").glob("*.png"))
-    if masks:
-        frames = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in masks]
-        truth = np.stack(frames).astype(np.uint16)
-        yield Scenario("t98g labels", truth, truth)
-        for fraction in (0.05, 0.2):
-            fewer = without_objects(truth, fraction, seed)
-            yield Scenario(f"t98g labels, {fraction:.0%} of objects missed", fewer, fewer)
-
-
-def _perturbed(plain: Scenario, name: str) -> Iterator[Scenario]:
-    """Yield a movie with missed objects, missed frames, merged cells, drift and jumps."""
-    truth, parents = plain.truth, plain.parents
-    n_frames, size = truth.shape[:2]
-    for fraction in (0.05, 0.2):
-        fewer = without_objects(truth, fraction, 1)
-        yield Scenario(f"{name}, {fraction:.0%} of objects missed", fewer, fewer, parents)
-    fewer = without_frames(truth, 9, 2)
-    yield Scenario(f"{name}, 2 frames in 9 missed", fewer, fewer, parents)
-    merged = with_merged_neighbours(truth, 3, 1)
-    yield Scenario(f"{name}, each cell merged for 3 frames", truth, merged, parents)
-    drifting = shifted(truth, np.full((n_frames, 2), 2))
-    yield Scenario(f"{name}, drift of 2 px per frame and axis", drifting, drifting, parents)
-    jumping = shifted(truth, jumps(n_frames, size // 10, 6, 1))
-    yield Scenario(f"{name}, 6 jumps of up to {size // 10} px", jumping, jumping, parents)
-    yield Scenario(f"{name}, each 3rd frame", truth[::3], truth[::3], parents)
+    yield "half as many cells more, gaps from 12 px", lambda: dense(115, 12)
+    yield "twice as many cells, gaps from 3 px", lambda: dense(100, 3)
+    yield "twice as fast", lambda: load_demo(0, 80).every(2)
+    yield "5 times as fast", lambda: load_demo(0, 150).every(5)
+    yield "3 times the noise", lambda: load_demo(0).noisier(3)
+    yield "8 times the noise", lambda: load_demo(0).noisier(8)
+    yield "one frame in 8 out of focus", lambda: load_demo(0).out_of_focus(8)
 
 
 def exact(_: Sequence[Image]) -> Segment:
@@ -254,30 +198,168 @@ def exact(_: Sequence[Image]) -> Segment:
 def instances(frames: Sequence[Image]) -> Segment:
     """Return the segmentation into cells, prepared with three frames."""
     segmenter = InstanceSegmenter()
-    segmenter.prepare([frames[0], frames[len(frames) // 2], frames[-1]])
+    segmenter.prepare([frames[0], frames[(len(frames) - 1) // 2], frames[-1]])
     return segmenter.segment
 
 
-def tracking_rows() -> list[Row]:
-    """Return all rows."""
-    rows = []
-    for seed in (0, 101, 202):
-        demo = load_demo(seed)
-        for name, prepare in (("log-std", exact), ("instances", instances)):
-            rows += track_demo(demo, name, prepare(demo.phase))
-    return rows + [row for scenario in scenarios() for row in track_scenario(scenario)]
+METHODS: dict[str, tuple[Callable[[Sequence[Image]], Segment], Callable[[], Tracker]]] = {
+    "exact": (exact, IoUTracker),
+    "default": (instances, LineageTracker),
+    "with divisions": (instances, lambda: LineageTracker(LineageParameters(divisions=True))),
+}
 
 
-def as_markdown(rows: list[Row]) -> str:
-    """Return the table, and a line on the traces of each demo."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
-    traces = [
-        f"- {row.movie}, {row.tracker}: {row.trace_error:.2%}"
-        for row in rows
-        if not np.isnan(row.trace_error)
-    ]
-    if traces:
-        lines += ["", "Median relative error of the total intensity per cell and frame:", ""]
-        lines += traces
-    return "\n".join([*lines, ""])
+def movie_rows(name: str, demo: Demo) -> Iterator[Row]:
+    """Segment, correct, track and measure a demo from its images, by each method."""
+    segmented: dict[Any, Image] = {}
+    for method, (prepare, new_tracker) in METHODS.items():
+        if prepare not in segmented:
+            segment = prepare(demo.phase)
+            segmented[prepare] = np.stack([segment(frame) for frame in demo.phase])
+        masks = segmented[prepare]
+        scenario = Scenario(name, demo.truth.astype(np.uint16), masks, demo.parents)
+        followed = follow(scenario, new_tracker(), BORDER)
+        found: Totals = {}
+        corrected = _corrected(demo.fluorescence, masks > 0)
+        for t, (labels, image) in enumerate(zip(followed.labels, corrected, strict=True)):
+            measured = measure_frame(labels, image)
+            keys = [(t, cell) for cell in measured.cell.tolist()]
+            found |= zip(keys, measured.intensity_total.tolist(), strict=True)
+        errors = relative_trace_errors(followed.matches, demo.totals, found)
+        metrics, matches = followed.metrics, followed.matches
+        n_cells = sum(match.true.size + match.found.size for match in matches)
+        hits = sum(int(np.count_nonzero(match.iou > 0.5)) for match in matches)
+        measures = ("SEG", "DET", "TRA", "LNK", "CT", "TF", "BC")
+        yield (
+            name,
+            method,
+            f"{2 * hits / n_cells:.3f}",
+            *(f"{metrics[measure]:.3f}".replace("nan", "–") for measure in measures),
+            f"{identity(matches).switches_per_100:.2f}",
+            f"{np.median(errors):.1%}",
+        )
+
+
+def _corrected(images: list[Image], masks: NDArray[np.bool_]) -> list[Image]:
+    background = TiledBackground((images[0].shape[0], images[0].shape[1]))
+    corrected = []
+    for image, mask in zip(images, masks, strict=True):
+        medians = background.tile_medians(image, mask)
+        if medians is None:
+            raise ValueError("Expected frames with background, found one that is all cells.")
+        corrected.append(background.correct(image, medians))
+    return corrected
+
+
+# Trackers alone, on perturbed true labels
+
+
+def scenarios() -> Iterator[Scenario]:
+    """Yield perturbed truths of rising difficulty: a demo, a crowd, real cells."""
+    demo = load_demo(0)
+    yield from _perturbed(Scenario("demo", demo.truth, demo.truth, demo.parents), "demo")
+    labels, _ = crowd(200, 30, 512, radius=12, speed=3, seed=0)
+    plain = Scenario("crowd of 200 that touch", labels, labels)
+    yield plain
+    yield from _perturbed(plain, "crowd")
+    labels, parents = crowd(150, 30, 512, 12, 2, seed=0, division_rate=0.01)
+    yield Scenario(f"crowd with {len(parents) // 2} divisions", labels, labels, parents)
+    for radius, speed, memory in ((12, 6, 0.5), (7, 6, 0.0), (5, 15, 0.8)):
+        labels, _ = crowd(150, 30, 512, radius, speed, memory, 0)
+        name = f"crowd of 150, diameter {2 * radius}, steps of {speed} px, persistence {memory}"
+        yield Scenario(name, labels, labels)
+    yield from _glioma()
+
+
+def _perturbed(plain: Scenario, name: str) -> Iterator[Scenario]:
+    """Yield a movie with missed objects, missed frames, merged cells, drift and jumps."""
+    truth, parents = plain.truth, plain.parents
+    n_frames, size = truth.shape[:2]
+    fewer = without_objects(truth, 0.05, 1)
+    yield Scenario(f"{name}, 5 % of objects missed", fewer, fewer, parents)
+    fewer = without_frames(truth, 9, 2)
+    yield Scenario(f"{name}, 2 frames in 9 missed", fewer, fewer, parents)
+    merged = with_merged_neighbours(truth, 3, 1)
+    yield Scenario(f"{name}, each cell merged for 3 frames", truth, merged, parents)
+    drifting = shifted(truth, np.full((n_frames, 2), 2))
+    yield Scenario(f"{name}, drift of 2 px per frame and axis", drifting, drifting, parents)
+    jumping = shifted(truth, jumps(n_frames, size // 10, 6, 1))
+    yield Scenario(f"{name}, 6 jumps of up to {size // 10} px", jumping, jumping, parents)
+
+
+def _glioma() -> Iterator[Scenario]:
+    """Yield the labels of t98g, some of them missed, and what is found in its images."""
+    import tifffile
+
+    folder = DATA / "t98g"
+    masks = sorted((folder / "masks").glob("*.png"))
+    if not masks:
+        logger.warning("left out, as its images are absent: %s", folder)
+        return
+    frames = [np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)) for path in masks]
+    truth = np.stack(frames).astype(np.uint16)
+    yield Scenario("t98g, true labels", truth, truth)
+    fewer = without_objects(truth, 0.05, 0)
+    yield Scenario("t98g, true labels, 5 % missed", fewer, fewer)
+    images = [tifffile.imread(path) for path in sorted((folder / "raw").glob("*.tif"))]
+    segment = instances(images)
+    yield Scenario("t98g, instances", truth, np.stack([segment(image) for image in images]))
+
+
+def tracker_rows(scenario: Scenario) -> Iterator[Row]:
+    """Track a movie with the exact tracker and with the lineage tracker."""
+    seen = scenario.seen
+    if seen.dtype != np.bool_:
+        seen = renumbered(seen, 3)
+    trackers: dict[str, Tracker] = {"iou": IoUTracker(), "lineage": LineageTracker()}
+    if scenario.parents:
+        trackers["with divisions"] = LineageTracker(LineageParameters(divisions=True))
+    for name, tracker in trackers.items():
+        followed = follow(dataclasses.replace(scenario, seen=seen), tracker)
+        kept = identity(followed.matches)
+        yield (
+            scenario.name,
+            name,
+            *(f"{followed.metrics[measure]:.3f}" for measure in ("TRA", "LNK", "CT")),
+            f"{kept.switches_per_100:.2f}",
+            f"{kept.link_accuracy:.4f}",
+            f"{followed.ms_per_frame:.1f}",
+        )
+
+
+def as_table(columns: Row, rows: Sequence[Row]) -> str:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def write_tables(report: Path) -> None:
+    """Measure all, and replace the tables in the report."""
+    movies: list[Row] = []
+    for name, make in demos():
+        movies += movie_rows(name, make())
+        logger.info("measured %s", name)
+    trackers = [row for scenario in scenarios() for row in tracker_rows(scenario)]
+    text = report.read_text(encoding="utf-8") if report.exists() else f"{BEGIN}\n{END}\n"
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    tables = f"{as_table(MOVIE_COLUMNS, movies)}\n\n{as_table(TRACKER_COLUMNS, trackers)}"
+    text = f"{before}{BEGIN}\n{tables}\n{END}{after}"
+    report.write_text(text, encoding="utf-8", newline="\n")
+    logger.info("wrote %s", report)
+
+
+def main() -> None:
+    """Read the command line, measure, write."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy_tracking", description=__doc__
+    )
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "docs", metavar="DIR")
+    output: Path = parser.parse_args().output
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    cv2.setNumThreads(1)  # as in a worker
+    write_tables(output / "ACCURACY.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -102,6 +102,8 @@ def challenge_metrics(
 
     true_tracks, true = _cut_at_gaps([match.true for match in matches], true_parents or {})
     found_tracks, found = _cut_at_gaps([match.found for match in matches], found_parents or {})
+    if not (len(true_tracks) and len(found_tracks)):  # which the library cannot measure
+        return dict.fromkeys(CHALLENGE_METRICS, 0.0)
     trajectories: dict[str, list[list[Any]]] = {
         # Sorted, which the library takes for granted.
         "labels_ref": [

@@ -37,6 +37,9 @@ from pyama_core.processing.workflow.services.types import Channels
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
 from runs import data_files, describe, new_context, run, worker_processes
 
+EXACT_WORDS = ["--segmentation", "log-std", "--tracking", "iou"]
+"""As `new_context` asks for."""
+
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and groups of POSIX")
 
 
@@ -465,7 +468,7 @@ def test_a_worker_without_memory_fails_its_fov_and_says_so(demo, tmp_path):
 def test_disjoint_ranges_from_two_processes_end_in_one_right_results_file(small, whole, tmp_path):
     out = tmp_path / "out"
     words = [sys.executable, "-m", "pyama_core", "run", str(small.image), "-o", str(out)]
-    words += ["--pc", "0", "--fl", "1", "--fl", "2", "--workers", "1", "--fovs"]
+    words += ["--pc", "0", "--fl", "1", "--fl", "2", "--workers", "1", *EXACT_WORDS, "--fovs"]
     with (
         subprocess.Popen([*words, "0-1"], stderr=subprocess.DEVNULL) as first,
         subprocess.Popen([*words, "2"], stderr=subprocess.DEVNULL) as second,
@@ -522,7 +525,7 @@ def test_ctrl_c_on_large_frames_stops_in_time_and_keeps_what_is_finished(tmp_pat
     out = tmp_path / "out"
     words = [sys.executable, "-m", "pyama_core", "run", str(demo.image), "-o", str(out)]
     words += ["--pc", "0", "--fl", "1", "--fl", "2", "--workers", "1", "--batch-size", "1"]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*words, *EXACT_WORDS], stderr=subprocess.DEVNULL) as process:
         wait_for(out / "fov_000" / "demo_fov_000_seg_ch_0.npy")
         process.send_signal(number)
         started = time.monotonic()
