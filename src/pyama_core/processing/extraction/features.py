@@ -68,7 +68,7 @@ def measure_frame(labels: NDArray[Any], image: NDArray[Any]) -> FrameMeasurement
     from pyama_core.processing.kernels.measure import sum_objects
 
     cells = FrameCells.of(labels)
-    intensity = sum_objects(cells.runs, cells.checked(image), cells.cell.size)[3]
+    intensity = sum_objects(cells.runs, cells.checked(image), cells.cell.size)
     return FrameMeasurements(
         cell=cells.cell,
         area=cells.area,

@@ -77,7 +77,7 @@ def measure_intensities(
     from pyama_core.processing.kernels.measure import sum_objects
 
     image = cells.checked(image)
-    total = sum_objects(cells.runs, image, cells.cell.size)[3]
+    total = sum_objects(cells.runs, image, cells.cell.size)
     found: Columns = {
         "cell": cells.cell,
         "intensity_total": total,

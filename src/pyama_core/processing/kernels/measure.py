@@ -1,4 +1,4 @@
-"""Kernel that sums over all objects of a frame."""
+"""Kernel that sums an image over all objects of a frame."""
 
 from __future__ import annotations
 
@@ -10,27 +10,16 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.kernels.runs import Runs
 
-IntArray = NDArray[np.int64]
-
 
 @njit(cache=True, nogil=True)
-def sum_objects(
-    runs: Runs, image: NDArray[Any], n_objects: int
-) -> tuple[IntArray, IntArray, IntArray, NDArray[np.float64]]:
-    """Return number of pixels, sum of rows, sum of columns and sum of the image per object.
-
-    The image is added pixel by pixel in raster order in float64.
-    """
-    area, row_sum = np.zeros(n_objects, np.int64), np.zeros(n_objects, np.int64)
-    column_sum, intensity = np.zeros(n_objects, np.int64), np.zeros(n_objects)
+def sum_objects(runs: Runs, image: NDArray[Any], n_objects: int) -> NDArray[np.float64]:
+    """Return the sum of the image over each object, pixel by pixel in raster order in float64."""
+    sums = np.zeros(n_objects)
     for y in range(runs.first.size - 1):
+        row = image[y]
         for run in range(runs.first[y], runs.first[y + 1]):
-            i, start, stop = runs.label[run], runs.start[run], runs.stop[run]
-            area[i] += stop - start
-            row_sum[i] += (stop - start) * y
-            column_sum[i] += (stop - start) * (start + stop - 1) // 2
-            total = intensity[i]
-            for x in range(start, stop):
-                total += image[y, x]
-            intensity[i] = total
-    return area, row_sum, column_sum, intensity
+            total = sums[runs.label[run]]
+            for x in range(runs.start[run], runs.stop[run]):
+                total += row[x]
+            sums[runs.label[run]] = total
+    return sums

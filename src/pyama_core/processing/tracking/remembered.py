@@ -73,7 +73,7 @@ class Objects:
         position = np.stack([row_sum, column_sum], axis=1) / area[:, np.newaxis]
         brightness = np.full(labels.size, np.nan)
         if image is not None:
-            brightness = sum_objects(runs, image, labels.size)[3]
+            brightness = sum_objects(runs, image, labels.size)
         return cls(runs, area, position, box, brightness), labels
 
 
