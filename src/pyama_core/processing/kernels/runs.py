@@ -86,8 +86,9 @@ def find_runs(image: NDArray[Any], background: int) -> Runs:
     marked = np.empty(is_begin.size // 8 + 1, np.int64)
     begin = np.empty(width + 1, np.int64)
     first = np.empty(height + 1, np.int64)
-    start, stop = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    label = np.empty(1024, np.int64)
+    expected = max(1024, image.size // 32)  # memory that is not touched costs nothing
+    start, stop = np.empty(expected, np.int64), np.empty(expected, np.int64)
+    label = np.empty(expected, np.int64)
     n = 0
     for y in range(height):
         first[y] = n
