@@ -236,7 +236,7 @@ def movie_rows(name: str, demo: Demo) -> Iterator[Row]:
             f"{2 * hits / n_cells:.3f}",
             *(f"{metrics[measure]:.3f}".replace("nan", "–") for measure in measures),
             f"{identity(matches).switches_per_100:.2f}",
-            f"{np.median(errors):.1%}",
+            f"{np.median(errors):.1%}" if errors.size else "–",
         )
 
 
