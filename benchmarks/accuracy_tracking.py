@@ -181,7 +181,7 @@ def demos() -> Iterator[tuple[str, Callable[[], Demo]]]:
         with crowded(px_per_cell, gap_px):
             return load_demo(0)
 
-    yield "half as many cells more, gaps from 12 px", lambda: dense(115, 12)
+    yield "half as many cells again, gaps from 12 px", lambda: dense(115, 12)
     yield "twice as many cells, gaps from 3 px", lambda: dense(100, 3)
     yield "twice as fast", lambda: load_demo(0, 80).every(2)
     yield "5 times as fast", lambda: load_demo(0, 150).every(5)
@@ -205,7 +205,10 @@ def instances(frames: Sequence[Image]) -> Segment:
 METHODS: dict[str, tuple[Callable[[Sequence[Image]], Segment], Callable[[], Tracker]]] = {
     "exact": (exact, IoUTracker),
     "default": (instances, LineageTracker),
-    "with divisions": (instances, lambda: LineageTracker(LineageParameters(divisions=True))),
+    "with divisions": (
+        instances,
+        lambda: LineageTracker(LineageParameters(divisions=True, max_broken=1)),
+    ),
 }
 
 
@@ -313,7 +316,7 @@ def tracker_rows(scenario: Scenario) -> Iterator[Row]:
         seen = renumbered(seen, 3)
     trackers: dict[str, Tracker] = {"iou": IoUTracker(), "lineage": LineageTracker()}
     if scenario.parents:
-        trackers["with divisions"] = LineageTracker(LineageParameters(divisions=True))
+        trackers["with divisions"] = LineageTracker(LineageParameters(divisions=True, max_broken=1))
     for name, tracker in trackers.items():
         followed = follow(dataclasses.replace(scenario, seen=seen), tracker)
         kept = identity(followed.matches)

@@ -242,7 +242,7 @@ def test_both_daughters_get_new_numbers_and_their_parent():
     mother, daughters = [(20, 26, 8)], [(20, 20, 5.5), (20, 32, 5.5)]
     other = (6, 6, 4)
     frames = [frame_of(*mother, other)] * 3 + [frame_of(*daughters, other)] * 3
-    tracker, labels = track(frames, divisions=True)
+    tracker, labels = track(frames, divisions=True, max_broken=1)
     # In the first frame they could still be pieces of the mother.
     assert ids_at(labels, [(20, 20), (20, 32)])[2:5] == [[2, 2], [2, 2], [3, 4]]
     assert [t.parent for t in tracker.tracks()] == [None, None, 2, 2]

@@ -33,7 +33,7 @@ class LineageParameters(BaseModel):
         True, description="divide an object among the cells that have merged into it"
     )
     max_broken: int = Field(
-        1,
+        2,
         ge=0,
         description="a cell that falls into pieces is put together for up to so many frames; then "
         "pieces are cells",
