@@ -347,6 +347,20 @@ def test_an_empty_frame_has_no_phase_shift():
     assert phase_shift(frame_of(), frame_of((20, 20, 5))).tolist() == [0, 0]
 
 
+def test_a_frame_of_other_things_is_no_jump_of_the_stage():
+    rng = np.random.default_rng(4)
+    places = np.stack(np.divmod(rng.permutation(64)[:24], 8), axis=1) * 30 + 15
+    places += rng.integers(-8, 9, places.shape)
+    cells, others = places[:14].tolist(), places[14:].tolist()
+    frames = [
+        frame_of(*((y, x, 6) for y, x in there), shape=(240, 240))
+        for there in (cells, cells, others, cells, cells)
+    ]
+    tracker, labels = track(frames)
+    assert not tracker.shifts.any()
+    np.testing.assert_array_equal(labels[3], labels[1])
+
+
 def test_cells_that_move_each_on_their_own_are_no_drift():
     rng = np.random.default_rng(5)
     assert common_displacement(rng.normal(0, 3, (60, 2))).tolist() == [0, 0]

@@ -13,6 +13,7 @@ Float64Array = NDArray[np.float64]
 _LARGEST_SIDE = 256
 _FEW = 5
 _CLEARLY = 1.5
+_LEAST_OVERLAP = 0.3
 _NORMAL_SIGMA = 1.4826  # standard deviation of normal values per median absolute deviation
 _MEDIAN_ERROR = 1.2533  # standard error of a median of normal values, times √n per σ
 
@@ -99,7 +100,9 @@ def best_shift(
 ) -> Float64Array:
     """Return a candidate, made finer, if it raises the total overlap by half at least; else none.
 
-    Less may come from a few cells that happen to move alike while others stay.
+    Less may come from a few cells that happen to move alike while others stay. And the overlap
+    must be that of cells found again: in a frame out of focus, of whose objects none is a cell,
+    some shift always brings a few of them where cells were.
 
     Parameters
     ----------
@@ -113,4 +116,5 @@ def best_shift(
     coarse, rest = total_overlap(candidate)
     fine, _ = total_overlap(candidate + rest)
     shift, overlap = (candidate + rest, fine) if fine > coarse else (candidate, coarse)
-    return shift if overlap > _CLEARLY * unmoved else np.zeros(2)
+    is_jump = overlap > max(_CLEARLY * unmoved, _LEAST_OVERLAP)
+    return shift if is_jump else np.zeros(2)
