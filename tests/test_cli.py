@@ -15,6 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import pyama_core.__main__
 from movies import rough_squares, write_movie
 from pyama_core.cli.app import app
 from pyama_core.cli.config import RunConfig, load_config
@@ -60,6 +61,16 @@ def flip_a_bit(path: Path) -> None:
 
 
 # Help
+
+
+def test_ctrl_c_while_the_command_is_being_imported_ends_it_without_a_traceback(monkeypatch):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pyama_core.cli.app.main", interrupt)
+    with pytest.raises(SystemExit) as stopped:
+        pyama_core.__main__.main()
+    assert stopped.value.code == 130
 
 
 def test_help_imports_nothing_heavy():
