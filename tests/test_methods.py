@@ -32,8 +32,12 @@ def test_a_method_brings_its_own_parameters():
     parameters = validate_params(BETTER).model_dump()
     assert parameters["segmentation"]["cell_diameter"] == 45.0
     assert parameters["tracking"]["max_gap"] == 2
-    with pytest.raises(InputError, match=r"segmentation\.n_sigma.*known are"):
+    with pytest.raises(InputError, match=r"segmentation\.n_sigma.*log-std has it"):
         validate_params({"segmentation": {"method": "instances", "n_sigma": 3.0}})
+    with pytest.raises(InputError, match="method: log-std has it, set that too"):
+        validate_params({"segmentation": {"n_sigma": 3.0}})
+    with pytest.raises(InputError, match="method: lineage has it, set that too"):
+        validate_params({"tracking": {"method": "iou", "max_gap": 3}})
     with pytest.raises(InputError, match="did you mean 'cell_diameter'"):
         validate_params({"segmentation": {"method": "instances", "cell_diametre": 3.0}})
 

@@ -123,9 +123,23 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     place = _keys_of(model, problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = _known_keys(model, place[:-1])
-        return f"unknown key {'.'.join(place)!r}{nearest(place[-1], known)}"
+        hint = _of_another_method(place) or nearest(place[-1], known)
+        return f"unknown key {'.'.join(place)!r}{hint}"
     found = problem.get("input")
     return f"{'.'.join(place)}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {found!r}"
+
+
+def _of_another_method(place: list[str]) -> str:
+    """Phrase that names the built-in method that has a parameter; empty if none has."""
+    step, name = (place[0], place[-1]) if len(place) == 2 else ("", "")
+    methods = {
+        "segmentation": {m: find_segmentation(m).parameters for m in ("instances", "log-std")},
+        "tracking": {m: find_tracking(m).parameters for m in ("lineage", "iou")},
+    }
+    for method, parameters in methods.get(step, {}).items():
+        if name in parameters.model_fields:
+            return f"; {step}.method: {method} has it, set that too"
+    return ""
 
 
 def nearest(word: str, known: list[str]) -> str:
