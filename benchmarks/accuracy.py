@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy_metrics import f1, nucleus_centres, score_frame, score_nuclei, seg
 from benchmarks.accuracy_pictures import write_pictures
+from benchmarks.accuracy_tracking import write_tables
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
 from pyama_core.processing.objects import components
@@ -192,7 +193,7 @@ def as_table(rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def main() -> None:
-    """Measure, replace the table in the report, draw the pictures."""
+    """Measure, replace the tables in the report, draw the pictures."""
     import cv2
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
@@ -212,6 +213,7 @@ def main() -> None:
         if name != "demo":
             segmenter = prepared(movies.frames)
             write_pictures(output, name, movies.frames[len(movies.frames) // 2], exact, segmenter)
+    write_tables(report)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -337,13 +338,18 @@ def as_table(columns: Row, rows: Sequence[Row]) -> str:
 
 
 def write_tables(report: Path) -> None:
-    """Measure all, and replace the tables in the report."""
+    """Measure all, and replace the tables in the report; without py-ctcmetrics, say so."""
+    if find_spec("ctc_metrics") is None:
+        logger.warning("tracking is left out: install the extra bench to measure it")
+        return
     movies: list[Row] = []
     for name, make in demos():
         movies += movie_rows(name, make())
         logger.info("measured %s", name)
     trackers = [row for scenario in scenarios() for row in tracker_rows(scenario)]
     text = report.read_text(encoding="utf-8") if report.exists() else f"{BEGIN}\n{END}\n"
+    if BEGIN not in text:
+        text += f"\n{BEGIN}\n{END}\n"
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     tables = f"{as_table(MOVIE_COLUMNS, movies)}\n\n{as_table(TRACKER_COLUMNS, trackers)}"
