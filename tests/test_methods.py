@@ -108,3 +108,29 @@ def test_nuclei_that_the_method_would_not_use_are_refused(demo, tmp_path):
     outcome = run_inline(describe(demo), context)
     assert outcome.exit_code == 2
     assert "makes no use of nuclei" in (outcome.refusal or "")
+
+
+def test_the_brightness_of_daughters_is_that_of_a_corrected_channel(demo, tmp_path):
+    out = tmp_path / "out"
+
+    def track(**tracking):
+        context = new_context(out, tracking={"method": "lineage", "divisions": True, **tracking})
+        return run_inline(describe(demo), context, fovs=[0])
+
+    outcome = track(brightness_channel=0)
+    assert (outcome.exit_code, out.exists()) == (2, False)
+    assert "brightness_channel: expected one of the fluorescence" in (outcome.refusal or "")
+    assert track(brightness_channel=2).ok
+    release_stacks(out, ["fl_corrected", "fl", "pc"])
+    corrected = out / "fov_000" / "demo_fov_000_fl_corrected_ch_2.npy"
+    assert not corrected.exists()
+    # Extraction reads both channels again, and tracking the one whose brightness it compares.
+    assert track(brightness_channel=2, max_gap=0).ok
+    assert corrected.exists()
+
+
+def test_a_feature_that_cannot_be_imported_is_refused_before_anything_is_written(demo, tmp_path):
+    context = new_context(tmp_path / "out", extraction={"features": ["no_such_module:f"]})
+    outcome = run_inline(describe(demo), context)
+    assert (outcome.exit_code, (tmp_path / "out").exists()) == (2, False)
+    assert "'no_such_module:f' cannot be imported" in (outcome.refusal or "")
