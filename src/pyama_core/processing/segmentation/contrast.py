@@ -13,7 +13,7 @@ Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 
 # Sizes in cell diameters.
-DETAIL = 0.1  # what is finer than this is roughness
+DETAIL = 0.08  # what is finer than this is roughness
 ROUGHNESS_REACH = 0.045  # over which roughness is averaged
 LARGEST_HOLE = 0.5  # in areas of a cell
 

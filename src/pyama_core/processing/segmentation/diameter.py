@@ -15,7 +15,7 @@ SMALLEST, LARGEST, STEP = 8.0, 400.0, 1.25
 TOLERANCE = 0.3  # standard deviation of the logarithm of sizes that agree with a diameter
 # Objects fit best when the diameter is somewhat above that of the cells: smaller ones still count,
 # and the halos between cells are in neither.
-FIT_TO_CELL = 0.85
+FIT_TO_CELL = 0.82
 MOST_PIXELS = 640**2  # of a working image
 
 Labeller = Callable[[NDArray[Any], Scale], NDArray[np.int32]]
@@ -26,9 +26,11 @@ def estimate_diameter(frames: Sequence[NDArray[Any]], label: Labeller) -> float:
 
     The frames are segmented at one diameter after the other, by steps of a quarter. At each the
     area of the objects is added up, weighted by exp(−½ (ln(d / diameter) / 0.3)²) where d is the
-    diameter of a disc of the area of the object, and by n / (n + 1) for n objects in a frame,
-    as the agreement of a few means little. The largest sum wins, its place refined by a parabola
-    through it and its neighbours.
+    diameter of a disc of the area of the object. The sum is divided by the square root of the
+    area of all objects times that of the frame: it is large where objects agree with the
+    diameter, and where they are much of what there is to find. It counts n / (n + 2) for
+    n objects in a frame, as the agreement of a few means little. The largest mean over the frames
+    wins, its place refined by a parabola through it and its neighbours.
 
     Parameters
     ----------
@@ -72,7 +74,8 @@ def _agreement(frame: NDArray[Any], scale: Scale, label: Labeller) -> float:
         return 0.0
     misfit = 0.5 * np.log(area / scale.working_area)
     weights = np.exp(-0.5 * (misfit / TOLERANCE) ** 2)
-    return float(np.sum(area * weights) / labels.size * area.size / (area.size + 1))
+    fitting = float(np.sum(area * weights)) / float(np.sqrt(area.sum() * float(labels.size)))
+    return fitting * area.size / (area.size + 2)
 
 
 def _centre(frame: NDArray[Any], scale: Scale) -> NDArray[Any]:

@@ -19,12 +19,13 @@ COHERENCE_REACH = 0.08  # over which lines agree with each other
 POWER_REACH = 0.2  # over which the power that strengths are compared with is averaged
 SHORTEST_LINE = 0.4
 NEAR = 0.25  # lines are looked for so far from the foreground
-CREST_DEPTH = 0.15  # the crest of a halo is at most so far inside of the foreground
-HALO_REACH = 0.6  # the width of the surroundings that a halo is brighter than
+CREST_DEPTH = 0.2  # the crest of a halo is at most so far inside of the foreground
+HALO_REACH = 0.8  # the width of the surroundings that a halo is brighter than
 SMALLEST_BRIGHT = 0.2  # radius of the smallest bright cell
 
 LEAST_POWER = 0.36  # of the median power in the foreground: lines that are fainter are noise
-WEAK_LINE, STRONG_LINE = 0.15, 0.5  # a line is at least weak, and strong somewhere
+TYPICAL_LINE = 90.0  # percentile of the strength in the foreground
+WEAK_LINE, STRONG_LINE = 0.21, 0.85  # of a typical line: a line is at least weak, strong somewhere
 LEAST_RISE = 0.05  # towards the crest, in units of the local contrast
 HALO_LEVEL = 0.75  # between the mean and the maximum of the surroundings
 FAINT_HALO, BRIGHT_CELL = 0.2, 4.0  # in units of the contrast of the foreground
@@ -69,14 +70,15 @@ class Outlines:
         reach = COHERENCE_REACH * self._diameter
         around = blur(cosine, reach), blur(sine, reach)
         strength = coherent_lines(strength, (cosine, sine), around, self._power, self._least_power)
+        typical = float(np.percentile(strength[::2, ::2][self._foreground[::2, ::2]], TYPICAL_LINE))
         # Far from the foreground, lines are noise.
         near = cv2.dilate(self._foreground.view(np.uint8), disc(NEAR * self._diameter))
         strength[near.reshape(shape) == 0] = 0
         n, parts, about, _ = cv2.connectedComponentsWithStats(
-            (strength > WEAK_LINE).view(np.uint8), connectivity=8
+            (strength > WEAK_LINE * typical).view(np.uint8), connectivity=8
         )
         kept = np.zeros(n, np.bool_)
-        kept[parts[strength > STRONG_LINE]] = True
+        kept[parts[strength > STRONG_LINE * typical]] = True
         extent = np.maximum(about[:, cv2.CC_STAT_WIDTH], about[:, cv2.CC_STAT_HEIGHT])
         kept &= extent >= SHORTEST_LINE * self._diameter
         kept[0] = False
