@@ -17,11 +17,12 @@ from frames import blobs, frames, label_image
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
 from pyama_core.io.errors import InputError
-from pyama_core.processing.kernels.enlarge import enlarge_labels
+from pyama_core.processing.kernels.enlarge import enlarge_labels, shrink_frame
 from pyama_core.processing.kernels.joining import join_round
 from pyama_core.processing.kernels.outlines import (
     bright_lines,
     coherent_lines,
+    long_lines,
     peel,
     retreat_to_crest,
 )
@@ -82,7 +83,7 @@ def _slow_flood(
                 a["pixels"] += b["pixels"]
                 a["seed"] = max(a["seed"], b["seed"])
                 del basins[other]
-        own = int(seed[y, x])
+        own = int(seed[y, x]) if seeded else 0
         if best == 0 or (own > 0 and basins[best]["seed"] not in (0, own)):
             best = n
             basins[best] = {"peak": int(height[y, x]), "pixels": [], "seed": 0}
@@ -263,7 +264,8 @@ def test_enlarged_labels_are_those_of_the_covering_pixel_within_a_smooth_line(
     quarters = np.random.default_rng(seed).integers(0, 5, shape)
     cells = (quarters / 4).astype(np.float32)
     height, width = shape[0] * factor + more, shape[1] * factor + more
-    found = enlarge_labels(labels, cells, height, width)
+    found = np.full((height, width), 9, np.uint16)
+    enlarge_labels(labels, cells, found)
     rows = (np.arange(height) + 0.5) * shape[0] / height - 0.5
     columns = (np.arange(width) + 0.5) * shape[1] / width - 0.5
     places = np.meshgrid(rows, columns, indexing="ij")
@@ -279,6 +281,37 @@ def test_enlarged_labels_are_those_of_the_covering_pixel_within_a_smooth_line(
     first = first[numbers > 0]
     np.testing.assert_array_equal(numbers[numbers > 0], np.arange(1, first.size + 1))
     assert (np.diff(first) > 0).all()
+
+
+@compiled
+@given(small_shapes, seeds, st.sampled_from(["uint8", "uint16", "float32"]), st.data())
+def test_a_pixel_of_a_working_image_is_the_mean_of_what_it_covers(
+    shape: tuple[int, int], seed: int, dtype: str, data: st.DataObject
+) -> None:
+    frame = np.random.default_rng(seed).integers(0, 255, shape).astype(dtype)
+    small = tuple(data.draw(st.integers(1, n)) for n in shape)
+    # In a frame of so many equal pixels for each that all edges fall between pixels.
+    fine = np.repeat(np.repeat(frame.astype(float), small[0], 0), small[1], 1)
+    expected = fine.reshape(small[0], shape[0], small[1], shape[1]).mean(axis=(1, 3))
+    np.testing.assert_allclose(shrink_frame(frame, *small), expected, rtol=1e-4, atol=1e-4)
+
+
+@compiled
+@given(small_shapes, seeds, st.integers(1, 9))
+def test_lines_are_long_and_somewhere_strong(
+    shape: tuple[int, int], seed: int, shortest: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    strength = (blobs(shape, seed) * rng.random(shape)).astype(np.float32)
+    near = (rng.random(shape) < 0.9).astype(np.uint8)
+    expected = np.zeros(shape, np.bool_)
+    parts, n = ndimage.label((strength > 0.2) & (near > 0), SQUARE)
+    for part in range(1, n + 1):
+        inside = parts == part
+        rows, columns = np.nonzero(inside)
+        if max(np.ptp(rows), np.ptp(columns)) + 1 >= shortest and strength[inside].max() > 0.7:
+            expected |= inside
+    np.testing.assert_array_equal(long_lines(strength, near, 0.2, 0.7, shortest), expected)
 
 
 def _round_twin(
@@ -337,7 +370,7 @@ def test_any_frame_has_consecutive_labels_in_raster_order(frame: NDArray[Any]) -
     segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=12))
     labels = segmenter.segment(frame)
     assert labels.shape == frame.shape
-    assert labels.dtype == np.int32
+    assert labels.dtype == np.uint16
     values, first = np.unique(labels, return_index=True)
     first = first[values > 0]
     np.testing.assert_array_equal(values[values > 0], np.arange(1, first.size + 1))
@@ -477,13 +510,25 @@ def test_bad_input_is_refused() -> None:
         InstanceSegmenter().segment(frame)
     with pytest.raises(InputError, match="at least one frame"):
         InstanceSegmenter().prepare([])
-    with pytest.raises(InputError, match="found none; give the diameter"):
-        InstanceSegmenter().prepare([frame])
+    with pytest.raises(InputError, match="cell_diameter in pixels, found 25 um"):
+        InstanceSegmenter(InstanceParameters(cell_diameter="25 um"))
     with pytest.raises(InputError, match=r"nuclear channel of shape \(50, 50\)"):
         given_diameter.segment(frame, frame[:40])
     with pytest.raises(InputError, match="finite"):
         given_diameter.segment(np.full((9, 9), np.nan))
-    for diameter in (0, 5, -3, float("nan"), float("inf"), "big"):
+    for diameter in (
+        0,
+        5,
+        -3,
+        float("nan"),
+        float("inf"),
+        True,
+        "big",
+        "5 px",
+        "3 weeks",
+        "-1 um",
+        "1-2",
+    ):
         with pytest.raises(ValidationError):
             InstanceParameters.model_validate({"cell_diameter": diameter})
 
@@ -492,6 +537,60 @@ def test_preparing_does_not_replace_a_given_diameter() -> None:
     segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=20))
     segmenter.prepare([np.zeros((50, 50), np.uint16)])
     assert segmenter.cell_diameter == 20
+
+
+def test_where_there_are_no_cells_a_typical_diameter_is_taken() -> None:
+    empty = np.full((120, 120), 7, np.uint16)
+    segmenter = InstanceSegmenter()
+    segmenter.prepare([empty])
+    assert segmenter.cell_diameter == 60
+    assert not segmenter.found_cells
+    assert not segmenter.segment(empty).any()
+    assert segmenter.segment(_rough_squares(60, [(20, 30), (130, 120)])).max() == 2
+
+
+def test_the_estimated_diameter_given_by_hand_gives_the_same(
+    demo_frames: list[tuple[NDArray[np.uint16], NDArray[np.uint16]]],
+) -> None:
+    frame = demo_frames[0][0]
+    estimated = InstanceSegmenter()
+    estimated.prepare([frame])
+    assert estimated.cell_diameter is not None
+    given_by_hand = InstanceParameters(cell_diameter=round(estimated.cell_diameter))
+    labels = InstanceSegmenter(given_by_hand).segment(frame)
+    np.testing.assert_array_equal(labels, estimated.segment(frame))
+
+
+@pytest.mark.parametrize(
+    ("given_diameter", "expected"),
+    [
+        ("auto", "auto"),
+        (38, 38.0),
+        ("38", 38.0),
+        ("38.5 px", 38.5),
+        ("25 um", "25 um"),
+        (" 25µm", "25 um"),
+        ("0.025 mm", "25 um"),
+        ("1.5e1 micron", "15 um"),
+    ],
+)
+def test_a_diameter_is_in_pixels_or_a_length(
+    given_diameter: float | str, expected: float | str
+) -> None:
+    parameters = InstanceParameters.model_validate({"cell_diameter": given_diameter})
+    assert parameters.cell_diameter == expected
+    assert InstanceParameters.model_validate(parameters.model_dump(mode="json")) == parameters
+
+
+def test_a_length_becomes_pixels_by_the_pixel_size() -> None:
+    length = InstanceParameters(cell_diameter="25 um")
+    assert length.in_pixels(0.5).cell_diameter == 50
+    assert InstanceParameters(cell_diameter=38).in_pixels(None).cell_diameter == 38
+    assert InstanceParameters().in_pixels(None).cell_diameter == "auto"
+    with pytest.raises(InputError, match="does not tell its pixel size; give it in pixels"):
+        length.in_pixels(None)
+    with pytest.raises(InputError, match="25 um, which are 5 pixels of 5 um; expected 6 to 2000"):
+        length.in_pixels(5)
 
 
 def test_real_bacteria_are_told_apart(shared_data: Path) -> None:

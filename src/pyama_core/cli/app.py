@@ -146,6 +146,14 @@ def run(
         str | None,
         typer.Option("--segmentation", metavar="METHOD", help="log-std (default) or instances."),
     ] = None,
+    cell_diameter: Annotated[
+        str | None,
+        typer.Option(
+            "--cell-diameter",
+            metavar="D",
+            help="Pixels, or a length as '25 um'; auto (default) estimates it (instances).",
+        ),
+    ] = None,
     tracking: Annotated[
         str | None,
         typer.Option("--tracking", metavar="METHOD", help="iou (default) or lineage."),
@@ -193,6 +201,7 @@ def run(
         fl=fl,
         nuclei=nuclei,
         segmentation=segmentation,
+        cell_diameter=cell_diameter,
         tracking=tracking,
         fovs=fovs,
         batch_size=batch_size,

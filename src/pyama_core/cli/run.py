@@ -35,6 +35,7 @@ class Flags:
     fl: list[str] | None = None
     nuclei: str | None = None
     segmentation: str | None = None
+    cell_diameter: str | None = None
     tracking: str | None = None
     fovs: str | None = None
     batch_size: int | None = None
@@ -58,7 +59,7 @@ class Flags:
             "pattern": self.pattern,
             "check": self.check,
             "copying": _given(z=self.z),
-            "segmentation": _given(method=self.segmentation),
+            "segmentation": _given(method=self.segmentation, cell_diameter=self.cell_diameter),
             "tracking": _given(method=self.tracking),
             "extraction": _given(interval_minutes=self.interval),
         }

@@ -217,7 +217,11 @@ class FovFolder:
 
     @contextlib.contextmanager
     def new_stack(
-        self, planned: PlannedOutput, shape: tuple[int, int, int], dtype: DTypeLike
+        self,
+        planned: PlannedOutput,
+        shape: tuple[int, int, int],
+        dtype: DTypeLike,
+        summary: dict[str, int] | None = None,
     ) -> Iterator[StackWriter]:
         """Write a stack that gets its final name and its entry at the end of the block.
 
@@ -231,6 +235,7 @@ class FovFolder:
                 "shape": shape,
                 "dtype": writer.dtype.name,
                 "missing": format_ranges(writer.missing),
+                "summary": summary or {},
             }
             self._commit(planned, writer.finish(), described)
         finally:

@@ -64,6 +64,44 @@ def coherent_lines(
 
 
 @njit(cache=True, nogil=True)
+def long_lines(
+    strength: Float32Array, near: NDArray[np.uint8], weak: float, strong: float, shortest: float
+) -> BoolArray:
+    """Return the 8-connected parts above `weak` that are long and somewhere above `strong`.
+
+    Pixels where `near` is 0 count as 0. A part is long if its bounding box is at least `shortest`
+    pixels high or wide.
+    """
+    height, width = strength.shape
+    is_line = np.zeros(strength.shape, np.bool_)
+    is_seen = np.zeros(strength.shape, np.bool_)
+    part = np.empty(strength.size, np.int32)
+    for row in range(height):
+        for column in range(width):
+            if strength[row, column] <= strong or is_seen[row, column] or not near[row, column]:
+                continue
+            is_seen[row, column] = True
+            part[0] = row * width + column
+            n, done = 1, 0
+            top, bottom, left, right = row, row, column, column
+            while done < n:
+                y, x = part[done] // width, part[done] % width
+                done += 1
+                top, bottom = min(top, y), max(bottom, y)
+                left, right = min(left, x), max(right, x)
+                for v in range(max(y - 1, 0), min(y + 2, height)):
+                    for u in range(max(x - 1, 0), min(x + 2, width)):
+                        if strength[v, u] > weak and not is_seen[v, u] and near[v, u]:
+                            is_seen[v, u] = True
+                            part[n] = v * width + u
+                            n += 1
+            if max(bottom - top, right - left) + 1 >= shortest:
+                for i in range(n):
+                    is_line[part[i] // width, part[i] % width] = True
+    return is_line
+
+
+@njit(cache=True, nogil=True)
 def _climbs(x: int, y: int, mask: BoolArray, image: Float32Array, least_rise: np.float32) -> bool:
     """Decide whether brightness rises at a border pixel from the outside to the inside."""
     inside, outside = np.float32(0), np.float32(0)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame, as_labels
+from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters, Diameter
 
 ALGORITHM = "cellpose/1"
 
@@ -23,15 +24,15 @@ class CellposeModel(Protocol):
         """Return labels, then flows and more."""
 
 
-class CellposeParameters(BaseModel):
+class CellposeParameters(CellDiameterParameters):
     """Parameters of the segmentation by Cellpose."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["cellpose"] = Field("cellpose", description="name of the segmentation")
     weights: Path = Field(description="file of the model's weights on this machine")
-    cell_diameter: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="diameter of cells in pixels; empty: what the model was trained for"
+    cell_diameter: Diameter | None = Field(
+        None,
+        description="diameter of cells, in pixels, as 38, or with a unit, as 25 um; empty: what "
+        "the model was trained for",
     )
     flow_threshold: float = Field(
         0.4, ge=0, allow_inf_nan=False, description="largest error of the flows of a cell"

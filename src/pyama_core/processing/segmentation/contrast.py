@@ -56,15 +56,20 @@ def roughness(image: Float32Array, diameter: float) -> Float32Array:
     return blur(detail * detail, max(0.8, ROUGHNESS_REACH * diameter))
 
 
-def foreground(image: Float32Array, diameter: float) -> BoolArray:
+def rounding(image: Float32Array) -> float:
+    """Return the variance of what may be errors of rounding, single precision."""
+    return float((4 * np.spacing(np.abs(image).max())) ** 2)
+
+
+def foreground(image: Float32Array, diameter: float, least: float) -> BoolArray:
     """Return where the roughness is nearer to that of cells than to that of the background.
 
     The logarithm of the roughness has its mode where the background is; what exceeds the mode by
     `N_SIGMA` of the spread below it is not noise, and the typical cell is a percentile of that.
-    The threshold lies between the two, and never within the noise.
+    The threshold lies between the two, never within the noise, and is at least `least`.
     """
     variance = roughness(image, diameter)
-    threshold = _threshold(variance[::3, ::3])
+    threshold = max(_threshold(variance[::3, ::3]), least)
     return np.asarray(variance > threshold)
 
 

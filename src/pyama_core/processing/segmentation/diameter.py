@@ -8,29 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
 from pyama_core.processing.segmentation.scale import Scale
 
 SMALLEST, LARGEST, STEP = 8.0, 400.0, 1.25
 TOLERANCE = 0.3  # standard deviation of the logarithm of sizes that agree with a diameter
 # Objects fit best when the diameter is somewhat above that of the cells: smaller ones still count,
 # and the halos between cells are in neither.
-FIT_TO_CELL = 0.82
+FIT_TO_CELL = 0.83
 MOST_PIXELS = 640**2  # of a working image
 
 Labeller = Callable[[NDArray[Any], Scale], NDArray[np.int32]]
 
 
-def estimate_diameter(frames: Sequence[NDArray[Any]], label: Labeller) -> float:
+def estimate_diameter(frames: Sequence[NDArray[Any]], label: Labeller) -> float | None:
     """Return the diameter at which the cells that are found agree best with it.
 
-    The frames are segmented at one diameter after the other, by steps of a quarter. At each the
-    area of the objects is added up, weighted by exp(−½ (ln(d / diameter) / 0.3)²) where d is the
-    diameter of a disc of the area of the object. The sum is divided by the square root of the
-    area of all objects times that of the frame: it is large where objects agree with the
-    diameter, and where they are much of what there is to find. It counts n / (n + 2) for
-    n objects in a frame, as the agreement of a few means little. The largest mean over the frames
-    wins, its place refined by a parabola through it and its neighbours.
+    The frames are segmented at one diameter after the other, by steps of a quarter. At each it is
+    asked which part of the area of the objects agrees with the diameter, each object counting
+    exp(−½ (ln(d / diameter) / 0.3)²), where d is the diameter of a disc of its area. That
+    part, times the square root of the part of the frame in objects, as what agrees should
+    also be much of what there is to find, times n / (n + 2) for n objects, as the agreement of a
+    few means little, is largest at the diameter sought. It is averaged over the frames, and the
+    place of its maximum refined by a parabola through it and its neighbours.
 
     Parameters
     ----------
@@ -41,13 +40,8 @@ def estimate_diameter(frames: Sequence[NDArray[Any]], label: Labeller) -> float:
 
     Returns
     -------
-    float
-        Pixels.
-
-    Raises
-    ------
-    InputError
-        If no cells are found at any diameter.
+    float or None
+        Pixels; None if no cells are found at any diameter.
     """
     smallest_side = min(min(frame.shape) for frame in frames)
     diameters = [SMALLEST]
@@ -58,15 +52,12 @@ def estimate_diameter(frames: Sequence[NDArray[Any]], label: Labeller) -> float:
     )
     best = int(np.argmax(agreement))
     if agreement[best] == 0:
-        raise InputError(
-            f"Expected cells in the first {len(frames)} frames to estimate their diameter from, "
-            "found none; give the diameter as cell_diameter."
-        )
+        return None
     return float(FIT_TO_CELL * diameters[best] * STEP ** _summit(agreement, best))
 
 
-def _agreement(frame: NDArray[Any], scale: Scale, label: Labeller) -> float:
-    """Return the part of a frame in objects of the diameter of a scale, weighted."""
+def _agreement(frame: NDArray[Any], scale: Scale, label: Labeller) -> float | None:
+    """Return how well the objects of a frame agree with the diameter of a scale."""
     labels = label(_centre(frame, scale), scale)
     area = np.bincount(labels.ravel())[1:]
     area = area[area > 0]
@@ -74,8 +65,9 @@ def _agreement(frame: NDArray[Any], scale: Scale, label: Labeller) -> float:
         return 0.0
     misfit = 0.5 * np.log(area / scale.working_area)
     weights = np.exp(-0.5 * (misfit / TOLERANCE) ** 2)
-    fitting = float(np.sum(area * weights)) / float(np.sqrt(area.sum() * float(labels.size)))
-    return fitting * area.size / (area.size + 2)
+    fitting = float(np.sum(area * weights) / area.sum())
+    covered = float(area.sum() / labels.size)
+    return float(fitting * np.sqrt(covered) * area.size / (area.size + 2))
 
 
 def _centre(frame: NDArray[Any], scale: Scale) -> NDArray[Any]:

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame
+from pyama_core.processing.segmentation.cell_diameter import (
+    AUTO,
+    SMALLEST,
+    CellDiameterParameters,
+    DiameterOrAuto,
+)
 from pyama_core.processing.segmentation.contrast import (
     LARGEST_HOLE,
     fill_holes,
     foreground,
+    rounding,
     without_background,
 )
 from pyama_core.processing.segmentation.scale import Scale
 
-ALGORITHM = "instances/1"
+ALGORITHM = "instances/2"
 
-Diameter = Annotated[float, Field(ge=6, le=2000, allow_inf_nan=False)]
+FALLBACK_DIAMETER = 60.0
+"""Pixels: what the fixed numbers of the log-STD segmentation suit."""
 
 
-class InstanceParameters(BaseModel):
+class InstanceParameters(CellDiameterParameters):
     """Parameters of the segmentation into instances."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     method: Literal["instances"] = Field("instances", description="name of the segmentation")
-    cell_diameter: Diameter | Literal["auto"] = Field(
-        "auto",
-        description="diameter in pixels of a disc with the area of a typical cell, 6 to 2000; "
-        "auto estimates it from the first frames",
+    cell_diameter: DiameterOrAuto = Field(
+        AUTO,
+        description="diameter of a disc with the area of a typical cell, in pixels, as 38, or with "
+        "a unit, as 25 um; auto estimates it for each position from three of its frames",
     )
 
 
@@ -69,6 +75,8 @@ class InstanceSegmenter:
     ----------
     cell_diameter : float or None
         Pixels; None until `prepare` has estimated it.
+    found_cells : bool
+        Whether `prepare` found cells to estimate the diameter from; else it is `FALLBACK_DIAMETER`.
 
     Examples
     --------
@@ -85,11 +93,20 @@ class InstanceSegmenter:
 
     def __init__(self, parameters: InstanceParameters | None = None) -> None:
         self.parameters = InstanceParameters() if parameters is None else parameters
+        if self.parameters.length is not None:
+            raise InputError(
+                f"Expected cell_diameter in pixels, found {self.parameters.cell_diameter}; "
+                "convert it by InstanceParameters.in_pixels."
+            )
         given = self.parameters.cell_diameter
-        self.cell_diameter: float | None = None if given == "auto" else given
+        self.cell_diameter: float | None = None if given == AUTO else float(given)
+        self.found_cells = True
 
     def prepare(self, frames: Sequence[NDArray[Any]]) -> None:
-        """Estimate the diameter of the cells, if the parameters leave it open.
+        """Estimate the diameter of the cells in whole pixels, if the parameters leave it open.
+
+        Of frames without cells nothing can be estimated: `FALLBACK_DIAMETER` is taken, which finds
+        none in such frames either, but may in others.
 
         Parameters
         ----------
@@ -100,9 +117,9 @@ class InstanceSegmenter:
         Raises
         ------
         InputError
-            If there is no frame, one is not an image, or no cells are found.
+            If there is no frame, or one is not an image.
         """
-        if self.parameters.cell_diameter != "auto":
+        if self.parameters.cell_diameter != AUTO:
             return
         if len(frames) == 0:
             raise InputError(
@@ -112,9 +129,15 @@ class InstanceSegmenter:
         from pyama_core.processing.segmentation.diameter import estimate_diameter
 
         checked = [as_frame(frame, "phase-contrast frame") for frame in frames]
-        self.cell_diameter = estimate_diameter(checked, _label)
+        found = estimate_diameter(checked, _label)
+        self.found_cells = found is not None
+        self.cell_diameter = (
+            FALLBACK_DIAMETER if found is None else max(SMALLEST, float(round(found)))
+        )
 
-    def segment(self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None) -> NDArray[np.int32]:
+    def segment(
+        self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None
+    ) -> NDArray[np.integer[Any]]:
         """Label the cells of a frame.
 
         Parameters
@@ -127,8 +150,8 @@ class InstanceSegmenter:
         Returns
         -------
         ndarray
-            (Y, X) int32: 0 in the background, 1, 2, … in cells, in raster order of their first
-            pixel.
+            (Y, X) uint16, int32 if that might not suffice: 0 in the background, 1, 2, … in cells,
+            in raster order of their first pixel.
 
         Raises
         ------
@@ -161,8 +184,9 @@ def _label(
     from pyama_core.processing.segmentation.outlines import Outlines
 
     diameter = scale.working_diameter
-    image = without_background(scale.shrink(frame), diameter)
-    mask = foreground(image, diameter)
+    small = scale.shrink(frame)
+    image = without_background(small, diameter)
+    mask = foreground(image, diameter, rounding(small))
     if nuclei is not None:
         found = separation.find_nuclei(scale.shrink(nuclei), scale)
     if mask.any():

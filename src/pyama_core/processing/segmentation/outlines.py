@@ -20,14 +20,14 @@ POWER_REACH = 0.2  # over which the power that strengths are compared with is av
 SHORTEST_LINE = 0.4
 NEAR = 0.25  # lines are looked for so far from the foreground
 CREST_DEPTH = 0.2  # the crest of a halo is at most so far inside of the foreground
-HALO_REACH = 0.8  # the width of the surroundings that a halo is brighter than
+HALO_REACH = 0.9  # the width of the surroundings that a halo is brighter than
 SMALLEST_BRIGHT = 0.2  # radius of the smallest bright cell
 
 LEAST_POWER = 0.36  # of the median power in the foreground: lines that are fainter are noise
 TYPICAL_LINE = 90.0  # percentile of the strength in the foreground
-WEAK_LINE, STRONG_LINE = 0.21, 0.85  # of a typical line: a line is at least weak, strong somewhere
+WEAK_LINE, STRONG_LINE = 0.2, 0.9  # of a typical line: a line is at least weak, strong somewhere
 LEAST_RISE = 0.05  # towards the crest, in units of the local contrast
-HALO_LEVEL = 0.75  # between the mean and the maximum of the surroundings
+HALO_LEVEL = 0.8  # between the mean and the maximum of the surroundings
 FAINT_HALO, BRIGHT_CELL = 0.2, 4.0  # in units of the contrast of the foreground
 
 
@@ -61,28 +61,26 @@ class Outlines:
         """Return the bright lines that are long, coherent and strong for their surroundings."""
         import cv2
 
-        from pyama_core.processing.kernels.outlines import bright_lines, coherent_lines
+        from pyama_core.processing.kernels.outlines import (
+            bright_lines,
+            coherent_lines,
+            long_lines,
+        )
 
-        shape = self._smooth.shape
         strength, cosine, sine = bright_lines(
             self._derivative(2, 0), self._derivative(0, 2), self._derivative(1, 1)
         )
         reach = COHERENCE_REACH * self._diameter
         around = blur(cosine, reach), blur(sine, reach)
         strength = coherent_lines(strength, (cosine, sine), around, self._power, self._least_power)
-        typical = float(np.percentile(strength[::2, ::2][self._foreground[::2, ::2]], TYPICAL_LINE))
+        inside = strength[self._foreground]
+        typical = float(np.percentile(inside[::4], TYPICAL_LINE)) if inside.size else 0.0
         # Far from the foreground, lines are noise.
         near = cv2.dilate(self._foreground.view(np.uint8), disc(NEAR * self._diameter))
-        strength[near.reshape(shape) == 0] = 0
-        n, parts, about, _ = cv2.connectedComponentsWithStats(
-            (strength > WEAK_LINE * typical).view(np.uint8), connectivity=8
-        )
-        kept = np.zeros(n, np.bool_)
-        kept[parts[strength > STRONG_LINE * typical]] = True
-        extent = np.maximum(about[:, cv2.CC_STAT_WIDTH], about[:, cv2.CC_STAT_HEIGHT])
-        kept &= extent >= SHORTEST_LINE * self._diameter
-        kept[0] = False
-        return np.asarray(kept[parts])
+        weak, strong = WEAK_LINE * typical, STRONG_LINE * typical
+        shortest = SHORTEST_LINE * self._diameter
+        is_near = np.asarray(near, np.uint8).reshape(strength.shape)
+        return long_lines(strength, is_near, weak, strong, shortest)
 
     def without_halo(self, mask: BoolArray) -> BoolArray:
         """Return a mask that ends on the cells' side of their halos.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pyama_core.processing.frame import read_only
 
 WORKING_DIAMETER = 18.0
 """Cells are looked at with so many pixels per diameter; finer detail says little about borders."""
@@ -41,17 +43,22 @@ class Scale:
 
     def shrink(self, frame: NDArray[Any]) -> NDArray[np.float32]:
         """Return the working image of a frame, float32, each pixel the mean of what it covers."""
-        import cv2
+        from pyama_core.processing.kernels.enlarge import shrink_frame
 
         height, width = (max(1, round(n / self.factor)) for n in frame.shape)
-        image = frame.astype(np.float32)
         if (height, width) == frame.shape:
-            return image
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        return cast("NDArray[np.float32]", small.reshape(height, width))
+            return frame.astype(np.float32)
+        if frame.dtype.itemsize > 2:
+            frame = read_only(frame.astype(np.float32))
+        return shrink_frame(frame, height, width)
 
-    def enlarge(self, labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
-        """Return the labels of a working image at the size of the frame, with smooth outlines."""
+    def enlarge(
+        self, labels: NDArray[np.int32], shape: tuple[int, int]
+    ) -> NDArray[np.integer[Any]]:
+        """Return the labels of a working image at the size of the frame, with smooth outlines.
+
+        They are uint16, or int32 where there might be more than fit.
+        """
         import cv2
 
         from pyama_core.processing.kernels.enlarge import enlarge_labels
@@ -60,4 +67,8 @@ class Scale:
         if labels.shape != shape:
             smooth = cv2.GaussianBlur(cells, (5, 5), 0.7)
             cells = np.asarray(smooth, np.float32).reshape(cells.shape)
-        return enlarge_labels(labels, cells, *shape)
+        # The largest label is a bound on the number of labels.
+        dtype = np.uint16 if labels.max() <= np.iinfo(np.uint16).max else np.int32
+        enlarged = np.empty(shape, dtype)
+        enlarge_labels(labels, cells, enlarged)
+        return enlarged

@@ -12,13 +12,13 @@ from pyama_core.processing.segmentation.scale import Scale
 Int32Array = NDArray[np.int32]
 
 # Sizes in cell diameters and areas of a cell.
-SMOOTHING = 0.04  # of the distance to the outline
+SMOOTHING = 0.05  # of the distance to the outline
 NECK = 0.75  # a neck narrower than this, of the narrower side, separates cells
 LEAST_BASIN = 0.2
 LARGEST_JOINED, LEAST_ROUNDNESS = 2.0, 0.9  # of neighbours that are one cell
 LEAST_CELL = 0.2
 LEAST_HALF_WIDTH = 0.1
-LEAST_MASS = 0.25  # of a typical cell's area times contrast
+LEAST_MASS = 0.3  # of a typical cell's area times contrast
 PROTRUSION = 0.08  # half-width of what an opening takes away
 
 NUCLEUS = 0.13  # standard deviation of the Gaussian that a nucleus resembles

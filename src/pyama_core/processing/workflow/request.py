@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata
@@ -21,6 +23,7 @@ from pyama_core.io.naming import (
 from pyama_core.io.records import load_record
 from pyama_core.processing.extraction.measure import select_features
 from pyama_core.processing.frame import FRAME_DTYPES
+from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range
 from pyama_core.processing.workflow.services.copying import chosen_plane
@@ -110,6 +113,7 @@ def validate_request(
         identity=identify(metadata),
     )
     _check_nuclei(context)
+    _check_diameter(metadata, context)
     _check_brightness(context)
     select_features(validate_params(context.params).extraction.features)
     _check_folder(request)
@@ -154,6 +158,13 @@ def _check_channels(metadata: MicroscopyMetadata, channels: Channels) -> None:
         logger.warning("channel %d is both phase contrast and fluorescence", channels.pc)
     if not channels.fl:
         logger.warning("no fluorescence channel was chosen: cells are tracked, but not measured")
+
+
+def _check_diameter(metadata: MicroscopyMetadata, context: ProcessingContext) -> None:
+    """Refuse a cell diameter in micrometres that cannot be one in pixels."""
+    parameters: BaseModel = validate_params(context.params).segmentation
+    if isinstance(parameters, CellDiameterParameters):
+        parameters.in_pixels(metadata.pixel_size_um)
 
 
 def _check_nuclei(context: ProcessingContext) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.records import Provenance
 from pyama_core.io.stacks import StackReader
+from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import (
     Prepared,
     SegmentationMethod,
@@ -38,6 +40,9 @@ class SegmentationService(BaseProcessingService):
         inputs = {"pc": job.checksum("pc")}
         if job.nuclei is not None:
             inputs["nuclei"] = job.checksum("fl", job.nuclei)
+        if _parameters(job) != job.parameters.segmentation:
+            # A length is another number of pixels wherever the pixel size is another.
+            inputs["pixel_size_um"] = repr(job.metadata.pixel_size_um)
         provenance = Provenance(
             step=self.step,
             algorithm=_method(job).algorithm,
@@ -48,7 +53,7 @@ class SegmentationService(BaseProcessingService):
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Segment frame by frame."""
-        segmenter = _method(job).create(job.parameters.segmentation, job.fov)
+        segmenter = _method(job).create(_parameters(job), job.fov)
         with contextlib.ExitStack() as stack:
             frames = stack.enter_context(job.open("pc"))
             nuclei = None if job.nuclei is None else stack.enter_context(job.open("fl", job.nuclei))
@@ -58,9 +63,11 @@ class SegmentationService(BaseProcessingService):
             there = [t for t in range(job.shape[0]) if t not in missing]
             if not there:
                 raise InputError("no frame has both phase contrast and nuclei")
-            _prepare(segmenter, frames, there, job)
+            found = _prepare(segmenter, frames, there, job)
             first = _segment(segmenter, frames, nuclei, there[0])
-            masks = stack.enter_context(job.folder.new_stack(outputs[0], job.shape, first.dtype))
+            masks = stack.enter_context(
+                job.folder.new_stack(outputs[0], job.shape, first.dtype, found)
+            )
             for t in self.frames(job.fov, job.shape[0]):
                 if t in missing:
                     masks.append_missing()
@@ -72,15 +79,38 @@ def _method(job: FovJob) -> SegmentationMethod:
     return find_segmentation(job.parameters.segmentation.model_dump()["method"])
 
 
-def _prepare(segmenter: Segmenter, frames: StackReader, there: list[int], job: FovJob) -> None:
-    """Let a segmenter that wants to look at the first, the middle and the last frame there is."""
+def _parameters(job: FovJob) -> BaseModel:
+    """Return the parameters with every length in pixels."""
+    parameters: BaseModel = job.parameters.segmentation
+    if isinstance(parameters, CellDiameterParameters):
+        return parameters.in_pixels(job.metadata.pixel_size_um)
+    return parameters
+
+
+def _prepare(
+    segmenter: Segmenter, frames: StackReader, there: list[int], job: FovJob
+) -> dict[str, int]:
+    """Let a segmenter that wants to look at the first, the middle and the last frame there is.
+
+    Returns what it found, for the record: repeating the run with that gives the same.
+    """
     if not isinstance(segmenter, Prepared):
-        return
+        return {}
     last = len(there) - 1
     segmenter.prepare([frames.read(there[i]) for i in sorted({0, last // 2, last})])
     diameter = getattr(segmenter, "cell_diameter", None)
-    if diameter is not None:
+    if diameter is None:
+        return {}
+    if getattr(segmenter, "found_cells", True):
         logger.info("FOV %d: cells have a diameter of about %.0f pixels", job.fov, diameter)
+    else:
+        logger.warning(
+            "FOV %d: no cells in the first, middle and last frame; looking for cells of %.0f "
+            "pixels in all of them; give cell_diameter if they have another size",
+            job.fov,
+            diameter,
+        )
+    return {"cell_diameter": round(diameter)}
 
 
 def _segment(
@@ -97,6 +127,15 @@ def _segment(
             found = segmenter.segment(frame)
         if found.dtype == np.bool_:
             return found
-        if found.size and found.max() > _MOST_LABELS:
-            raise InputError(f"expected labels up to {_MOST_LABELS}, found {found.max()}")
+        if found.max() > _MOST_LABELS:
+            found = _renumbered(found)
         return found.astype(np.uint16)
+
+
+def _renumbered(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels numbered without gaps, for labels only tell the objects of a frame apart."""
+    values, numbers = np.unique(labels, return_inverse=True)
+    n_objects = np.count_nonzero(values)
+    if n_objects > _MOST_LABELS:
+        raise InputError(f"expected up to {_MOST_LABELS} objects, found {n_objects}")
+    return numbers.reshape(labels.shape) + (0 if values[0] == 0 else 1)
