@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+import types
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 
 from inline import run_inline
 from pyama_core.io.errors import InputError
+from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.records import OutputEntry, load_record
 from pyama_core.io.stacks import StackReader
 from pyama_core.processing.segmentation import segmenter
 from pyama_core.processing.tracking import tracker
@@ -134,3 +142,100 @@ def test_a_feature_that_cannot_be_imported_is_refused_before_anything_is_written
     outcome = run_inline(describe(demo), context)
     assert (outcome.exit_code, (tmp_path / "out").exists()) == (2, False)
     assert "'no_such_module:f' cannot be imported" in (outcome.refusal or "")
+
+
+def _outputs_of(out: Path, fov: int = 0) -> dict[str, OutputEntry]:
+    record = load_record(out / f"fov_{fov:03d}" / f"demo_fov_{fov:03d}_record.json")
+    assert record is not None
+    return record.outputs
+
+
+def _with_diameter(diameter: float | str) -> dict[str, dict[str, float | str]]:
+    return {"segmentation": {"method": "instances", "cell_diameter": diameter}}
+
+
+def test_a_diameter_in_micrometres_is_one_in_pixels_of_the_file(demo, tmp_path):
+    metadata = describe(demo)
+    assert metadata.pixel_size_um is not None
+    out, name = tmp_path / "length", "demo_fov_000_seg_ch_0.npy"
+    length = _with_diameter(f"{40 * metadata.pixel_size_um} um")
+    assert run_inline(metadata, new_context(out, **length), fovs=[0]).ok
+    pixels = tmp_path / "pixels"
+    assert run_inline(metadata, new_context(pixels, **_with_diameter(40)), fovs=[0]).ok
+    made, expected = _outputs_of(out)[name], _outputs_of(pixels)[name]
+    assert made.checksum == expected.checksum
+    assert made.summary == expected.summary == {"cell_diameter": 40}
+    # The same length is another number of pixels once the file tells another pixel size.
+    coarser = dataclasses.replace(metadata, pixel_size_um=2 * metadata.pixel_size_um)
+    assert run_inline(coarser, new_context(out, **length), fovs=[0]).ok
+    assert _outputs_of(out)[name].summary == {"cell_diameter": 20}
+
+
+def test_a_diameter_in_micrometres_needs_a_pixel_size(demo, tmp_path):
+    unknown = dataclasses.replace(describe(demo), pixel_size_um=None)
+    outcome = run_inline(unknown, new_context(tmp_path / "out", **_with_diameter("25 um")))
+    assert outcome.exit_code == 2
+    assert "does not tell its pixel size" in (outcome.refusal or "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_estimated_diameter_is_recorded_and_repeats_the_run(demo, tmp_path):
+    name = "demo_fov_000_seg_ch_0.npy"
+    assert run_inline(
+        describe(demo), new_context(tmp_path / "auto", **_with_diameter("auto")), fovs=[0]
+    ).ok
+    estimated = _outputs_of(tmp_path / "auto")[name]
+    given = _with_diameter(estimated.summary["cell_diameter"])
+    assert run_inline(describe(demo), new_context(tmp_path / "given", **given), fovs=[0]).ok
+    assert _outputs_of(tmp_path / "given")[name].checksum == estimated.checksum
+
+
+def test_a_position_without_cells_gives_an_empty_table_and_a_warning(tmp_path, caplog):
+    path = tmp_path / "demo.tif"
+    frames = np.full((4, 1, 96, 96), 500, np.uint16)
+    tifffile.imwrite(path, frames, imagej=True, metadata={"axes": "TCYX"})
+    source, metadata = load_microscopy_file(path)
+    source.close()
+    context = new_context(tmp_path / "out", **_with_diameter("auto"))
+    context.channels = Channels(pc=0, fl=[])
+    assert run_inline(metadata, context).ok
+    assert "FOV 0: no cells in the first, middle and last frame" in caplog.text
+    assert not np.load(tmp_path / "out" / "fov_000" / "demo_fov_000_seg_ch_0.npy").any()
+
+
+def test_masks_of_another_program_with_large_labels_become_cells(demo, tmp_path):
+    metadata = describe(demo)
+    frames, height, width = metadata.shape_of(0)
+    masks = np.zeros((frames, height, width), np.uint32)
+    masks[:, 20:40, 20:40], masks[:, 20:40, 40:60] = 70_000, 4_000_000_000
+    np.save(tmp_path / "masks_0.npy", masks)
+    files = {"method": "files", "path": str(tmp_path / "masks_{fov}.npy")}
+    out = tmp_path / "out"
+    assert run_inline(metadata, new_context(out, segmentation=files), fovs=[0]).ok
+    made = np.load(out / "fov_000" / "demo_fov_000_seg_ch_0.npy")
+    assert made.dtype == np.uint16
+    assert np.array_equal(made, masks // 65_536 // 60_000 + (masks > 0))
+    tracked = np.load(out / "fov_000" / "demo_fov_000_seg_labeled_ch_0.npy")
+    assert tracked.max() == 2
+    assert np.array_equal(tracked > 0, masks > 0)
+
+
+def test_a_cellpose_model_segments_through_the_pipeline(demo, tmp_path, monkeypatch):
+    class Model:
+        """Stands in for a model: bright pixels are one cell."""
+
+        def __init__(self, gpu: bool, pretrained_model: str) -> None:
+            assert pretrained_model == str(tmp_path / "weights")
+
+        def eval(self, x, /, **options):
+            assert options["diameter"] == 30
+            return (x > np.median(x)).astype(np.uint8), [], []
+
+    (tmp_path / "weights").touch()
+    stand_in = types.SimpleNamespace(CellposeModel=Model)
+    monkeypatch.setitem(sys.modules, "cellpose", types.ModuleType("cellpose"))
+    monkeypatch.setitem(sys.modules, "cellpose.models", stand_in)
+    parameters = {"method": "cellpose", "weights": str(tmp_path / "weights"), "cell_diameter": 30}
+    out = tmp_path / "out"
+    assert run_inline(describe(demo), new_context(out, segmentation=parameters), fovs=[0]).ok
+    assert np.load(out / "fov_000" / "demo_fov_000_seg_ch_0.npy").max() == 1

@@ -14,7 +14,7 @@ SMALLEST, LARGEST, STEP = 8.0, 400.0, 1.25
 TOLERANCE = 0.3  # standard deviation of the logarithm of sizes that agree with a diameter
 # Objects fit best when the diameter is somewhat above that of the cells: smaller ones still count,
 # and the halos between cells are in neither.
-FIT_TO_CELL = 0.83
+FIT_TO_CELL = 0.82
 MOST_PIXELS = 640**2  # of a working image
 
 Labeller = Callable[[NDArray[Any], Scale], NDArray[np.int32]]
@@ -27,7 +27,7 @@ def estimate_diameter(frames: Sequence[NDArray[Any]], label: Labeller) -> float 
     asked which part of the area of the objects agrees with the diameter, each object counting
     exp(−½ (ln(d / diameter) / 0.3)²), where d is the diameter of a disc of its area. That
     part, times the square root of the part of the frame in objects, as what agrees should
-    also be much of what there is to find, times n / (n + 2) for n objects, as the agreement of a
+    also be much of what there is to find, times n / (n + 4) for n objects, as the agreement of a
     few means little, is largest at the diameter sought. It is averaged over the frames, and the
     place of its maximum refined by a parabola through it and its neighbours.
 
@@ -67,7 +67,7 @@ def _agreement(frame: NDArray[Any], scale: Scale, label: Labeller) -> float | No
     weights = np.exp(-0.5 * (misfit / TOLERANCE) ** 2)
     fitting = float(np.sum(area * weights) / area.sum())
     covered = float(area.sum() / labels.size)
-    return float(fitting * np.sqrt(covered) * area.size / (area.size + 2))
+    return float(fitting * np.sqrt(covered) * area.size / (area.size + 4))
 
 
 def _centre(frame: NDArray[Any], scale: Scale) -> NDArray[Any]:

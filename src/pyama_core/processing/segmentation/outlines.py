@@ -25,7 +25,7 @@ SMALLEST_BRIGHT = 0.2  # radius of the smallest bright cell
 
 LEAST_POWER = 0.36  # of the median power in the foreground: lines that are fainter are noise
 TYPICAL_LINE = 90.0  # percentile of the strength in the foreground
-WEAK_LINE, STRONG_LINE = 0.2, 0.9  # of a typical line: a line is at least weak, strong somewhere
+WEAK_LINE, STRONG_LINE = 0.24, 0.9  # of a typical line: a line is at least weak, strong somewhere
 LEAST_RISE = 0.05  # towards the crest, in units of the local contrast
 HALO_LEVEL = 0.8  # between the mean and the maximum of the surroundings
 FAINT_HALO, BRIGHT_CELL = 0.2, 4.0  # in units of the contrast of the foreground

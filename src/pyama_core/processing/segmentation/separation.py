@@ -12,8 +12,8 @@ from pyama_core.processing.segmentation.scale import Scale
 Int32Array = NDArray[np.int32]
 
 # Sizes in cell diameters and areas of a cell.
-SMOOTHING = 0.05  # of the distance to the outline
-NECK = 0.75  # a neck narrower than this, of the narrower side, separates cells
+SMOOTHING = 0.045  # of the distance to the outline
+NECK = 0.8  # a neck narrower than this, of the narrower side, separates cells
 LEAST_BASIN = 0.2
 LARGEST_JOINED, LEAST_ROUNDNESS = 2.0, 0.9  # of neighbours that are one cell
 LEAST_CELL = 0.2

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from pyama_core.processing.background.tiled_interpolation import TiledBackground
 from pyama_core.processing.extraction.measure import Selection, measure_cells, select_features
+from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import Prepared, find_segmentation
 from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.services.parameters import StepParameters, validate_params
@@ -87,10 +89,12 @@ def _explained() -> Iterator[None]:
 
 
 def _segment(params: dict[str, dict[str, Any]] | None, dtype: str, nuclei: bool) -> None:
-    parameters = validate_params(params).segmentation
+    parameters: BaseModel = validate_params(params).segmentation
     method = find_segmentation(parameters.model_dump()["method"])
     if not method.compiled:
         return
+    if isinstance(parameters, CellDiameterParameters) and parameters.length is not None:
+        parameters = parameters.model_copy(update={"cell_diameter": 2.0 * _RADIUS + 2})
     segmenter = method.create(parameters, 0)
     frames = [_textured(centres).astype(dtype) for centres in _MOVIE]
     if isinstance(segmenter, Prepared):
