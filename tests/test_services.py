@@ -756,3 +756,22 @@ def test_rough_squares_become_two_whole_traces_of_the_true_brightness(movie, tmp
         np.testing.assert_allclose(rows.position_x, x + 13.5, atol=1)
         np.testing.assert_allclose(rows.position_y, y + 13.5, atol=1)
         np.testing.assert_allclose(rows.intensity_total, 50 * 28**2, rtol=0.02)
+
+
+def test_tiles_of_the_background_are_four_cells_wide_where_their_diameter_is_known(movie, tmp_path):
+    def corrected(name: str, **params) -> bytes:
+        context = ProcessingContext(channels=Channels(pc=0, fl=[1]), params=params)
+        for service in (CopyingService, SegmentationService, CorrectionService):
+            service().process_fov(movie, context, tmp_path / name, 0)
+        return context.results_paths[0].fl_corrected[0][1].read_bytes()
+
+    def of_cells(diameter: int) -> dict[str, object]:
+        return {"method": "instances", "cell_diameter": diameter}
+
+    found = corrected("a", segmentation=of_cells(18))
+    assert found == corrected("b", segmentation=of_cells(18), correction={"tile_size": 72})
+    assert found != corrected("c", segmentation=of_cells(18), correction={"tile_size": 256})
+    unknown = corrected("d", **exact())
+    assert unknown == corrected("e", **exact(), correction={"tile_size": 256})
+    # In the same folder: the masks may stay the same, the tiles do not.
+    assert corrected("a", segmentation=of_cells(20)) != found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,11 @@ ALGORITHM = "tiled-interpolation/1"
 
 _COUNTED = {"uint8": (0, 256), "uint16": (0, 65_536), "int16": (32_768, 65_536)}
 _MOST_COUNTED_TILES = 256  # per row of tiles: counts of 65,536 values take 0.5 MB for each
+_USUAL_TILE, _LEAST_TILE, _LARGEST_TILE = 256, 64, 16_384
 _SUBTRACTED = ("uint8", "uint16", "int16", "float32")
+
+
+TileSize = Annotated[int, Field(ge=8, le=_LARGEST_TILE)]
 
 
 class TiledInterpolationParameters(BaseModel):
@@ -34,12 +38,24 @@ class TiledInterpolationParameters(BaseModel):
     dilation_size: OddInt = Field(
         21, ge=1, le=1001, description="cells are enlarged by a square of this side, odd, pixels"
     )
-    tile_size: int = Field(
-        256,
-        ge=8,
-        le=16_384,
-        description="the frame is cut into tiles of about this side, overlapping by half, pixels",
+    tile_size: TileSize | Literal["auto"] = Field(
+        "auto",
+        description="the frame is cut into tiles of about this side, overlapping by half, pixels; "
+        "auto: four cells wide where the segmentation knows their diameter, otherwise 256",
     )
+
+    def for_cells_of(self, diameter: float | None) -> TiledInterpolationParameters:
+        """Return parameters in which the size of tiles is a number.
+
+        Parameters
+        ----------
+        diameter
+            Of a typical cell, in pixels; None where it is not known.
+        """
+        if self.tile_size != "auto":
+            return self
+        size = _USUAL_TILE if diameter is None else max(_LEAST_TILE, round(4 * diameter))
+        return self.model_copy(update={"tile_size": min(size, _LARGEST_TILE)})
 
 
 class TiledBackground:
@@ -60,7 +76,7 @@ class TiledBackground:
     shape
         (Y, X) of the frames.
     parameters
-        The defaults if None.
+        The defaults if None; tiles of 256 pixels where their size is left open.
 
     Examples
     --------
@@ -78,9 +94,11 @@ class TiledBackground:
         self, shape: tuple[int, int], parameters: TiledInterpolationParameters | None = None
     ) -> None:
         self.shape = (int(shape[0]), int(shape[1]))
-        self.parameters = TiledInterpolationParameters() if parameters is None else parameters
+        parameters = TiledInterpolationParameters() if parameters is None else parameters
+        self.parameters = parameters.for_cells_of(None)
         if min(self.shape) < 1:
             raise InputError(f"Expected frames with at least one pixel, found shape {self.shape}.")
+        assert self.parameters.tile_size != "auto"
         self._edges = [_tile_edges(n, self.parameters.tile_size) for n in self.shape]
         self._rows, self._columns = (
             SplineBasis.through((edges[:-2] + edges[2:]) / 2, n)

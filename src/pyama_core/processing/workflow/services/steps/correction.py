@@ -11,7 +11,11 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.records import Provenance
 from pyama_core.io.stacks import StackReader, StackWriter
-from pyama_core.processing.background.tiled_interpolation import ALGORITHM, TiledBackground
+from pyama_core.processing.background.tiled_interpolation import (
+    ALGORITHM,
+    TiledBackground,
+    TiledInterpolationParameters,
+)
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
 from pyama_core.processing.workflow.services.job import FovJob
 
@@ -23,7 +27,10 @@ class CorrectionService(BaseProcessingService):
 
     def plan(self, job: FovJob) -> list[PlannedOutput]:
         """Plan one corrected stack per fluorescence channel, from its copy and the masks."""
-        masks = job.checksum("seg")
+        inputs = {"seg": job.checksum("seg")}
+        parameters = job.parameters.correction
+        if parameters.tile_size == "auto":
+            inputs["tile_size"] = str(_for_cells_of(job).tile_size)
         return [
             PlannedOutput(
                 "fl_corrected",
@@ -31,8 +38,8 @@ class CorrectionService(BaseProcessingService):
                 Provenance(
                     step=self.step,
                     algorithm=ALGORITHM,
-                    parameters=job.parameters.correction.model_dump(mode="json"),
-                    inputs={"fl": job.checksum("fl", channel), "seg": masks},
+                    parameters=parameters.model_dump(mode="json"),
+                    inputs={**inputs, "fl": job.checksum("fl", channel)},
                 ),
             )
             for channel in job.fluorescence
@@ -40,7 +47,7 @@ class CorrectionService(BaseProcessingService):
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Correct frame by frame, all channels of a frame under one mask."""
-        operator = TiledBackground(job.shape[1:], job.parameters.correction)
+        operator = TiledBackground(job.shape[1:], _for_cells_of(job))
         with contextlib.ExitStack() as stack:
             masks = stack.enter_context(job.open("seg"))
             channels = [
@@ -57,6 +64,14 @@ class CorrectionService(BaseProcessingService):
                 mask = masks.read(t)
                 for channel in channels:
                     channel.correct(t, mask)
+
+
+def _for_cells_of(job: FovJob) -> TiledInterpolationParameters:
+    """Return the parameters for the diameter of cells that the segmentation has on record."""
+    path = job.find("seg")
+    entry = job.folder.record.outputs.get(path.name) if path.parent == job.folder.path else None
+    diameter = None if entry is None else entry.summary.get("cell_diameter")
+    return job.parameters.correction.for_cells_of(diameter)
 
 
 class _Channel:
