@@ -758,7 +758,11 @@ def test_rough_squares_become_two_whole_traces_of_the_true_brightness(movie, tmp
         np.testing.assert_allclose(rows.intensity_total, 50 * 28**2, rtol=0.02)
 
 
-def test_tiles_of_the_background_are_four_cells_wide_where_their_diameter_is_known(movie, tmp_path):
+def test_tiles_of_the_background_are_four_cells_wide_where_their_diameter_is_known(tmp_path):
+    position = rough_squares(2, SIZE, CORNERS, seed=0)
+    position[:, 1] += (np.arange(SIZE) ** 2 // 20).astype(position.dtype)
+    movie = metadata_of(write_movie(tmp_path / "m.ome.tif", [position], ["phase", "GFP"], 2.0))
+
     def corrected(name: str, **params) -> bytes:
         context = ProcessingContext(channels=Channels(pc=0, fl=[1]), params=params)
         for service in (CopyingService, SegmentationService, CorrectionService):
