@@ -140,11 +140,15 @@ def run(
     ] = None,
     nuclei: Annotated[
         str | None,
-        typer.Option("--nuclei", metavar="CH", help="Nuclei, to separate cells (instances)."),
+        typer.Option("--nuclei", metavar="CH", help="Nuclei, by which cells are separated."),
     ] = None,
     segmentation: Annotated[
         str | None,
-        typer.Option("--segmentation", metavar="METHOD", help="log-std (default) or instances."),
+        typer.Option(
+            "--segmentation",
+            metavar="METHOD",
+            help="instances (default), log-std, files or cellpose.",
+        ),
     ] = None,
     cell_diameter: Annotated[
         str | None,
@@ -156,7 +160,9 @@ def run(
     ] = None,
     tracking: Annotated[
         str | None,
-        typer.Option("--tracking", metavar="METHOD", help="iou (default) or lineage."),
+        typer.Option(
+            "--tracking", metavar="METHOD", help="lineage (default), iou, laptrack or trackastra."
+        ),
     ] = None,
     fovs: Annotated[
         str | None, typer.Option("--fovs", metavar="LIST", help="Positions, e.g. 0-3,7; or all.")
