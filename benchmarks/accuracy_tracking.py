@@ -43,7 +43,10 @@ from benchmarks.tracking_scenarios import (
 from pyama_core.demo import scene
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
-from pyama_core.processing.background.tiled_interpolation import TiledBackground
+from pyama_core.processing.background.tiled_interpolation import (
+    TiledBackground,
+    TiledInterpolationParameters,
+)
 from pyama_core.processing.extraction.features import measure_frame
 from pyama_core.processing.segmentation.instances import InstanceSegmenter
 from pyama_core.processing.segmentation.log_std import LogStdSegmenter
@@ -191,19 +194,20 @@ def demos() -> Iterator[tuple[str, Callable[[], Demo]]]:
     yield "one frame in 8 out of focus", lambda: load_demo(0).out_of_focus(8)
 
 
-def exact(_: Sequence[Image]) -> Segment:
-    """Return the exact segmentation."""
-    return LogStdSegmenter().segment
+def exact(_: Sequence[Image]) -> tuple[Segment, float | None]:
+    """Return the exact segmentation, which knows no diameter of cells."""
+    return LogStdSegmenter().segment, None
 
 
-def instances(frames: Sequence[Image]) -> Segment:
-    """Return the segmentation into cells, prepared with three frames."""
+def instances(frames: Sequence[Image]) -> tuple[Segment, float | None]:
+    """Return the segmentation into cells, prepared with three frames, and their diameter."""
     segmenter = InstanceSegmenter()
     segmenter.prepare([frames[0], frames[(len(frames) - 1) // 2], frames[-1]])
-    return segmenter.segment
+    return segmenter.segment, segmenter.cell_diameter
 
 
-METHODS: dict[str, tuple[Callable[[Sequence[Image]], Segment], Callable[[], Tracker]]] = {
+Prepare = Callable[[Sequence[Image]], tuple[Segment, float | None]]
+METHODS: dict[str, tuple[Prepare, Callable[[], Tracker]]] = {
     "exact": (exact, IoUTracker),
     "default": (instances, LineageTracker),
     "with divisions": (
@@ -215,16 +219,16 @@ METHODS: dict[str, tuple[Callable[[Sequence[Image]], Segment], Callable[[], Trac
 
 def movie_rows(name: str, demo: Demo) -> Iterator[Row]:
     """Segment, correct, track and measure a demo from its images, by each method."""
-    segmented: dict[Any, Image] = {}
+    segmented: dict[Prepare, tuple[Image, float | None]] = {}
     for method, (prepare, new_tracker) in METHODS.items():
         if prepare not in segmented:
-            segment = prepare(demo.phase)
-            segmented[prepare] = np.stack([segment(frame) for frame in demo.phase])
-        masks = segmented[prepare]
+            segment, diameter = prepare(demo.phase)
+            segmented[prepare] = np.stack([segment(frame) for frame in demo.phase]), diameter
+        masks, diameter = segmented[prepare]
         scenario = Scenario(name, demo.truth.astype(np.uint16), masks, demo.parents)
         followed = follow(scenario, new_tracker(), BORDER)
         found: Totals = {}
-        corrected = _corrected(demo.fluorescence, masks > 0)
+        corrected = _corrected(demo.fluorescence, masks > 0, diameter)
         for t, (labels, image) in enumerate(zip(followed.labels, corrected, strict=True)):
             measured = measure_frame(labels, image)
             keys = [(t, cell) for cell in measured.cell.tolist()]
@@ -244,8 +248,11 @@ def movie_rows(name: str, demo: Demo) -> Iterator[Row]:
         )
 
 
-def _corrected(images: list[Image], masks: NDArray[np.bool_]) -> list[Image]:
-    background = TiledBackground((images[0].shape[0], images[0].shape[1]))
+def _corrected(
+    images: list[Image], masks: NDArray[np.bool_], diameter: float | None
+) -> list[Image]:
+    parameters = TiledInterpolationParameters().for_cells_of(diameter)
+    background = TiledBackground((images[0].shape[0], images[0].shape[1]), parameters)
     corrected = []
     for image, mask in zip(images, masks, strict=True):
         medians = background.tile_medians(image, mask)
@@ -306,7 +313,7 @@ def _glioma() -> Iterator[Scenario]:
     fewer = without_objects(truth, 0.05, 0)
     yield Scenario("t98g, true labels, 5 % missed", fewer, fewer)
     images = [tifffile.imread(path) for path in sorted((folder / "raw").glob("*.tif"))]
-    segment = instances(images)
+    segment, _ = instances(images)
     yield Scenario("t98g, instances", truth, np.stack([segment(image) for image in images]))
 
 
