@@ -632,7 +632,7 @@ def test_trackers_of_installed_packages_are_found_by_name(monkeypatch):
         raise ImportError("no module named stars")
 
     monkeypatch.setattr(
-        "pyama_core.processing.tracking.tracker.entry_points",
+        "pyama_core.processing.doors.entry_points",
         lambda group: [
             entry_of("mine", lambda: mine),
             entry_of("stars", absent),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.segmentation import segmenter
+from pyama_core.processing import doors
 from pyama_core.processing.segmentation.cellpose import CellposeParameters, CellposeSegmenter
 from pyama_core.processing.segmentation.from_files import MaskFileParameters, MaskFileSegmenter
 from pyama_core.processing.segmentation.instances import InstanceParameters, InstanceSegmenter
@@ -228,7 +228,7 @@ NOT_A_PLUGIN = object()
 
 def _bring(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     entry = EntryPoint(name, value, GROUP)
-    monkeypatch.setattr(segmenter, "entry_points", lambda group: (entry,))
+    monkeypatch.setattr(doors, "entry_points", lambda group: (entry,))
 
 
 def test_a_package_brings_a_segmentation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pyama_core.io.errors import InputError
+from pyama_core.processing.doors import find_method
 
 GROUP = "pyama_core.segmenters"
 
@@ -143,30 +142,4 @@ def find_segmentation(name: str) -> SegmentationMethod:
     >>> method = find_segmentation("log-std")
     >>> segmenter = method.create(method.parameters(), 0)
     """
-    if name in _BUILT_IN:  # without a look at all installed packages, which takes milliseconds
-        return _BUILT_IN[name]()
-    entries = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in entries:
-        known = ", ".join(sorted({*_BUILT_IN, *entries}))
-        raise InputError(
-            f"Expected a segmentation method out of {known}, found {name!r}; "
-            f"others come with packages that have entry points of the group {GROUP}."
-        )
-    return _load(entries[name])
-
-
-def _load(entry: Any) -> SegmentationMethod:
-    """Import what an entry point names."""
-    try:
-        method = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"Expected the segmentation {entry.name} in {entry.value}, found that it cannot be "
-            f"imported ({error}); repair or remove the package that brings it."
-        ) from error
-    if not isinstance(method, SegmentationMethod):
-        raise InputError(
-            f"Expected a SegmentationMethod as the segmentation {entry.name}, found {entry.value} "
-            f"of type {type(method).__name__}; repair or remove the package that brings it."
-        )
-    return method
+    return find_method("segmentation", name, _BUILT_IN, GROUP, SegmentationMethod)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import BaseModel
 
-from pyama_core.io.errors import InputError
+from pyama_core.processing.doors import find_method
 from pyama_core.processing.tracking.fates import Track
 
 GROUP = "pyama_core.trackers"
@@ -152,30 +151,4 @@ def find_tracking(name: str) -> TrackingMethod:
     >>> method = find_tracking("iou")
     >>> tracker = method.create(method.parameters(), "uint16")
     """
-    if name in _BUILT_IN:  # without a look at all installed packages, which takes milliseconds
-        return _BUILT_IN[name]()
-    entries = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in entries:
-        known = ", ".join(sorted({*_BUILT_IN, *entries}))
-        raise InputError(
-            f"Expected a tracking method out of {known}, found {name!r}; "
-            f"others come with packages that have entry points of the group {GROUP}."
-        )
-    return _load(entries[name])
-
-
-def _load(entry: Any) -> TrackingMethod:
-    """Import what an entry point names."""
-    try:
-        method = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"Expected the tracking {entry.name} in {entry.value}, found that it cannot be "
-            f"imported ({error}); repair or remove the package that brings it."
-        ) from error
-    if not isinstance(method, TrackingMethod):
-        raise InputError(
-            f"Expected a TrackingMethod as the tracking {entry.name}, found {entry.value} of type "
-            f"{type(method).__name__}; repair or remove the package that brings it."
-        )
-    return method
+    return find_method("tracking", name, _BUILT_IN, GROUP, TrackingMethod)

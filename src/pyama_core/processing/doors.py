@@ -1,0 +1,67 @@
+"""How a method is found by its name: built in, or brought by an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from pyama_core.io.errors import InputError
+
+MethodT = TypeVar("MethodT")
+
+
+def find_method(
+    kind: str,
+    name: str,
+    built_in: Mapping[str, Callable[[], MethodT]],
+    group: str,
+    expected: type[MethodT],
+) -> MethodT:
+    """Return the method of a name; built-in ones come first.
+
+    Parameters
+    ----------
+    kind
+        What it is a method of, for messages: ``segmentation`` or ``tracking``.
+    name
+        As in the configuration.
+    built_in
+        The package's own methods, each imported when it is asked for.
+    group
+        Entry-point group of those that other packages bring.
+    expected
+        Type of what an entry point must name.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name, or the package's cannot be loaded.
+    """
+    if name in built_in:  # without a look at all installed packages, which takes milliseconds
+        return built_in[name]()
+    entries = {entry.name: entry for entry in entry_points(group=group)}
+    if name not in entries:
+        known = ", ".join(sorted({*built_in, *entries}))
+        raise InputError(
+            f"Expected a {kind} method out of {known}, found {name!r}; "
+            f"others come with packages that have entry points of the group {group}."
+        )
+    return _load(kind, entries[name], expected)
+
+
+def _load(kind: str, entry: EntryPoint, expected: type[MethodT]) -> MethodT:
+    """Import what an entry point names."""
+    try:
+        method = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"Expected the {kind} {entry.name} in {entry.value}, found that it cannot be "
+            f"imported ({error}); repair or remove the package that brings it."
+        ) from error
+    if not isinstance(method, expected):
+        raise InputError(
+            f"Expected a {expected.__name__} as the {kind} {entry.name}, found {entry.value} "
+            f"of type {type(method).__name__}; repair or remove the package that brings it."
+        )
+    return method
