@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -459,6 +460,61 @@ def test_a_worker_without_memory_fails_its_fov_and_says_so(demo, tmp_path):
         check=False,
     )
     assert done.returncode == 1, done.stderr
+
+
+SPARE = """
+import resource, sys
+import psutil
+import pyama_core.cli.run
+from pyama_core.cli.app import main
+
+if __name__ == "__main__":
+    size = psutil.Process().memory_info().vms + (int(sys.argv.pop(1)) << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    main()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS is Linux's")
+def test_where_no_thread_can_be_started_a_run_is_refused_in_a_line(small, tmp_path):
+    script, out = tmp_path / "spare.py", tmp_path / "out"
+    script.write_text(SPARE)
+    words = [script, 20, "run", small.image, "-o", out, "--pc", "0", "--fl", "1"]
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert re.fullmatch(r"error: cannot start \d+ threads .*raise the limit.*\n", done.stderr)
+    assert not out.exists()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("at", range(1, 11))
+def test_whichever_thread_cannot_be_started_a_run_ends_and_says_so(
+    small, whole, tmp_path, monkeypatch, at, lasting
+):
+    numbers, start, out = itertools.count(1), threading.Thread.start, tmp_path / "out"
+
+    def refuse(self):
+        number = next(numbers)
+        if number == at or (lasting and number > at):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        outcome = run(small, out, fovs=[0])
+    told = [outcome.refusal or "", *(fov.error or "" for fov in outcome.fovs.values())]
+    assert outcome.ok or any("can't start" in text for text in told), told
+    assert list(out.rglob(".*")) == []
+    if at == 1:
+        assert run(small, out).ok
+        assert data_files(out) == whole
 
 
 # Two at once

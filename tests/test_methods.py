@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import yaml
+from typer.testing import CliRunner
 
 from inline import run_inline
+from pyama_core.cli.app import app
 from pyama_core.io.errors import InputError
-from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.records import OutputEntry, load_record
 from pyama_core.io.stacks import StackReader
 from pyama_core.processing import doors
@@ -21,6 +24,7 @@ from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.parameters import validate_params
 from pyama_core.processing.workflow.services.types import Channels
+from pyama_core.processing.workflow.status import describe_folder
 from runs import describe, new_context
 
 BETTER = {
@@ -199,6 +203,60 @@ def test_a_position_without_cells_gives_an_empty_table_and_a_warning(tmp_path, c
     assert run_inline(metadata, context).ok
     assert "FOV 0: no cells in the first, middle and last frame" in caplog.text
     assert not np.load(tmp_path / "out" / "fov_000" / "demo_fov_000_seg_ch_0.npy").any()
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "tracking", "advice"),
+    [
+        ("instances", "lineage", "cell_diameter (--cell-diameter) and the other parameters"),
+        ("log-std", "iou", "and the parameters of segmentation"),
+        ("files", "lineage", "and the parameters of segmentation"),
+    ],
+)
+def test_a_position_without_cells_is_named_once_and_kept_in_mind(
+    tmp_path, caplog, segmentation, tracking, advice
+):
+    masks, out = tmp_path / "masks", tmp_path / "out"
+    masks.mkdir()
+    empty = write_blank(tmp_path / "blank.tif", n_fovs=2)
+    for fov in range(2):
+        np.save(masks / f"{fov}.npy", np.zeros(empty.shape_of(fov), np.uint16))
+    more = {"path": str(masks / "{fov}.npy")} if segmentation == "files" else {}
+    params = {
+        "segmentation": {"method": segmentation, **more},
+        "tracking": {"method": tracking},
+    }
+    for _ in range(2):  # the second run finds everything done
+        context = new_context(out, **params)
+        context.channels = Channels(pc=0, fl=[1])
+        assert run_inline(empty, context).ok
+    told = [r for r in caplog.records if "in any of its" in r.getMessage()]
+    assert [record.getMessage()[:6] for record in told] == ["FOV 0:", "FOV 1:"]
+    assert {record.levelname for record in told} == {"WARNING"}
+    assert all(advice in record.getMessage() for record in told)
+    assert "channel 0 is phase contrast" in told[0].getMessage()
+    assert (out / "pyama.log").read_text().count("in any of its") == 2
+    assert yaml.safe_load((out / "processing_results.yaml").read_text())["no_cells"] == [0, 1]
+    shown = CliRunner().invoke(app, ["status", str(out)]).output
+    assert "position 1: no cells in any frame" in shown
+
+
+def test_a_position_with_cells_is_not_said_to_have_none(demo, tmp_path, caplog):
+    out = tmp_path / "out"
+    assert run_inline(describe(demo), new_context(out), fovs=[0]).ok
+    assert "no cells" not in caplog.text
+    assert yaml.safe_load((out / "processing_results.yaml").read_text())["no_cells"] == []
+    assert describe_folder(out)["fovs"]["0"]["no_cells"] is False
+
+
+def write_blank(path: Path, n_fovs: int) -> MicroscopyMetadata:
+    """Write a movie of two channels in which there is nothing to see."""
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for _ in range(n_fovs):
+            writer.write(np.full((4, 2, 96, 96), 500, np.uint16), metadata={"axes": "TCYX"})
+    source, metadata = load_microscopy_file(path)
+    source.close()
+    return metadata
 
 
 def test_masks_of_another_program_with_large_labels_become_cells(demo, tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import multiprocessing.queues
 import os
 import queue
 import signal
@@ -239,6 +240,23 @@ def test_workers_that_die_fail_their_own_call_only_and_are_replaced():
             assert psutil.pid_exists(other.result(60))
         wait([pool.submit(pid_after, 0.5) for _ in range(2)])
         wait_until(lambda: len(set(worker_processes()) - before) == 2)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_call_that_no_thread_could_hand_over_fails_and_the_worker_is_replaced(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(multiprocessing.queues.Queue, "_start_thread", refuse)
+        with pool_of(1) as pool:
+            lost = pool.submit(add, 1)
+            while not lost.done():
+                pool.check()
+                time.sleep(0.01)
+            assert isinstance(lost.exception(), BrokenExecutor)
+            patch.undo()
+            assert pool.submit(add, 1, 2).result(30) == 3
 
 
 def test_an_idle_worker_that_is_killed_fails_no_call():

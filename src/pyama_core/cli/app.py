@@ -64,7 +64,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
         from pyama_core.cli.messages import listen
-        from pyama_core.io.errors import PyamaError
+        from pyama_core.io.errors import PyamaError, ShortageError, is_shortage
 
         with listen(logging.DEBUG if debug else logging.INFO):
             try:
@@ -74,6 +74,11 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
                     traceback.print_exc()
                 typer.echo(f"error: {error}", err=True)
                 code = 2
+            except (MemoryError, RuntimeError) as error:
+                if debug or not is_shortage(error):
+                    raise
+                typer.echo(f"error: {ShortageError.about('go on', error)}", err=True)
+                code = 1
         raise typer.Exit(code)
 
     parameter = inspect_module.Parameter(

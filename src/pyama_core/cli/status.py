@@ -38,6 +38,8 @@ def show(folder: Path, *, as_json: bool) -> int:
             typer.echo(f"position {fov}: {found['failure']['error']}")
         for channel, missing in found.get("missing_frames", {}).items():
             typer.echo(f"position {fov}: channel {channel} lacks the frames {missing}")
+        if found.get("no_cells"):
+            typer.echo(f"position {fov}: no cells in any frame")
         if found.get("in_use_by"):
             holder = found["in_use_by"]
             typer.echo(f"position {fov}: in use by process {holder['pid']} on {holder['host']}")

@@ -35,6 +35,26 @@ class StorageError(PyamaError):
         return cls(f"cannot {action} {path}: {error.strerror or error}")
 
 
+class ShortageError(PyamaError):
+    """The system grants no more memory, threads or processes."""
+
+    @classmethod
+    def about(cls, action: str, error: BaseException) -> Self:
+        """Say what the system refused, and what can be done."""
+        return cls(
+            f"cannot {action}: {str(error) or 'out of memory'}; use fewer workers, close other "
+            "programs, or raise the limit on memory or processes (ulimit -v, ulimit -u)"
+        )
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error says that there is no memory, be it for the stack of a thread."""
+    return isinstance(error, MemoryError) or (
+        # There is no class for it.
+        isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    )
+
+
 class FolderBusyError(PyamaError):
     """Another run holds this field of view."""
 

@@ -145,6 +145,14 @@ class FovRecord(_Frozen):
             if entry.kind in KINDS_OF_STEP["copying"] and entry.missing
         }
 
+    def lacks_cells(self) -> bool:
+        """Whether the field of view was tracked, as it was asked for, and has no cell."""
+        outdated = self.outdated()
+        return any(
+            entry.kind == "tracks_csv" and entry.summary.get("cells") == 0 and name not in outdated
+            for name, entry in self.outputs.items()
+        )
+
     def outdated(self) -> set[str]:
         """Names of outputs that are not what the settings ask for.
 

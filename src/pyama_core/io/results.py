@@ -74,6 +74,7 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
         "missing_frames": {
             record.fov: missing for _, record in records if (missing := record.missing_frames())
         },
+        "no_cells": [record.fov for _, record in records if record.lacks_cells()],
         "outdated": {
             record.fov: sorted(f"{path.parent.name}/{name}" for name in outdated)
             for path, record in records

@@ -16,6 +16,7 @@ from typing import Self
 
 from pyama_core.io.errors import PyamaError
 from pyama_core.io.fov_folder import FovFolder
+from pyama_core.processing.workflow.threads import start_thread
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Flusher:
         self._thread = threading.Thread(target=self._flush, name="pyama flusher", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        start_thread(self._thread)
         return self
 
     def __exit__(

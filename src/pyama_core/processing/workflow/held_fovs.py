@@ -12,6 +12,7 @@ from typing import Self
 from pyama_core.io.locks import HEARTBEAT_S, FolderLock, LockTicket
 from pyama_core.io.naming import fov_folder_name
 from pyama_core.processing.workflow.services.base import make_fov_folder
+from pyama_core.processing.workflow.threads import start_thread
 
 
 class HeldFovs:
@@ -30,6 +31,8 @@ class HeldFovs:
         On entry: another run works on one of them.
     StorageError
         On entry: the output folder cannot be written.
+    ShortageError
+        On entry: no thread can be started.
     """
 
     def __init__(self, output_dir: Path, fovs: Iterable[int]) -> None:
@@ -49,11 +52,11 @@ class HeldFovs:
         try:
             for fov in self._fovs:
                 self._locks[fov] = FolderLock.acquire(make_fov_folder(self._output_dir, fov))
+            start_thread(self._heart)
         except BaseException:
             self._release()
             self._remove_empty_folders(and_output_dir=not existed)
             raise
-        self._heart.start()
         return self
 
     def __exit__(

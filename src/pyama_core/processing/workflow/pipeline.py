@@ -10,13 +10,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
-from pyama_core.io.errors import PyamaError
+from pyama_core.io.errors import PyamaError, ShortageError
 from pyama_core.io.microscopy import MicroscopyMetadata, open_source
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.held_fovs import HeldFovs
 from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
-from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.pool import THREADS_PER_WORKER, WorkerPool
 from pyama_core.processing.workflow.progress import EventSource, ProgressCallback, ProgressDrainer
 from pyama_core.processing.workflow.ranges import compute_batches as _compute_batches
 from pyama_core.processing.workflow.ranges import split_worker_ranges as _split_worker_ranges
@@ -24,6 +24,7 @@ from pyama_core.processing.workflow.request import RunRequest, validate_request
 from pyama_core.processing.workflow.run import Crew, Run, open_copying
 from pyama_core.processing.workflow.run_log import run_log
 from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
+from pyama_core.processing.workflow.threads import require_threads
 from pyama_core.processing.workflow.warm_up import WarmUp, warm_up_all, warm_ups
 from pyama_core.processing.workflow.worker import run_single_worker
 from pyama_core.processing.workflow.worker_process import PipeLink, WorkerLink
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+_THREADS_OF_A_RUN = 3
+"""Heartbeat, flusher and drainer."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,9 @@ def run_workflow(
         request = validate_request(
             metadata, context, fov_start, fov_end, fovs, batch_size, n_workers
         )
+        if executor is None:
+            n_workers = min(request.n_workers, len(request.fovs))
+            require_threads(_THREADS_OF_A_RUN + THREADS_PER_WORKER * n_workers)
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(HeldFovs(request.output_dir, request.fovs))
             stack.enter_context(run_log(request.output_dir))
@@ -229,11 +236,14 @@ def _hire(
         return
     level = logging.getLogger("pyama_core").getEffectiveLevel()
     longest, *others = first_calls
-    pool = WorkerPool(n_workers, level, [partial(warm_up_all, [longest]), *others])
+    try:
+        pool = WorkerPool(n_workers, level, [partial(warm_up_all, [longest]), *others])
+    except (RuntimeError, OSError, MemoryError) as error:
+        raise ShortageError.about(f"start {n_workers} worker processes", error) from error
     try:
         with ProgressDrainer(pool, on_progress) as drainer:
             try:
-                yield Crew(pool, PipeLink(), survives_death=True, cancel=pool.cancel), drainer
+                yield Crew(pool, PipeLink(), True, pool.cancel, pool.check), drainer
             except BaseException:
                 pool.cancel()
                 raise

@@ -35,6 +35,11 @@ P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
 
 
+THREADS_PER_WORKER = 2
+"""Threads of this process that an executor of one process has: one manages it, one feeds it."""
+_DESERTED = "can't start the thread that serves the worker"
+
+
 class _Worker:
     """One process, its executor, and this end of its pipe."""
 
@@ -42,6 +47,7 @@ class _Worker:
         spawn = multiprocessing.get_context("spawn")
         self.connection, far_end = spawn.Pipe(duplex=True)
         self.busy = False
+        self._calls: set[Future[Any]] = set()
         self.executor = ProcessPoolExecutor(
             max_workers=1,
             mp_context=spawn,
@@ -52,9 +58,39 @@ class _Worker:
         # or neither side would see the other's end.
         try:
             with deaf_to_stop_signals():
-                self.executor.submit(prepare_worker)
+                self.submit(prepare_worker)
+        except BaseException:
+            # Its process, if there is one, ends when nobody is at this end.
+            self.connection.close()
+            raise
         finally:
             far_end.close()
+
+    def submit(
+        self, fn: Callable[P, ResultT], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[ResultT]:
+        """Queue a call for the process; `BrokenExecutor` if it has died."""
+        future = self.executor.submit(fn, *args, **kwargs)
+        if self._is_deserted():
+            raise BrokenExecutor(_DESERTED)
+        self._calls.add(future)
+        future.add_done_callback(self._calls.discard)
+        return future
+
+    def abandoned(self) -> list[Future[Any]]:
+        """Return the calls that nobody will ever answer."""
+        return (
+            [call for call in list(self._calls) if not call.done()] if self._is_deserted() else []
+        )
+
+    def _is_deserted(self) -> bool:
+        """Whether the thread that manages the process has ended.
+
+        In good order it ends after all calls are answered. But where no thread can be started to
+        feed the process, it ends with a traceback, and the executor does not notice.
+        """
+        manager = self.executor._executor_manager_thread
+        return isinstance(manager, threading.Thread) and not manager.is_alive()
 
     def tell(self, order: str) -> None:
         try:
@@ -92,9 +128,16 @@ class WorkerPool(Executor):
         self._cancelled = False
         self._buried: list[_Worker] = []
         self._lines: list[Connection] = []
-        self._workers = [self._new_worker() for _ in range(n_workers)]
-        if warm_ups:
-            self._warm_up(warm_ups)
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(n_workers):
+                self._workers.append(self._new_worker())
+            if warm_ups:
+                self._warm_up(warm_ups)
+        except BaseException:
+            self.shutdown(wait=True, cancel_futures=True)
+            self.close_lines()
+            raise
 
     def _new_worker(self) -> _Worker:
         worker = _Worker(self._log_level)
@@ -118,12 +161,12 @@ class WorkerPool(Executor):
                     # One that has died is replaced when it is given work.
                     if number % len(workers) != index:
                         with contextlib.suppress(RuntimeError):
-                            worker.executor.submit(call)
+                            worker.submit(call)
                 worker.busy = False
             self._hand_out()
 
         for number, call in enumerate(calls):
-            workers[number % len(workers)].executor.submit(call).add_done_callback(follow)
+            workers[number % len(workers)].submit(call).add_done_callback(follow)
 
     # Executor
 
@@ -172,6 +215,13 @@ class WorkerPool(Executor):
         for worker in workers:
             worker.tell(CANCEL)
 
+    def check(self) -> None:
+        """Let calls fail that nobody is left to answer; to be called from time to time."""
+        with self._lock:
+            abandoned = [call for worker in self._workers for call in worker.abandoned()]
+        for call in abandoned:
+            call.set_exception(BrokenExecutor(_DESERTED))
+
     def _hand_out(self) -> None:
         with self._lock:
             for index in range(len(self._workers)):
@@ -184,7 +234,7 @@ class WorkerPool(Executor):
         """Give a call to a worker, or let it fail if there can be none."""
         try:
             inner = self._submit_to(index, call)
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, MemoryError) as error:
             future.set_exception(BrokenExecutor(f"no worker process can take the call: {error!r}"))
             return
         self._workers[index].busy = True
@@ -193,12 +243,12 @@ class WorkerPool(Executor):
     def _submit_to(self, index: int, call: Callable[[], Any]) -> Future[Any]:
         """Submit a call to a worker, to a fresh one in its place if it has died."""
         try:
-            return self._workers[index].executor.submit(work, call)
+            return self._workers[index].submit(work, call)
         except BrokenExecutor:
             if self._ended:
                 raise
             self._replace(index)
-            return self._workers[index].executor.submit(work, call)
+            return self._workers[index].submit(work, call)
 
     def _finished(self, worker: _Worker, future: Future[Any], inner: Future[Any]) -> None:
         error = None if inner.cancelled() else inner.exception()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from pyama_core.processing.workflow.threads import start_thread
+
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
@@ -77,7 +79,7 @@ class ProgressDrainer:
         self._thread = threading.Thread(target=self._drain, name="pyama progress", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        start_thread(self._thread)
         return self
 
     def __exit__(

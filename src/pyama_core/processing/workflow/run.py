@@ -60,12 +60,15 @@ class Crew:
         Whether the executor goes on after one of its workers died.
     cancel : callable
         Tells the workers to stop.
+    check : callable
+        Called from time to time while there is work; lets what nobody works on any more fail.
     """
 
     executor: Executor
     link: WorkerLink
     survives_death: bool
     cancel: Callable[[], None]
+    check: Callable[[], None] = lambda: None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +211,7 @@ class Run:
         """Collect what is finished until nothing of a batch, or of one before, is pending."""
         while any(task.batch <= batch for task in self._pending.values()):
             finished, _ = wait(self._pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            crew.check()
             if self._cancel.is_set():
                 crew.cancel()
                 for future in self._pending:

@@ -77,6 +77,7 @@ def _describe_fov(path: Path, record: FovRecord) -> dict[str, Any]:
         "steps": steps,
         "failure": record.failure.model_dump() if record.failure else None,
         "missing_frames": record.missing_frames(),
+        "no_cells": record.lacks_cells(),
         "in_use_by": find_holder(path.parent),
         "channels": settings.channels if settings else None,
         "params": settings.params if settings else None,

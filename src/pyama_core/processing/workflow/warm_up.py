@@ -24,6 +24,7 @@ from pyama_core.processing.segmentation.cell_diameter import CellDiameterParamet
 from pyama_core.processing.segmentation.segmenter import Prepared, find_segmentation
 from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.services.parameters import StepParameters, validate_params
+from pyama_core.processing.workflow.threads import start_thread
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def _explained() -> Iterator[None]:
         ["compiling the numerical kernels, once on this computer; it takes up to a minute"],
     )
     told.daemon = True
-    told.start()
+    start_thread(told)
     try:
         yield
     finally:

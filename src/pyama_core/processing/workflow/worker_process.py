@@ -149,7 +149,11 @@ def start_worker(connection: Connection, log_level: int) -> None:
     logger.handlers[:] = [_SendingHandler(line)]
     logger.setLevel(log_level)
     logger.propagate = False
-    threading.Thread(target=line.listen, name="pyama orders", daemon=True).start()
+    try:
+        threading.Thread(target=line.listen, name="pyama orders", daemon=True).start()
+    except (RuntimeError, MemoryError):
+        # Without it nobody could stop this process; the main process says that it died.
+        os._exit(1)
 
 
 @contextlib.contextmanager

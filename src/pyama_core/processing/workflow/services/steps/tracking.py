@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.naming import KINDS_OF_STEP, OutputKind
 from pyama_core.io.records import Provenance
 from pyama_core.io.stacks import StackReader, StackWriter
 from pyama_core.io.traces import trace_blocks
+from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.tracking.iou import TooManyCellsError
 from pyama_core.processing.tracking.tables import count_fates, shift_columns, track_columns
 from pyama_core.processing.tracking.tracker import (
@@ -119,6 +121,8 @@ def _write_tables(
     counts = count_fates(tracks)
     fates = ", ".join(f"{n} {fate}" for fate, n in counts.items() if n and fate != "cells")
     logger.info("FOV %d: %d cells tracked (%s)", job.fov, tracker.n_cells, fates or "none")
+    if not tracks:
+        _warn_of_no_cells(job)
     if "tracks_csv" in wanted:
         blocks = trace_blocks(job.fov, track_columns(tracks))
         job.folder.write_table(wanted["tracks_csv"], blocks, counts)
@@ -126,6 +130,21 @@ def _write_tables(
         shifts = tracker.shifts if isinstance(tracker, FindsShifts) else None
         blocks = trace_blocks(job.fov, shift_columns(shifts, seen))
         job.folder.write_table(wanted["shifts_csv"], blocks, _count_shifts(shifts))
+
+
+def _warn_of_no_cells(job: FovJob) -> None:
+    """Say what to check, here where every method of segmentation and tracking has had its say."""
+    segmentation: BaseModel = job.parameters.segmentation
+    has_diameter = isinstance(segmentation, CellDiameterParameters)
+    parameters = "cell_diameter (--cell-diameter) and the other " if has_diameter else "the "
+    logger.warning(
+        "FOV %d: no cells in any of its %d frames; check that channel %d is phase contrast (--pc), "
+        "and %sparameters of segmentation and tracking",
+        job.fov,
+        job.shape[0],
+        job.phase,
+        parameters,
+    )
 
 
 def _count_shifts(shifts: NDArray[np.float64] | None) -> dict[str, int]:
