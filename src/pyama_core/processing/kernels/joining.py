@@ -12,16 +12,24 @@ Float64Array = NDArray[np.float64]
 
 @njit(cache=True, nogil=True)
 def _moments(labels: NDArray[np.int32], n_labels: int) -> Float64Array:
-    """Return number, sums of rows and columns, and sum of their squares, (n_labels + 1, 4)."""
-    sums = np.zeros((n_labels + 1, 4))
-    for y in range(labels.shape[0]):
-        for x in range(labels.shape[1]):
+    """Return number, sums of rows and columns, sum of their squares, pixels at each edge.
+
+    Shape (n_labels + 1, 8); the edges are the top, the left, the bottom and the right one.
+    """
+    height, width = labels.shape
+    sums = np.zeros((n_labels + 1, 8))
+    for y in range(height):
+        for x in range(width):
             label = labels[y, x]
             if label > 0:
                 sums[label, 0] += 1
                 sums[label, 1] += y
                 sums[label, 2] += x
                 sums[label, 3] += y * y + x * x
+                sums[label, 4] += y == 0
+                sums[label, 5] += x == 0
+                sums[label, 6] += y == height - 1
+                sums[label, 7] += x == width - 1
     return sums
 
 
@@ -53,10 +61,60 @@ def _pairs(labels: NDArray[np.int32], n_labels: int) -> Int64Array:
 @njit(cache=True, nogil=True)
 def _roundness(sums: Float64Array) -> float:
     """Return area² / 2π over the polar moment of inertia of pixels: 1 for a disc, else less."""
-    n, rows, columns, squares = sums[0], sums[1], sums[2], sums[3]
+    n, rows, columns, squares = sums[:4]
     # Each pixel is a unit square, whose own moment is 1/6.
     moment = squares - (rows * rows + columns * columns) / n + n / 6
     return float(n * n / (2 * np.pi * moment))
+
+
+@njit(cache=True, nogil=True)
+def _roundness_if_whole(sums: Float64Array, shape: tuple[int, int]) -> float:
+    """Return the roundness of what the edge of an image may have cut off.
+
+    It is that of what is seen or, if larger, of that together with its mirror image beyond an edge.
+    """
+    n, roundest = sums[0], _roundness(sums)
+    for edge in range(4):
+        if sums[4 + edge] > 0:
+            along, across = sums[2 - edge % 2], sums[1 + edge % 2]
+            mirror = -0.5 if edge < 2 else shape[edge % 2] - 0.5
+            moment = sums[3] - along * along / n - 2 * mirror * across + n * mirror**2 + n / 6
+            roundest = max(roundest, n * n / (np.pi * moment))
+    return float(roundest)
+
+
+@njit(cache=True, nogil=True)
+def _round_groups(
+    sums: Float64Array,
+    shape: tuple[int, int],
+    pairs: Int64Array,
+    largest_area: float,
+    least_roundness: float,
+) -> Int64Array:
+    """Join all labels that hang together, where they are round; their sums go to the first."""
+    n_labels = sums.shape[0] - 1
+    group = np.arange(n_labels + 1)
+    for i in range(pairs.shape[0]):
+        a, b = pairs[i]
+        while group[a] != a:
+            a = group[a]
+        while group[b] != b:
+            b = group[b]
+        group[max(a, b)] = min(a, b)
+    total = np.zeros_like(sums)
+    for label in range(1, n_labels + 1):
+        group[label] = group[group[label]]
+        total[group[label]] += sums[label]
+    becomes = np.arange(n_labels + 1)
+    for label in range(1, n_labels + 1):
+        first = group[label]
+        if (
+            0 < total[first, 0] <= largest_area
+            and _roundness_if_whole(total[first], shape) >= least_roundness
+        ):
+            becomes[label] = first
+            sums[first] = total[first]
+    return becomes
 
 
 @njit(cache=True, nogil=True)
@@ -65,16 +123,18 @@ def join_round(
 ) -> Int64Array:
     """Decide which labels together are one round object.
 
-    Of all neighbours whose union has at most `largest_area` pixels and at least
-    `least_roundness`, and is rounder than either of them, those with the roundest union are
-    joined, again and again. Roundness is area² / 2π over the polar moment of inertia: 1 for a disc,
-    0.95 for a square, 0.8 for an ellipse twice as long as wide.
+    First all labels that hang together, where their union has at most `largest_area` pixels and
+    at least `least_roundness`, an edge of the image being taken for a cut: lines inside a cell may
+    part it in any way. Then, of all neighbours whose union has at most `largest_area` pixels and
+    at least `least_roundness`, and is rounder than they are on the average of their pixels, those
+    with the roundest union are joined, again and again. Roundness is area² / 2π over the polar
+    moment of inertia: 1 for a disc, 0.95 for a square, 0.8 for an ellipse twice as long as wide.
 
     Returns the label that each label becomes, the smaller one of those that are joined.
     """
     sums = _moments(labels, n_labels)
     pairs = _pairs(labels, n_labels)
-    becomes = np.arange(n_labels + 1)
+    becomes = _round_groups(sums, labels.shape, pairs, largest_area, least_roundness)
     while True:
         best, at = least_roundness, -1
         for i in range(pairs.shape[0]):
@@ -83,7 +143,8 @@ def join_round(
                 continue
             roundness = _roundness(sums[a] + sums[b])
             is_best = roundness > best or (at < 0 and roundness == best)  # of equals the first
-            if is_best and roundness > max(_roundness(sums[a]), _roundness(sums[b])):
+            parts = sums[a, 0] * _roundness(sums[a]) + sums[b, 0] * _roundness(sums[b])
+            if is_best and roundness * (sums[a, 0] + sums[b, 0]) > parts:
                 best, at = roundness, i
         if at < 0:
             return becomes

@@ -172,17 +172,6 @@ def _numbered(
 
 
 @njit(cache=True, nogil=True)
-def largest_inside(parts: Int32Array, values: NDArray[np.float32], n_parts: int) -> Any:
-    """Return the largest value in each part, from part 0 (outside) on; values are not negative."""
-    largest = np.zeros(n_parts + 1, np.float32)
-    for y in range(parts.shape[0]):
-        for x in range(parts.shape[1]):
-            if values[y, x] > largest[parts[y, x]]:
-                largest[parts[y, x]] = values[y, x]
-    return largest
-
-
-@njit(cache=True, nogil=True)
 def mean_distance(labels: Int32Array, values: NDArray[np.float32], n_labels: int) -> Any:
     """Return the area of each label and the mean absolute value in it, (n_labels + 1, 2).
 

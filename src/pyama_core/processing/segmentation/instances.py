@@ -26,7 +26,7 @@ from pyama_core.processing.segmentation.contrast import (
 )
 from pyama_core.processing.segmentation.scale import Scale
 
-ALGORITHM = "instances/2"
+ALGORITHM = "instances/3"
 
 FALLBACK_DIAMETER = 60.0
 """Pixels: what the fixed numbers of the log-STD segmentation suit."""

@@ -15,10 +15,10 @@ Int32Array = NDArray[np.int32]
 SMOOTHING = 0.045  # of the distance to the outline
 NECK = 0.8  # a neck narrower than this, of the narrower side, separates cells
 LEAST_BASIN = 0.2
-LARGEST_JOINED, LEAST_ROUNDNESS = 2.0, 0.9  # of neighbours that are one cell
+LARGEST_JOINED, LEAST_ROUNDNESS = 2.0, 0.88  # of neighbours that are one cell
 LEAST_CELL = 0.2
-LEAST_HALF_WIDTH = 0.1
 LEAST_MASS = 0.3  # of a typical cell's area times contrast
+TYPICAL_CONTRAST = 0.7  # quantile over all pixels of objects: a few cells outweigh much dirt
 PROTRUSION = 0.08  # half-width of what an opening takes away
 
 NUCLEUS = 0.13  # standard deviation of the Gaussian that a nucleus resembles
@@ -34,13 +34,13 @@ def separate(body: BoolArray, lines: BoolArray, scale: Scale) -> Int32Array:
     """Label the cells of a mask, by its shape and the bright lines in it.
 
     The distance to the nearest outline (border or line) is cut into basins; those that meet over
-    a wide neck are one cell, as are neighbours that are round together. What is narrow or small
-    then is not a cell.
+    a wide neck are one cell, as are those that are round together. What is narrow or small
+    then is not a cell; how many lines a cell holds does not matter.
 
     Returns (Y, X) labels, each one 4-connected part, 0 outside.
     """
     from pyama_core.processing.kernels.joining import join_round
-    from pyama_core.processing.kernels.watershed import flood, largest_inside
+    from pyama_core.processing.kernels.watershed import flood
 
     distance = _distance(body & ~lines, scale)
     height = _as_height(distance, body)
@@ -50,10 +50,6 @@ def separate(body: BoolArray, lines: BoolArray, scale: Scale) -> Int32Array:
         basins, int(basins.max()), LARGEST_JOINED * scale.working_area, LEAST_ROUNDNESS
     )
     basins = becomes.astype(np.int32)[basins]
-    half_width = largest_inside(basins, distance, int(basins.max()))
-    is_wide = half_width >= LEAST_HALF_WIDTH * scale.working_diameter
-    is_wide[0] = False
-    basins[~is_wide[basins]] = 0
     return _largest_parts(_without_protrusions(basins, scale), LEAST_CELL * scale.working_area)
 
 
@@ -61,16 +57,17 @@ def without_specks(labels: Int32Array, image: Float32Array, scale: Scale) -> Int
     """Leave out what is both small and faint: dirt, and things out of focus.
 
     The mass of an object is its area times its contrast, the mean distance from the brightness
-    of the background. A typical cell has the area of the scale, and the median over all pixels of
-    objects of the contrast of their object. A small rounded cell makes up in contrast for what it
-    lacks in area, a thin spread one the other way round.
+    of the background. A typical cell has the area of the scale, and the contrast that seven tenths
+    of the pixels of objects do not exceed, each with that of its object: so a frame of few cells
+    is not judged by its dirt. A small rounded cell makes up in contrast for what it lacks in
+    area, a thin spread one the other way round.
     """
     from pyama_core.processing.kernels.watershed import mean_distance
 
     area, contrast = mean_distance(labels, image, int(labels.max())).T
     order = np.argsort(contrast, kind="stable")
-    half = np.searchsorted(np.cumsum(area[order]), area.sum() / 2)
-    typical = scale.working_area * contrast[order[half]]
+    place = np.searchsorted(np.cumsum(area[order]), TYPICAL_CONTRAST * area.sum())
+    typical = scale.working_area * contrast[order[place]]
     is_speck = area * contrast < LEAST_MASS * typical
     is_speck[0] = True
     labels = labels.copy()
