@@ -212,7 +212,7 @@ METHODS: dict[str, tuple[Prepare, Callable[[], Tracker]]] = {
     "default": (instances, LineageTracker),
     "with divisions": (
         instances,
-        lambda: LineageTracker(LineageParameters(divisions=True, max_broken=1)),
+        lambda: LineageTracker(LineageParameters(divisions=True)),
     ),
 }
 
@@ -324,7 +324,7 @@ def tracker_rows(scenario: Scenario) -> Iterator[Row]:
         seen = renumbered(seen, 3)
     trackers: dict[str, Tracker] = {"iou": IoUTracker(), "lineage": LineageTracker()}
     if scenario.parents:
-        trackers["with divisions"] = LineageTracker(LineageParameters(divisions=True, max_broken=1))
+        trackers["with divisions"] = LineageTracker(LineageParameters(divisions=True))
     for name, tracker in trackers.items():
         followed = follow(dataclasses.replace(scenario, seen=seen), tracker)
         kept = identity(followed.matches)

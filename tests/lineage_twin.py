@@ -142,11 +142,16 @@ class PlainLineage:
             if j not in owner and j not in shared and 2 * (masks[i] & o).sum() >= o.sum()
         ]
         pieces = {}
+        around = {i: np.argwhere(objects[j]) for i, j in own.items()}
         for _, _, j, i in sorted(asked):
             cell, joined = cells[i], area[i] + objects[j].sum()
             nearer = abs(joined - cell.area) < abs(area[i] - cell.area)
-            if j not in pieces and nearer and cell.alone >= 3 and cell.broken < self.p.max_broken:
+            here = np.argwhere(objects[j])
+            touches = abs(here[:, np.newaxis] - around[i]).max(axis=2).min() <= 2
+            may_break = cell.alone >= 3 and cell.broken < self.p.max_broken
+            if j not in pieces and nearer and touches and may_break:
                 pieces[j], area[i] = i, joined
+                around[i] = np.concatenate([around[i], here])
         return pieces
 
     def check_split(self, cells, members, target, out):

@@ -206,6 +206,12 @@ def test_a_cell_that_falls_into_pieces_for_a_while_is_put_together():
     assert fates(tracker)[1] == "end of movie"
 
 
+def test_what_appears_apart_from_the_rest_of_a_cell_is_no_piece_of_it():
+    whole, apart = frame_of((20, 24, 10)), frame_of((20, 24, 10))
+    apart[:, 19:22] = False
+    assert track([whole, apart, apart])[0].n_cells == 2
+
+
 def test_a_neighbour_that_comes_into_the_place_of_a_cell_is_no_piece_of_it():
     frames = [labels_of((20, 14, 7)), labels_of((20, 14, 7), (20, 21, 4))]
     assert track(frames)[0].n_cells == 2
@@ -242,7 +248,7 @@ def test_both_daughters_get_new_numbers_and_their_parent():
     mother, daughters = [(20, 26, 8)], [(20, 20, 5.5), (20, 32, 5.5)]
     other = (6, 6, 4)
     frames = [frame_of(*mother, other)] * 3 + [frame_of(*daughters, other)] * 3
-    tracker, labels = track(frames, divisions=True, max_broken=1)
+    tracker, labels = track(frames, divisions=True)
     # In the first frame they could still be pieces of the mother.
     assert ids_at(labels, [(20, 20), (20, 32)])[2:5] == [[2, 2], [2, 2], [3, 4]]
     assert [t.parent for t in tracker.tracks()] == [None, None, 2, 2]

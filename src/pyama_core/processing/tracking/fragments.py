@@ -20,6 +20,7 @@ PROVEN = 3
 """A cell that was seen as an object of its own in so many frames is no piece of another."""
 
 _APART = 1.5  # of the sum of both radii, from centroid to centroid
+_GAP_PX = 1  # at most so many pixels between the pieces of a broken cell, in rows and in columns
 
 
 def origins(cells: Remembered, overlaps: Overlaps, objects: Objects) -> IntArray:
@@ -93,8 +94,10 @@ def join_pieces(
 ) -> tuple[IntArray, BoolArray]:
     """Give cells that have fallen into pieces the other pieces beside the object that they are.
 
-    A piece is a new object of which half at least lies where the cell was. It is joined if that
-    brings the area nearer to what the cell had; those that share most pixels come first.
+    A piece is a new object of which half at least lies where the cell was, and which touches what
+    the cell has already: what a segmentation cuts through stays side by side, but cells that come
+    up, or have parted, stand apart. It is joined if that brings the area nearer to what the cell
+    had; those that share most pixels come first.
 
     Parameters
     ----------
@@ -126,13 +129,39 @@ def join_pieces(
     order = np.lexsort(
         (overlaps.object[pairs], cells.cell[overlaps.cell[pairs]], -overlaps.common[pairs])
     )
+    pixels = _Outlines(objects) if pairs.size else None
+    parts = {cell: [own[cell]] for cell in np.unique(overlaps.cell[pairs]).tolist()}
     for pair in pairs[order].tolist():
         cell, piece = int(overlaps.cell[pair]), int(overlaps.object[pair])
         joined = area[cell] + objects.area[piece]
         nearer = abs(joined - cells.area[cell]) < abs(area[cell] - cells.area[cell])
-        if nearer and partner[piece] == UNPAIRED:
+        if not nearer or partner[piece] != UNPAIRED or pixels is None:
+            continue
+        if any(pixels.touch(piece, part) for part in parts[cell]):
             partner[piece], area[cell], broken[cell] = cell, joined, True
+            parts[cell].append(piece)
     return partner, broken
+
+
+class _Outlines:
+    """Tells which objects of a frame touch."""
+
+    def __init__(self, objects: Objects) -> None:
+        from pyama_core.processing.kernels.moved_runs import rows_of
+
+        runs = objects.runs
+        order = np.argsort(runs.label, kind="stable")
+        ends = np.cumsum(np.bincount(runs.label, minlength=objects.area.size))
+        self._of = np.split(order, ends[:-1])
+        self._row, self._start, self._stop = rows_of(runs), runs.start, runs.stop
+
+    def touch(self, one: int, other: int) -> bool:
+        """Return whether at most `_GAP_PX` pixels lie between two objects."""
+        a, b = self._of[one][:, np.newaxis], self._of[other]
+        near = abs(self._row[a] - self._row[b]) <= _GAP_PX + 1
+        near &= self._start[a] <= self._stop[b] + _GAP_PX
+        near &= self._start[b] <= self._stop[a] + _GAP_PX
+        return bool(near.any())
 
 
 def attached(cells: Remembered) -> IntArray:

@@ -20,7 +20,7 @@ from pyama_core.processing.tracking.matching import Matches, match_frame
 from pyama_core.processing.tracking.motion import Motion
 from pyama_core.processing.tracking.remembered import Objects, Remembered, at_edge, remember
 
-ALGORITHM = "lineage/3"
+ALGORITHM = "lineage/4"
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -38,7 +38,7 @@ class LineageTracker:
     - a cell whose mask is left uncovered may be an object within `max_displacement`;
     - a cell missed in up to `max_gap` frames gets its number back;
     - an object that several cells have merged into is divided among them until they part;
-    - a cell that falls into pieces is put together for up to `max_broken` frames;
+    - a cell that falls into pieces side by side is put together for up to `max_broken` frames;
     - with `divisions`, two objects that together are what a cell was are its daughters.
 
     Frames are seen once, front to back, so what is written is never revised. Time and memory are

@@ -33,10 +33,10 @@ class LineageParameters(BaseModel):
         True, description="divide an object among the cells that have merged into it"
     )
     max_broken: int = Field(
-        2,
+        1,
         ge=0,
-        description="a cell that falls into pieces is put together for up to so many frames; then "
-        "pieces are cells",
+        description="a cell that falls into pieces side by side is put together for up to so many "
+        "frames; then pieces are cells",
     )
     divisions: bool = Field(False, description="look for cells that divide")
     brightness_channel: int | None = Field(
