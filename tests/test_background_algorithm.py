@@ -113,6 +113,40 @@ def test_the_spline_of_an_axis_is_that_of_fitpack(n, seed):
     np.testing.assert_allclose(basis.weights.sum(axis=0), 1, rtol=1e-12)
 
 
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(2, 12), seed=seeds)
+def test_a_spline_that_goes_on_is_straight_beyond_the_outer_centres(n, seed):
+    rng = np.random.default_rng(seed)
+    centres = 4 + np.cumsum(rng.integers(2, 20, n)) / 2
+    n_pixels = int(centres[-1]) + 5
+    values = rng.normal(size=n)
+    constant, linear = (SplineBasis.through(centres, n_pixels, go_on) for go_on in (False, True))
+    coefficients = np.zeros((max(4, n), 1))
+    coefficients[:n, 0] = np.linalg.solve(linear.collocation, values)
+    expected = constant.interpolate(coefficients)[:, 0]
+    for x in range(n_pixels):
+        if x < centres[0]:
+            slope = (values[1] - values[0]) / (centres[1] - centres[0])
+            expected[x] = values[0] + slope * (x - centres[0])
+        if x > centres[-1]:
+            slope = (values[-1] - values[-2]) / (centres[-1] - centres[-2])
+            expected[x] = values[-1] + slope * (x - centres[-1])
+    found = linear.interpolate(coefficients)[:, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_slope_is_taken_away_up_to_the_edges_of_the_frame():
+    rows, columns = np.ogrid[:200, :300]
+    frame = (1000 + 2.0 * rows - 1.5 * columns).astype(np.float32)
+    nothing = np.zeros(frame.shape, np.bool_)
+    for edges, largest in (("linear", 0.3), ("constant", 70)):
+        parameters = TiledInterpolationParameters(tile_size=40, edges=edges)
+        background = TiledBackground(frame.shape, parameters)
+        corrected = background.correct(frame, background.tile_medians(frame, nothing))
+        assert abs(corrected).max() <= largest
+        assert edges == "linear" or abs(corrected).max() > 30
+
+
 def test_the_surface_goes_through_the_medians_and_is_constant_beyond_the_outer_centres():
     background = TiledBackground(BIG)
     medians = background.tile_medians(make_frame(BIG, "noise", 5, np.uint16), np.zeros(BIG, bool))

@@ -16,7 +16,8 @@ class SplineBasis:
 
     Degree 3, or one less than the number of centres where there are fewer than four; cubics have
     not-a-knot ends, as FITPACK's with s = 0. Pixels beyond the outer centres count as being on
-    them. Lower degrees are padded with weights of 0, so that a pixel always has four.
+    them, or go on along the straight line through the two outer centres. Lower degrees are padded
+    with weights of 0, so that a pixel always has four.
 
     Attributes
     ----------
@@ -36,16 +37,29 @@ class SplineBasis:
     collocation: NDArray[np.float64]
 
     @classmethod
-    def through(cls, centres: NDArray[np.float64], n_pixels: int) -> SplineBasis:
-        """Return the basis of the spline through strictly increasing `centres`."""
+    def through(
+        cls, centres: NDArray[np.float64], n_pixels: int, go_on: bool = False
+    ) -> SplineBasis:
+        """Return the basis of the spline through strictly increasing `centres`.
+
+        It is constant beyond the outer ones, or goes on as it comes from their neighbours.
+        """
         degree = min(ORDER - 1, centres.size - 1)
         interior = centres[2:-2] if degree == ORDER - 1 else centres[:0]
         ends = np.ones(degree + 1)
         knots = np.concatenate([centres[0] * ends, interior, centres[-1] * ends])
         pixels = np.clip(np.arange(n_pixels, dtype=np.float64), centres[0], centres[-1])
         first, weights = _local_basis(knots, degree, pixels)
-        pieces = np.flatnonzero(np.diff(first, prepend=-1, append=-1))
         first_at_centre, weights_at_centre = _local_basis(knots, degree, centres)
+        if go_on and centres.size > 1:
+            # Outer centres and their neighbours lie in one interval, and share their splines.
+            outside = np.arange(n_pixels) - pixels
+            below, above = outside < 0, outside > 0
+            for beyond, outer, inner in ((below, 0, 1), (above, -1, -2)):
+                slope = weights_at_centre[:, outer] - weights_at_centre[:, inner]
+                slope /= centres[outer] - centres[inner]
+                weights[:, beyond] += slope[:, np.newaxis] * outside[beyond]
+        pieces = np.flatnonzero(np.diff(first, prepend=-1, append=-1))
         collocation = np.zeros((centres.size, centres.size))
         for k in range(degree + 1):
             collocation[np.arange(centres.size), first_at_centre + k] = weights_at_centre[k]

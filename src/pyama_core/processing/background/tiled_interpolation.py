@@ -44,18 +44,28 @@ class TiledInterpolationParameters(BaseModel):
         "auto: four cells wide where the segmentation knows their diameter, otherwise 256",
     )
 
+    edges: Literal["constant", "linear", "auto"] = Field(
+        "auto",
+        description="the background beyond the centres of the outer tiles: constant, or linear, "
+        "going on as it comes from the tiles before; auto: linear where the segmentation knows "
+        "the diameter of cells, otherwise constant",
+    )
+
     def for_cells_of(self, diameter: float | None) -> TiledInterpolationParameters:
-        """Return parameters in which the size of tiles is a number.
+        """Return parameters that leave nothing to be settled.
 
         Parameters
         ----------
         diameter
             Of a typical cell, in pixels; None where it is not known.
         """
-        if self.tile_size != "auto":
-            return self
-        size = _USUAL_TILE if diameter is None else max(_LEAST_TILE, round(4 * diameter))
-        return self.model_copy(update={"tile_size": min(size, _LARGEST_TILE)})
+        size, edges = self.tile_size, self.edges
+        if size == "auto":
+            size = _USUAL_TILE if diameter is None else max(_LEAST_TILE, round(4 * diameter))
+            size = min(size, _LARGEST_TILE)
+        if edges == "auto":
+            edges = "constant" if diameter is None else "linear"
+        return self.model_copy(update={"tile_size": size, "edges": edges})
 
 
 class TiledBackground:
@@ -66,7 +76,8 @@ class TiledBackground:
     e[i] to e[i + 2] and has its centre at (e[i] + e[i + 2]) / 2. The background at a tile's
     centre is the median of its unmasked pixels, and between centres the tensor product of
     interpolating cubic splines with not-a-knot ends (lower degrees where an axis has fewer than
-    four tiles); beyond the outer centres it is constant.
+    four tiles); beyond the outer centres it is constant or, where parameters say so, goes on along
+    the straight line through the two outer ones.
 
     Keeps the counts that it works with (0.5 MB per column of tiles) from frame to frame. Not to be
     called from two threads at once.
@@ -76,7 +87,8 @@ class TiledBackground:
     shape
         (Y, X) of the frames.
     parameters
-        The defaults if None; tiles of 256 pixels where their size is left open.
+        The defaults if None; what they leave open is settled as for cells of unknown size: tiles of
+        256 pixels, constant beyond the outer centres.
 
     Examples
     --------
@@ -101,7 +113,7 @@ class TiledBackground:
         assert self.parameters.tile_size != "auto"
         self._edges = [_tile_edges(n, self.parameters.tile_size) for n in self.shape]
         self._rows, self._columns = (
-            SplineBasis.through((edges[:-2] + edges[2:]) / 2, n)
+            SplineBasis.through((edges[:-2] + edges[2:]) / 2, n, self.parameters.edges == "linear")
             for edges, n in zip(self._edges, self.shape, strict=True)
         )
         self._counts: BlockCounts | None = None

@@ -28,9 +28,9 @@ class CorrectionService(BaseProcessingService):
     def plan(self, job: FovJob) -> list[PlannedOutput]:
         """Plan one corrected stack per fluorescence channel, from its copy and the masks."""
         inputs = {"seg": job.checksum("seg")}
-        parameters = job.parameters.correction
-        if parameters.tile_size == "auto":
-            inputs["tile_size"] = str(_for_cells_of(job).tile_size)
+        parameters, settled = job.parameters.correction, _for_cells_of(job)
+        if parameters != settled:
+            inputs |= {"tile_size": str(settled.tile_size), "edges": settled.edges}
         return [
             PlannedOutput(
                 "fl_corrected",
