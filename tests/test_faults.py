@@ -134,10 +134,14 @@ def test_whichever_write_fails_the_file_is_named_and_a_later_run_completes(
     assert endings >= {1, 2}
 
 
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("experiment"))
+
+
 @needs_posix
 @pytest.mark.parametrize("at", ["3", "20"])
-def test_a_disk_that_stays_full_ends_the_run_with_the_file_named(tmp_path, at):
-    experiment = prepare(tmp_path)
+def test_a_disk_that_stays_full_ends_the_run_with_the_file_named(experiment, tmp_path, at):
     out = tmp_path / "out"
     with command(experiment.image, out, CHAOS_FAIL=at) as process:
         _, errors = process.communicate(timeout=60)
@@ -420,6 +424,7 @@ def test_a_worker_that_dies_of_a_signal_costs_nothing_but_time(demo, tmp_path, w
 LIMITED = """
 import resource, sys
 from pathlib import Path
+import psutil
 sys.path.insert(0, {tests!r})
 from runs import describe, new_context
 from pyama_core.demo import DemoFiles
@@ -431,7 +436,7 @@ segment = SegmentationService.process_fov
 
 def hungry(self, metadata, context, output_dir, fov):
     if fov == 1:
-        size = 4 << 30
+        size = psutil.Process().memory_info().vms + (512 << 20)
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
         held = [bytearray(64 << 20) for _ in range(1000)]
     segment(self, metadata, context, output_dir, fov)

@@ -57,7 +57,8 @@ def test_a_slow_callback_loses_nothing_and_does_not_hold_up_who_reports():
         for t in range(30):
             source.put(event(t))
             drainer.put(event(t, fov=1))
-        assert time.monotonic() - started < 0.3
+        reporting = time.monotonic() - started
+    assert reporting < (time.monotonic() - started) / 2
     for fov in (0, 1):
         assert [e.t for e in seen if e.fov == fov] == list(range(30))
 

@@ -41,12 +41,18 @@ _DESERTED = "can't start the thread that serves the worker"
 
 
 class _Worker:
-    """One process, its executor, and this end of its pipe."""
+    """One process, its executor, and this end of its pipe.
+
+    While an executor tells of the death of its process it holds a lock that its `submit` and
+    `shutdown` wait for (since Python 3.12). So nobody submits to a worker that is `dead`, and it
+    is shut down with the others at the end.
+    """
 
     def __init__(self, log_level: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.connection, far_end = spawn.Pipe(duplex=True)
         self.busy = False
+        self.dead = False
         self._calls: set[Future[Any]] = set()
         self.executor = ProcessPoolExecutor(
             max_workers=1,
@@ -74,8 +80,15 @@ class _Worker:
         if self._is_deserted():
             raise BrokenExecutor(_DESERTED)
         self._calls.add(future)
-        future.add_done_callback(self._calls.discard)
+        future.add_done_callback(self._note)
         return future
+
+    def _note(self, call: Future[Any]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled() and isinstance(call.exception(), BrokenExecutor):
+            self.dead = True
+            # If only its executor is broken, it lives, and the executor waits for it to end.
+            self.tell(CANCEL)
 
     def abandoned(self) -> list[Future[Any]]:
         """Return the calls that nobody will ever answer."""
@@ -159,7 +172,7 @@ class WorkerPool(Executor):
             for index, worker in enumerate(workers):
                 for number, call in enumerate(calls):
                     # One that has died is replaced when it is given work.
-                    if number % len(workers) != index:
+                    if number % len(workers) != index and not worker.dead:
                         with contextlib.suppress(RuntimeError):
                             worker.submit(call)
                 worker.busy = False
@@ -242,13 +255,16 @@ class WorkerPool(Executor):
 
     def _submit_to(self, index: int, call: Callable[[], Any]) -> Future[Any]:
         """Submit a call to a worker, to a fresh one in its place if it has died."""
-        try:
-            return self._workers[index].submit(work, call)
-        except BrokenExecutor:
-            if self._ended:
-                raise
-            self._replace(index)
-            return self._workers[index].submit(work, call)
+        worker = self._workers[index]
+        if not worker.dead:
+            try:
+                return worker.submit(work, call)
+            except BrokenExecutor:
+                worker.dead = True
+        if self._ended:
+            raise BrokenExecutor("the pool was shut down")
+        self._replace(index)
+        return self._workers[index].submit(work, call)
 
     def _finished(self, worker: _Worker, future: Future[Any], inner: Future[Any]) -> None:
         error = None if inner.cancelled() else inner.exception()
@@ -264,9 +280,7 @@ class WorkerPool(Executor):
             future.set_result(inner.result())
 
     def _replace(self, index: int) -> None:
-        dead = self._workers[index]
-        dead.executor.shutdown(wait=False)
-        self._buried.append(dead)
+        self._buried.append(self._workers[index])
         self._workers[index] = self._new_worker()
 
     # Event source
