@@ -179,7 +179,12 @@ class WorkerPool(Executor):
             self._hand_out()
 
         for number, call in enumerate(calls):
-            workers[number % len(workers)].submit(call).add_done_callback(follow)
+            try:
+                inner = workers[number % len(workers)].submit(call)
+            except BrokenExecutor as error:
+                inner = Future()
+                inner.set_exception(error)
+            inner.add_done_callback(follow)
 
     # Executor
 
