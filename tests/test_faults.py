@@ -8,7 +8,6 @@ import io
 import itertools
 import json
 import os
-import pathlib
 import re
 import shutil
 import signal
@@ -98,7 +97,7 @@ class Sick:
 def run_on(disk: FailingDisk, metadata, context, monkeypatch):
     with monkeypatch.context() as patch:
         opened = SimpleNamespace(**{**vars(io), "open": disk.open})
-        patch.setattr(pathlib, "io", opened)
+        patch.setattr(sys.modules[Path.open.__module__], "io", opened)
         return run_inline(metadata, context)
 
 

@@ -6,6 +6,8 @@ plain numbers with the defaults of the pipeline.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -184,5 +186,8 @@ def measure_plain(labels: NDArray[Any], image: NDArray[Any]) -> dict[str, NDArra
         "area": np.array([mask.sum() for mask in masks], np.int64),
         "position_x": np.array([np.nonzero(mask)[1].mean() for mask in masks], np.float64),
         "position_y": np.array([np.nonzero(mask)[0].mean() for mask in masks], np.float64),
-        "intensity_total": np.array([sum(pixels[mask].tolist()) for mask in masks], np.float64),
+        # Not `sum`, which rounds less than one addition after the other does.
+        "intensity_total": np.array(
+            [reduce(add, pixels[mask].tolist(), 0.0) for mask in masks], np.float64
+        ),
     }
