@@ -8,7 +8,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.kernels.runs import stretches
+from pyama_core.processing.kernels.smoothing import smooth_whole_row
+
 Float32Array = NDArray[np.float32]
+Int32Array = NDArray[np.int32]
 Float64Array = NDArray[np.float64]
 Int64Array = NDArray[np.int64]
 
@@ -64,7 +68,7 @@ def shrink_frame(frame: NDArray[Any], height: int, width: int) -> Float32Array:
 
 
 @njit(cache=True, nogil=True)
-def _places(n: int, n_small: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def places(n: int, n_small: int) -> tuple[Int64Array, Float32Array]:
     """Return the pixel of a smaller axis left of each pixel's centre, and how far beyond its own.
 
     At the ends of the axis the last pixel is held.
@@ -78,107 +82,124 @@ def _places(n: int, n_small: int) -> tuple[NDArray[np.int64], NDArray[np.float32
 
 
 @njit(cache=True, nogil=True)
-def _grown(labels: NDArray[np.int32], cells: Float32Array, y: int, out: NDArray[np.int32]) -> int:
-    """Write a row of labels, those without one taking that of their first neighbour; return any.
-
-    Where `cells` is 0 there is no cell near.
-    """
-    rows, columns = labels.shape
-    largest = 0
-    for x in range(columns):
-        label = labels[y, x]
-        if label == 0 and cells[y, x] > 0:
-            for v in range(max(y - 1, 0), min(y + 2, rows)):
-                for u in range(max(x - 1, 0), min(x + 2, columns)):
-                    if label == 0:
-                        label = labels[v, u]
-        out[x] = label
-        largest = max(largest, label)
-    return largest
+def _first_at(places: Int64Array, n_small: int) -> Int64Array:
+    """Return where each value from 0 to n_small − 1 begins in ascending ones, then their number."""
+    first = np.full(n_small + 1, places.size)
+    for i in range(places.size - 1, -1, -1):
+        first[places[i]] = i
+    for value in range(n_small - 1, -1, -1):
+        first[value] = min(first[value], first[value + 1])
+    return first
 
 
 @njit(cache=True, nogil=True)
-def _stretched(
-    row: Float32Array, left: Int64Array, beyond: Float32Array, out: Float32Array
-) -> None:
-    """Write a row, interpolated linearly."""
-    last = row.size - 1
+def _label_near(labels: Int32Array, y: int, x: int) -> int:
+    """Return the label of a pixel or, where it has none, that of its first neighbour with one."""
+    if labels[y, x] > 0:
+        return int(labels[y, x])
+    for v in range(max(y - 1, 0), min(y + 2, labels.shape[0])):
+        for u in range(max(x - 1, 0), min(x + 2, labels.shape[1])):
+            if labels[v, u] > 0:
+                return int(labels[v, u])
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _crossing(
+    line: Float32Array, x: int, stop: int, left: Int64Array, beyond: Float32Array, rises: bool
+) -> int:
+    """Return from which pixel on a line, interpolated, is above ½ if it rises, else not."""
+    while x < stop:
+        at, following = line[left[x]], line[min(left[x] + 1, line.size - 1)]
+        if (at + beyond[x] * (following - at) > np.float32(0.5)) == rises:
+            return x
+        x += 1
+    return stop
+
+
+@njit(cache=True, nogil=True)
+def _between(upper: Float32Array, lower: Float32Array, depth: np.float32, out: Float32Array) -> int:
+    """Write what lies between two rows; return how many pixels of that exceed ½."""
+    n = 0
     for x in range(out.size):
-        at = row[left[x]]
-        out[x] = at + beyond[x] * (row[min(left[x] + 1, last)] - at)
+        out[x] = upper[x] + depth * (lower[x] - upper[x])
+        n += out[x] > np.float32(0.5)
+    return n
 
 
 @njit(cache=True, nogil=True)
-def _number(
-    grown: NDArray[np.int32],
-    start: Int64Array,
-    lines: tuple[Float32Array, Float32Array, np.float32],
-    numbers: NDArray[np.int32],
-    n_labels: int,
-) -> tuple[int, bool]:
-    """Give numbers to labels that first appear in a row.
-
-    Returns how many have numbers, and whether others may still appear.
-    """
-    upper, lower, below = lines
-    waiting = False
-    for column in range(grown.size):
-        label = grown[column]
-        if label == 0 or numbers[label] > 0:
-            continue
-        waiting = True
-        for x in range(start[column], start[column + 1]):
-            if upper[x] + below * (lower[x] - upper[x]) > np.float32(0.5):
-                n_labels += 1
-                numbers[label] = n_labels
-                break
-    return n_labels, waiting
+def _cell_row(
+    labels: Int32Array, y: int, weights: Float32Array, cells: Float32Array, sums: Float32Array,
+    out: Float32Array,
+) -> None:  # fmt: skip
+    """Write how much of each pixel of the smoothed row belongs to cells; `cells` is work space."""
+    last = labels.shape[0] - 1
+    for v in range(max(y + 1 - weights.size, 0), min(y + weights.size, last + 1)):
+        row, is_cell = labels[v], cells[v % cells.shape[0]]
+        for x in range(row.size):
+            is_cell[x] = np.float32(1) if row[x] > 0 else np.float32(0)
+    smooth_whole_row(cells, y, last, weights, sums, out)
 
 
 @njit(cache=True, nogil=True)
-def enlarge_labels(labels: NDArray[np.int32], cells: Float32Array, out: NDArray[Any]) -> None:
-    """Write labels at a larger size, inside of the line where `cells` is ½.
+def enlarge_labels(labels: Int32Array, weights: Float32Array, out: NDArray[Any]) -> None:
+    """Write labels at a larger size, with smooth outlines.
 
-    `cells`, of the shape of the labels, is interpolated bilinearly. Where it exceeds ½, each pixel
-    takes the label of the pixel of the smaller image that covers its centre or, where that has
-    none, of a neighbour of it. Labels become 1, 2, … in raster order of their first pixel.
+    What belongs to cells (1, else 0) is smoothed by `weights` in both axes and interpolated
+    bilinearly. Where it exceeds ½, each pixel takes the label of the pixel of the smaller image
+    that covers its centre or, where that has none, of a neighbour of it. Labels become 1, 2, … in
+    raster order of their first pixel.
     """
     rows, columns = labels.shape
     height, width = out.shape
-    top, below = _places(height, rows)
-    left, beyond = _places(width, columns)
-    column, start = np.empty(width, np.int64), np.zeros(columns + 1, np.int64)
-    for x in range(width):
-        column[x] = (2 * x + 1) * columns // (2 * width)
-        start[column[x] + 1] = x + 1
+    top, below = places(height, rows)
+    left, beyond = places(width, columns)
+    first_right_of = _first_at(left, columns)
+    column = (2 * np.arange(width) + 1) * columns // (2 * width)
+    first_in = _first_at(column, columns)
+    cells = np.empty((2 * weights.size - 1, columns), np.float32)
     numbers = np.zeros(labels.max() + 1, np.int32)
     n_labels = 0
-    grown = np.zeros(columns, np.int32)
-    number = np.zeros(width, out.dtype)
-    upper, lower = np.empty(width, np.float32), np.empty(width, np.float32)
-    known_row, known_top, has_label, waiting = -1, -1, 0, False
+    sums = np.empty(columns + 2 * (weights.size - 1), np.float32)
+    upper, lower = np.empty(columns, np.float32), np.empty(columns, np.float32)
+    line = np.empty(columns, np.float32)
+    is_begin = np.zeros((columns + 8) // 8 * 8, np.uint8)
+    marked, begin = np.empty(is_begin.size // 8 + 1, np.int64), np.empty(columns + 1, np.int64)
+    inside = np.empty(columns, np.bool_)
+    known_top = -2
     for y in range(height):
-        row = (2 * y + 1) * rows // (2 * height)
-        is_new = row != known_row
-        if is_new:
-            known_row, has_label = row, _grown(labels, cells, row, grown)
-            waiting = has_label > 0
-        if has_label == 0:
-            out[y] = 0
-            continue
+        row = out[y]
+        row[:] = 0
         if top[y] != known_top:
+            if top[y] == known_top + 1:
+                upper, lower = lower, upper
+            else:
+                _cell_row(labels, top[y], weights, cells, sums, upper)
             known_top = top[y]
-            _stretched(cells[known_top], left, beyond, upper)
-            _stretched(cells[min(known_top + 1, rows - 1)], left, beyond, lower)
-        if waiting:
-            before = n_labels
-            lines = (upper, lower, below[y])
-            n_labels, waiting = _number(grown, start, lines, numbers, n_labels)
-            is_new = is_new or n_labels > before
-        if is_new:
-            for x in range(width):
-                number[x] = numbers[grown[column[x]]]
-        depth, line = below[y], out[y]
-        for x in range(width):
-            inside = upper[x] + depth * (lower[x] - upper[x]) > np.float32(0.5)
-            line[x] = number[x] if inside else 0
+            _cell_row(labels, min(known_top + 1, rows - 1), weights, cells, sums, lower)
+        if _between(upper, lower, below[y], line) == 0:
+            continue
+        for x in range(columns):
+            inside[x] = line[x] > np.float32(0.5)
+        covering = (2 * y + 1) * rows // (2 * height)
+        for i in range(stretches(inside, is_begin, marked, begin)):
+            if not inside[begin[i]]:
+                continue
+            start, stop = 0, width
+            if begin[i] > 0:
+                to = first_right_of[begin[i]]
+                start = _crossing(line, first_right_of[begin[i] - 1], to, left, beyond, True)
+            if begin[i + 1] < columns:
+                at, to = first_right_of[begin[i + 1] - 1], first_right_of[begin[i + 1]]
+                stop = _crossing(line, max(at, start), to, left, beyond, False)
+            while start < stop:
+                label = _label_near(labels, covering, column[start])
+                until = column[start] + 1
+                while until < columns and labels[covering, until] == label:
+                    until += 1
+                if label > 0 and numbers[label] == 0:
+                    n_labels += 1
+                    numbers[label] = n_labels
+                end = min(stop, first_in[until])
+                row[start:end] = numbers[label]
+                start = end

@@ -6,51 +6,59 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.kernels.runs import Runs
+
 Int64Array = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
-def _moments(labels: NDArray[np.int32], n_labels: int) -> Float64Array:
+def _moments(runs: Runs, n_labels: int, width: int) -> Float64Array:
     """Return number, sums of rows and columns, sum of their squares, pixels at each edge.
 
     Shape (n_labels + 1, 8); the edges are the top, the left, the bottom and the right one.
     """
-    height, width = labels.shape
+    height = runs.first.size - 1
     sums = np.zeros((n_labels + 1, 8))
     for y in range(height):
-        for x in range(width):
-            label = labels[y, x]
-            if label > 0:
-                sums[label, 0] += 1
-                sums[label, 1] += y
-                sums[label, 2] += x
-                sums[label, 3] += y * y + x * x
-                sums[label, 4] += y == 0
-                sums[label, 5] += x == 0
-                sums[label, 6] += y == height - 1
-                sums[label, 7] += x == width - 1
+        for run in range(runs.first[y], runs.first[y + 1]):
+            start, last = runs.start[run], runs.stop[run] - 1
+            n = last + 1 - start
+            # Sums of whole numbers and of squares up to a limit.
+            squares = last * (last + 1) * (2 * last + 1) - (start - 1) * start * (2 * start - 1)
+            label = runs.label[run]
+            sums[label, 0] += n
+            sums[label, 1] += n * y
+            sums[label, 2] += (start + last) * n // 2
+            sums[label, 3] += n * y * y + squares // 6
+            sums[label, 4] += n * (y == 0)
+            sums[label, 5] += start == 0
+            sums[label, 6] += n * (y == height - 1)
+            sums[label, 7] += last == width - 1
     return sums
 
 
 @njit(cache=True, nogil=True)
-def _pairs(labels: NDArray[np.int32], n_labels: int) -> Int64Array:
+def _pairs(runs: Runs, n_labels: int) -> Int64Array:
     """Return the pairs of labels that are 4-neighbours somewhere, each once, (n, 2), sorted."""
-    height, width = labels.shape
-    keys = np.empty(2 * labels.size, np.int64)
+    keys = np.empty(3 * runs.start.size + 1, np.int64)
     n = 0
-    for y in range(height):
-        for x in range(width):
-            a = labels[y, x]
-            if a == 0:
-                continue
-            for v, u in ((y, x + 1), (y + 1, x)):
-                b = labels[v, u] if v < height and u < width else 0
-                if b > 0 and b != a:
-                    key = np.int64(min(a, b)) * (n_labels + 1) + max(a, b)
-                    if n == 0 or keys[n - 1] != key:
-                        keys[n] = key
-                        n += 1
+    for y in range(runs.first.size - 1):
+        above = runs.first[y - 1] if y > 0 else 0
+        for run in range(runs.first[y], runs.first[y + 1]):
+            start, stop, a = runs.start[run], runs.stop[run], runs.label[run]
+            if run > runs.first[y] and runs.stop[run - 1] == start:
+                b = runs.label[run - 1]
+                keys[n] = min(a, b) * (n_labels + 1) + max(a, b)
+                n += a != b
+            while y > 0 and above < runs.first[y] and runs.stop[above] <= start:
+                above += 1
+            other = above
+            while y > 0 and other < runs.first[y] and runs.start[other] < stop:
+                b = runs.label[other]
+                keys[n] = min(a, b) * (n_labels + 1) + max(a, b)
+                n += a != b
+                other += 1
     unique = np.unique(keys[:n])
     pairs = np.empty((unique.size, 2), np.int64)
     for i in range(unique.size):
@@ -96,6 +104,8 @@ def _round_groups(
     group = np.arange(n_labels + 1)
     for i in range(pairs.shape[0]):
         a, b = pairs[i]
+        if a == 0 or b == 0:
+            continue
         while group[a] != a:
             a = group[a]
         while group[b] != b:
@@ -118,10 +128,21 @@ def _round_groups(
 
 
 @njit(cache=True, nogil=True)
+def _gain(a: int, b: int, sums: Float64Array, largest_area: float, least_roundness: float) -> float:
+    """Return the roundness of the union of two labels, 0 if they are not to be joined."""
+    if a == b or a == 0 or sums[a, 0] + sums[b, 0] > largest_area:
+        return 0.0
+    roundness = _roundness(sums[a] + sums[b])
+    parts = sums[a, 0] * _roundness(sums[a]) + sums[b, 0] * _roundness(sums[b])
+    is_rounder = roundness * (sums[a, 0] + sums[b, 0]) > parts
+    return roundness if is_rounder and roundness >= least_roundness else 0.0
+
+
+@njit(cache=True, nogil=True)
 def join_round(
-    labels: NDArray[np.int32], n_labels: int, largest_area: float, least_roundness: float
+    runs: Runs, shape: tuple[int, int], n_labels: int, largest_area: float, least_roundness: float
 ) -> Int64Array:
-    """Decide which labels together are one round object.
+    """Decide which labels together are one round object; runs without an object have label 0.
 
     First all labels that hang together, where their union has at most `largest_area` pixels and
     at least `least_roundness`, an edge of the image being taken for a cut: lines inside a cell may
@@ -132,25 +153,22 @@ def join_round(
 
     Returns the label that each label becomes, the smaller one of those that are joined.
     """
-    sums = _moments(labels, n_labels)
-    pairs = _pairs(labels, n_labels)
-    becomes = _round_groups(sums, labels.shape, pairs, largest_area, least_roundness)
+    sums = _moments(runs, n_labels, shape[1])
+    pairs = _pairs(runs, n_labels)
+    becomes = _round_groups(sums, shape, pairs, largest_area, least_roundness)
+    gain = np.zeros(pairs.shape[0])
+    changed = -1  # the label whose pairs are judged anew, at first those of all
     while True:
-        best, at = least_roundness, -1
         for i in range(pairs.shape[0]):
             a, b = becomes[pairs[i, 0]], becomes[pairs[i, 1]]
-            if a == b or sums[a, 0] + sums[b, 0] > largest_area:
-                continue
-            roundness = _roundness(sums[a] + sums[b])
-            is_best = roundness > best or (at < 0 and roundness == best)  # of equals the first
-            parts = sums[a, 0] * _roundness(sums[a]) + sums[b, 0] * _roundness(sums[b])
-            if is_best and roundness * (sums[a, 0] + sums[b, 0]) > parts:
-                best, at = roundness, i
-        if at < 0:
+            if changed < 0 or a == changed or b == changed:
+                gain[i] = _gain(a, b, sums, largest_area, least_roundness)
+        at = int(np.argmax(gain)) if gain.size > 0 else -1  # of equals the first
+        if at < 0 or gain[at] == 0:
             return becomes
         a, b = becomes[pairs[at, 0]], becomes[pairs[at, 1]]
-        kept, gone = min(a, b), max(a, b)
-        sums[kept] += sums[gone]
+        changed, gone = min(a, b), max(a, b)
+        sums[changed] += sums[gone]
         for label in range(n_labels + 1):
             if becomes[label] == gone:
-                becomes[label] = kept
+                becomes[label] = changed

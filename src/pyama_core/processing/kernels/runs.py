@@ -35,7 +35,7 @@ class Runs(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _with_room(values: NDArray[np.int64], needed: int) -> NDArray[np.int64]:
+def with_room(values: NDArray[np.int64], needed: int) -> NDArray[np.int64]:
     """Return `values`, moved to a larger array if `needed` of them do not fit."""
     if needed <= values.size:
         return values
@@ -47,7 +47,7 @@ def _with_room(values: NDArray[np.int64], needed: int) -> NDArray[np.int64]:
 
 
 @njit(cache=True, nogil=True)
-def _stretches(
+def stretches(
     row: NDArray[Any],
     is_begin: NDArray[np.uint8],
     marked: NDArray[np.int64],
@@ -93,11 +93,11 @@ def find_runs(image: NDArray[Any], background: int) -> Runs:
     for y in range(height):
         first[y] = n
         row = image[y]
-        n_stretches = _stretches(row, is_begin, marked, begin)
-        room = n + n_stretches
-        start, stop = _with_room(start, room), _with_room(stop, room)
-        label = _with_room(label, room)
-        for i in range(n_stretches):
+        nstretches = stretches(row, is_begin, marked, begin)
+        room = n + nstretches
+        start, stop = with_room(start, room), with_room(stop, room)
+        label = with_room(label, room)
+        for i in range(nstretches):
             value = row[begin[i]]
             if value != background:
                 start[n], stop[n], label[n] = begin[i], begin[i + 1], value

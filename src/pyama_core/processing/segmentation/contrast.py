@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.frame import read_only
 
+if TYPE_CHECKING:
+    from pyama_core.processing.kernels.runs import Runs
+
 Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 
 # Sizes in cell diameters.
 DETAIL = 0.08  # what is finer than this is roughness
+LINE_WIDTH = 0.055  # standard deviation of the smoothing before second derivatives
 ROUGHNESS_REACH = 0.045  # over which roughness is averaged
 LARGEST_HOLE = 0.5  # in areas of a cell
 
 BETWEEN = 0.6  # the threshold, on a logarithmic scale, from background (0) to typical cells (1)
 N_SIGMA = 3.0
-TYPICAL_CELL = 75.0  # percentile of what exceeds the noise
+TYPICAL_CELL = 0.75  # of what exceeds the noise is fainter
+ENOUGH_PIXELS = 40_000  # for the distribution of roughness
 
 
 def blur(image: Float32Array, sigma: float) -> Float32Array:
@@ -27,7 +32,7 @@ def blur(image: Float32Array, sigma: float) -> Float32Array:
     import cv2
 
     side = 2 * max(1, int(np.ceil(2.5 * sigma))) + 1
-    return _as_2d(cv2.GaussianBlur(image, (side, side), sigma), image)
+    return as_2d(cv2.GaussianBlur(image, (side, side), sigma), image)
 
 
 def box_mean(image: Float32Array, sigma: float) -> Float32Array:
@@ -35,42 +40,74 @@ def box_mean(image: Float32Array, sigma: float) -> Float32Array:
     import cv2
 
     side = 2 * max(1, round(1.73 * sigma)) + 1
-    return _as_2d(cv2.blur(image, (side, side)), image)
+    return as_2d(cv2.blur(image, (side, side)), image)
 
 
-def without_background(image: Float32Array, diameter: float) -> Float32Array:
-    """Subtract the median of the surroundings, about five cell diameters wide."""
+class ContrastImages:
+    """What is computed for each pixel of a working image, in memory that serves frame after frame.
+
+    New memory costs more than the work on it, as its first touch is an interruption per page.
+
+    Attributes
+    ----------
+    clean : ndarray
+        (Y, X) float32: the image without its background, the median of the surroundings, about
+        five cell diameters wide.
+    smooth : ndarray
+        The same smoothed, with sigma `smooth_sigma`.
+    roughness : ndarray
+        The local variance of what is finer than `DETAIL` cell diameters.
+    """
+
+    def __init__(self) -> None:
+        self.clean = self.smooth = self.roughness = np.empty((0, 0), np.float32)
+        self.smooth_sigma = 0.0
+
+    def compute(self, image: Float32Array, diameter: float) -> None:
+        """Compute all images of a working image, in which cells have a diameter."""
+        from pyama_core.processing.kernels.contrast import contrast_images
+        from pyama_core.processing.kernels.smoothing import gaussian
+
+        if self.clean.shape != image.shape:
+            self.clean, self.smooth, self.roughness = np.empty((3, *image.shape), np.float32)
+        self.smooth_sigma = max(0.7, LINE_WIDTH * diameter)
+        sigmas = (
+            self.smooth_sigma,
+            max(1.0, DETAIL * diameter),
+            max(0.8, ROUGHNESS_REACH * diameter),
+        )
+        fine, coarse, pooling = (gaussian(sigma) for sigma in sigmas)
+        tiles = _median_tiles(image, diameter)
+        out = self.clean, self.smooth, self.roughness
+        contrast_images(image, tiles, (fine, coarse, pooling), *out)
+
+
+def _median_tiles(image: Float32Array, diameter: float) -> Float32Array:
+    """Return the median of 5×5 tiles for each tile of about a cell."""
     import cv2
 
-    height, width = image.shape
-    size = (max(1, round(width / diameter)), max(1, round(height / diameter)))
-    tiles = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    medians = cv2.medianBlur(tiles.reshape(size[1], size[0]), 5)
-    background = cv2.resize(medians, (width, height), interpolation=cv2.INTER_LINEAR)
-    return image - background.reshape(image.shape)
+    from pyama_core.processing.kernels.enlarge import shrink_frame
 
-
-def roughness(image: Float32Array, diameter: float) -> Float32Array:
-    """Return the local variance of what is finer than `DETAIL` cell diameters."""
-    detail = image - blur(image, max(1.0, DETAIL * diameter))
-    return blur(detail * detail, max(0.8, ROUGHNESS_REACH * diameter))
+    height, width = (max(1, round(n / diameter)) for n in image.shape)
+    tiles = shrink_frame(read_only(image), height, width)
+    return as_2d(cv2.medianBlur(tiles, 5), tiles)
 
 
 def rounding(image: Float32Array) -> float:
     """Return the variance of what may be errors of rounding, single precision."""
-    return float((4 * np.spacing(np.abs(image).max())) ** 2)
+    return float((4 * np.spacing(max(image.max(), -image.min()))) ** 2)
 
 
-def foreground(image: Float32Array, diameter: float, least: float) -> BoolArray:
+def foreground(roughness: Float32Array, least: float) -> BoolArray:
     """Return where the roughness is nearer to that of cells than to that of the background.
 
     The logarithm of the roughness has its mode where the background is; what exceeds the mode by
     `N_SIGMA` of the spread below it is not noise, and the typical cell is a percentile of that.
     The threshold lies between the two, never within the noise, and is at least `least`.
     """
-    variance = roughness(image, diameter)
-    threshold = max(_threshold(variance[::3, ::3]), least)
-    return np.asarray(variance > threshold)
+    step = max(3, int(np.sqrt(roughness.size / ENOUGH_PIXELS)))
+    threshold = max(_threshold(roughness[::step, ::step]), least)
+    return np.asarray(roughness > np.float32(threshold))
 
 
 def _threshold(variance: Float32Array) -> float:
@@ -78,17 +115,18 @@ def _threshold(variance: Float32Array) -> float:
     floor = 1e-4 * float(variance.mean())
     if floor == 0:
         return 0.0
-    values = np.log(np.maximum(variance, floor)).ravel()
-    low, high = float(np.percentile(values, 0.1)), float(values.max())
+    values = np.sort(np.log(np.maximum(variance, np.float32(floor))), axis=None)
+    low, high = float(values[values.size // 1000]), float(values[-1])
     if low == high:
         return high
-    counts, edges = np.histogram(values, 200, (low, high))
+    edges = np.linspace(low, high, 201)
+    counts = np.diff(np.searchsorted(values, edges.astype(np.float32)))
     fullest = int(np.argmax(np.convolve(counts, np.ones(7), "same")))
     mode = float(edges[fullest] + edges[fullest + 1]) / 2
-    below = values[values <= mode] - mode
+    below = values[: np.searchsorted(values, np.float32(mode), "right")] - np.float32(mode)
     noise = mode + N_SIGMA * float(np.sqrt(np.mean(below * below))) if below.size else mode
-    beyond = values[values > noise]
-    cells = float(np.percentile(beyond, TYPICAL_CELL)) if beyond.size else noise
+    beyond = values[np.searchsorted(values, np.float32(noise), "right") :]
+    cells = float(beyond[int(TYPICAL_CELL * beyond.size)]) if beyond.size else noise
     return float(np.exp(max(noise, mode + BETWEEN * (cells - mode))))
 
 
@@ -98,14 +136,21 @@ def fill_holes(mask: BoolArray, largest: float) -> BoolArray:
     A hole is a 4-connected part of the background that does not reach the edge of the image.
     """
     from pyama_core.processing.kernels.holes import fill_small
-    from pyama_core.processing.kernels.runs import find_runs, label_connected
+    from pyama_core.processing.kernels.runs import label_connected
 
-    background = find_runs(read_only(mask.view(np.uint8)), 1)
+    background = runs_of(~mask)
     filled = mask.copy()
     fill_small(background, label_connected(background), mask.shape[1], largest, filled)
     return filled
 
 
-def _as_2d(image: NDArray[Any], like: Float32Array) -> Float32Array:
+def runs_of(mask: NDArray[Any]) -> Runs:
+    """Return the runs of a mask of bool or uint8."""
+    from pyama_core.processing.kernels.runs import find_runs
+
+    return find_runs(read_only(mask.view(np.uint8)), 0)
+
+
+def as_2d(image: NDArray[Any], like: Float32Array) -> Float32Array:
     """Undo that OpenCV drops an axis of length one."""
     return np.asarray(image, np.float32).reshape(like.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -19,14 +20,14 @@ from pyama_core.processing.segmentation.cell_diameter import (
 )
 from pyama_core.processing.segmentation.contrast import (
     LARGEST_HOLE,
+    ContrastImages,
     fill_holes,
     foreground,
     rounding,
-    without_background,
 )
 from pyama_core.processing.segmentation.scale import Scale
 
-ALGORITHM = "instances/3"
+ALGORITHM = "instances/4"
 
 FALLBACK_DIAMETER = 60.0
 """Pixels: what the fixed numbers of the log-STD segmentation suit."""
@@ -101,6 +102,7 @@ class InstanceSegmenter:
         given = self.parameters.cell_diameter
         self.cell_diameter: float | None = None if given == AUTO else float(given)
         self.found_cells = True
+        self._images = ContrastImages()
 
     def prepare(self, frames: Sequence[NDArray[Any]]) -> None:
         """Estimate the diameter of the cells in whole pixels, if the parameters leave it open.
@@ -129,7 +131,7 @@ class InstanceSegmenter:
         from pyama_core.processing.segmentation.diameter import estimate_diameter
 
         checked = [as_frame(frame, "phase-contrast frame") for frame in frames]
-        found = estimate_diameter(checked, _label)
+        found = estimate_diameter(checked, partial(_label, images=self._images))
         self.found_cells = found is not None
         self.cell_diameter = (
             FALLBACK_DIAMETER if found is None else max(SMALLEST, float(round(found)))
@@ -173,11 +175,11 @@ class InstanceSegmenter:
                     f"phase contrast, found {nuclei.shape}."
                 )
         scale = Scale(self.cell_diameter)
-        return scale.enlarge(_label(frame, scale, nuclei), frame.shape)
+        return scale.enlarge(_label(frame, scale, self._images, nuclei), frame.shape)
 
 
 def _label(
-    frame: NDArray[Any], scale: Scale, nuclei: NDArray[Any] | None = None
+    frame: NDArray[Any], scale: Scale, images: ContrastImages, nuclei: NDArray[Any] | None = None
 ) -> NDArray[np.int32]:
     """Label the cells in the working image of a checked frame."""
     from pyama_core.processing.segmentation import separation
@@ -185,19 +187,20 @@ def _label(
 
     diameter = scale.working_diameter
     small = scale.shrink(frame)
-    image = without_background(small, diameter)
-    mask = foreground(image, diameter, rounding(small))
+    images.compute(small, diameter)
+    mask = foreground(images.roughness, rounding(small))
     if nuclei is not None:
         found = separation.find_nuclei(scale.shrink(nuclei), scale)
     if mask.any():
-        outlines = Outlines(image, mask, diameter)
+        outlines = Outlines(images, mask, diameter)
         lines = outlines.lines()
         mask = fill_holes(mask | lines, LARGEST_HOLE * scale.working_area)
-        bright = outlines.bright_cells(mask)
-        mask = outlines.without_halo(mask) | bright
+        mask, bright = outlines.without_halo(mask)
         lines &= ~bright
     else:
         lines = mask
     if nuclei is not None:
-        return separation.separate_by_nuclei(mask, lines, found, scale)
-    return separation.without_specks(separation.separate(mask, lines, scale), image, scale)
+        cells = separation.separate_by_nuclei(mask, lines, found, scale)
+    else:
+        cells = separation.separate(mask, lines, images.clean, scale)
+    return separation.painted(cells, np.zeros(mask.shape, np.int32))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.segmentation.contrast import (
     BoolArray,
-    Float32Array,
-    blur,
+    ContrastImages,
     box_mean,
     fill_holes,
+    runs_of,
 )
 
+if TYPE_CHECKING:
+    from pyama_core.processing.kernels.runs import Runs
+
 # Sizes in cell diameters.
-LINE_WIDTH = 0.055  # standard deviation of the smoothing before second derivatives
 COHERENCE_REACH = 0.08  # over which lines agree with each other
 POWER_REACH = 0.2  # over which the power that strengths are compared with is averaged
 SHORTEST_LINE = 0.4
@@ -23,9 +27,10 @@ CREST_DEPTH = 0.2  # the crest of a halo is at most so far inside of the foregro
 HALO_REACH = 0.9  # the width of the surroundings that a halo is brighter than
 SMALLEST_BRIGHT = 0.2  # radius of the smallest bright cell
 
+SOME = 4  # each fourth pixel tells what is typical
 LEAST_POWER = 0.36  # of the median power in the foreground: lines that are fainter are noise
-TYPICAL_LINE = 90.0  # percentile of the strength in the foreground
-WEAK_LINE, STRONG_LINE = 0.24, 0.9  # of a typical line: a line is at least weak, strong somewhere
+TYPICAL_LINE = 0.9  # of the foreground has weaker lines
+WEAK_LINE, STRONG_LINE = 0.24, 1.0  # of a typical line: a line is at least weak, strong somewhere
 LEAST_RISE = 0.05  # towards the crest, in units of the local contrast
 HALO_LEVEL = 0.8  # between the mean and the maximum of the surroundings
 FAINT_HALO, BRIGHT_CELL = 0.2, 4.0  # in units of the contrast of the foreground
@@ -36,108 +41,98 @@ class Outlines:
 
     Parameters
     ----------
-    image
-        (Y, X) float32 without background.
+    images
+        Of the working image. Their roughness is overwritten.
     foreground
         (Y, X) bool.
     diameter
         Cell diameter, pixels of the image.
     """
 
-    def __init__(self, image: Float32Array, foreground: BoolArray, diameter: float) -> None:
+    def __init__(self, images: ContrastImages, foreground: BoolArray, diameter: float) -> None:
+        from pyama_core.processing.kernels.outlines import halve, some_of
+
         self._diameter = diameter
-        self._sigma = max(0.7, LINE_WIDTH * diameter)
-        self._image = image
-        self._smooth = blur(image, self._sigma)
+        self._images = images
         self._foreground = foreground
-        detail = self._smooth - box_mean(self._smooth, 2.5 * self._sigma)
+        self._runs = runs_of(foreground)
+        mean, self._dark, self._brightest = halve(images.smooth)
+        detail = mean - box_mean(mean, 1.25 * images.smooth_sigma)
         detail *= detail
-        self._least_power = LEAST_POWER * float(np.median(detail[foreground][::4]))
+        median = np.median(some_of(detail, self._runs, SOME, 2))
+        self._least_power = LEAST_POWER * float(median)
         self._power = np.maximum(
-            box_mean(detail, POWER_REACH * diameter), np.float32(self._least_power)
+            box_mean(detail, POWER_REACH * diameter / 2), np.float32(self._least_power)
         )
 
     def lines(self) -> BoolArray:
         """Return the bright lines that are long, coherent and strong for their surroundings."""
-        import cv2
+        from pyama_core.processing.kernels.outlines import coherent_lines, long_lines, some_of
+        from pyama_core.processing.kernels.smoothing import box
 
-        from pyama_core.processing.kernels.outlines import (
-            bright_lines,
-            coherent_lines,
-            long_lines,
-        )
-
-        strength, cosine, sine = bright_lines(
-            self._derivative(2, 0), self._derivative(0, 2), self._derivative(1, 1)
-        )
-        reach = COHERENCE_REACH * self._diameter
-        around = blur(cosine, reach), blur(sine, reach)
-        strength = coherent_lines(strength, (cosine, sine), around, self._power, self._least_power)
-        inside = strength[self._foreground]
-        typical = float(np.percentile(inside[::4], TYPICAL_LINE)) if inside.size else 0.0
+        weights = box(COHERENCE_REACH * self._diameter)
         # Far from the foreground, lines are noise.
-        near = cv2.dilate(self._foreground.view(np.uint8), disc(NEAR * self._diameter))
-        weak, strong = WEAK_LINE * typical, STRONG_LINE * typical
+        reach = max(1, round(NEAR * self._diameter))
+        near, around = self._spans(reach), self._spans(reach + weights.size - 1)
+        strength = self._images.roughness
+        scale = self._images.smooth_sigma**2 / 4  # a Sobel filter is 4 times the derivative
+        coherent_lines(
+            self._images.smooth, (near, around), scale, weights, self._power, self._least_power,
+            strength,
+        )  # fmt: skip
+        typical = float(np.quantile(some_of(strength, self._runs, SOME, 1), TYPICAL_LINE))
+        lines = np.zeros(strength.shape, np.bool_)
         shortest = SHORTEST_LINE * self._diameter
-        is_near = np.asarray(near, np.uint8).reshape(strength.shape)
-        return long_lines(strength, is_near, weak, strong, shortest)
+        long_lines(strength, near, WEAK_LINE * typical, STRONG_LINE * typical, shortest, lines)
+        return lines
 
-    def without_halo(self, mask: BoolArray) -> BoolArray:
-        """Return a mask that ends on the cells' side of their halos.
+    def without_halo(self, mask: BoolArray) -> tuple[BoolArray, BoolArray]:
+        """Return a mask that ends on the cells' side of their halos, and the rounded cells in it.
 
         First the border climbs to the crest of the halo; then what is bright for its
-        surroundings goes as far as it is connected to the outside.
+        surroundings goes as far as it is connected to the outside. Rounded cells stay.
         """
         import cv2
 
-        from pyama_core.processing.kernels.outlines import peel, retreat_to_crest
+        from pyama_core.processing.kernels.outlines import peel, retreat_to_crest, some_of
 
-        diameter, smooth = self._diameter, self._smooth
-        mask = mask.copy()
-        steps = max(1, round(CREST_DEPTH * diameter))
-        border = _border(mask, cv2.MORPH_RECT)
-        retreat_to_crest(mask, border, smooth, self._power, LEAST_RISE, steps)
-        mean = box_mean(np.minimum(smooth, 0), HALO_REACH * diameter / 3.46)
-        side = 2 * round(HALO_REACH * diameter / 2) + 1
-        brightest = cv2.dilate(smooth, np.ones((side, side), np.uint8)).reshape(smooth.shape)
-        bright = smooth > mean + np.float32(HALO_LEVEL) * (brightest - mean)
-        bright &= smooth > FAINT_HALO * self._contrast(mask)
-        peel(mask, _border(mask, cv2.MORPH_CROSS), bright)
-        return mask
+        runs, smooth = runs_of(mask), self._images.smooth
+        some = some_of(self._images.clean, runs, SOME, 1)
+        contrast = float(np.median(np.abs(some)))
+        bright = self._bright_cells(BRIGHT_CELL * contrast)
+        kept = mask.view(np.uint8).copy()
+        steps = max(1, round(CREST_DEPTH * self._diameter))
+        retreat_to_crest(kept, runs, smooth, self._power, LEAST_RISE, steps)
+        mean = box_mean(self._dark, HALO_REACH * self._diameter / 6.92)
+        side = 2 * max(1, round(HALO_REACH * self._diameter / 4)) + 1
+        brightest = cv2.dilate(self._brightest, np.ones((side, side), np.uint8))
+        limit = mean + np.float32(HALO_LEVEL) * (brightest.reshape(mean.shape) - mean)
+        peel(kept, runs, smooth, np.maximum(limit, np.float32(FAINT_HALO * contrast)))
+        return kept.view(np.bool_) | bright, bright
 
-    def bright_cells(self, mask: BoolArray) -> BoolArray:
+    def _bright_cells(self, limit: float) -> BoolArray:
         """Return the rounded cells, far brighter than others, with what their rings enclose."""
         import cv2
 
-        bright = self._image > BRIGHT_CELL * self._contrast(mask)
+        bright = self._images.clean > np.float32(limit)
+        if not bright.any():
+            return bright
         filled = fill_holes(bright, np.pi / 4 * self._diameter**2)
-        opened = cv2.morphologyEx(
-            filled.view(np.uint8), cv2.MORPH_OPEN, disc(SMALLEST_BRIGHT * self._diameter)
-        )
-        return np.asarray(opened.reshape(mask.shape).view(np.bool_))
+        radius = max(1, round(SMALLEST_BRIGHT * self._diameter))
+        # A square within the disc is found out about faster.
+        side = 2 * int(radius / np.sqrt(2)) + 1
+        if not cv2.erode(filled.view(np.uint8), np.ones((side, side), np.uint8)).any():
+            return np.zeros_like(bright)
+        opened = cv2.morphologyEx(filled.view(np.uint8), cv2.MORPH_OPEN, disc(radius))
+        return np.asarray(opened.reshape(bright.shape).view(np.bool_))
 
-    def _derivative(self, dx: int, dy: int) -> Float32Array:
-        """Return a second derivative of the smoothed image, per square of the smoothing."""
+    def _spans(self, reach: int) -> Runs:
+        """Return the runs of pixels that are so near to the foreground, along either axis."""
         import cv2
 
-        scale = self._sigma**2 / 4  # a Sobel filter of second order is 4 times the derivative
-        derivative = cv2.Sobel(self._smooth, cv2.CV_32F, dx, dy, ksize=3, scale=scale)
-        return np.asarray(derivative, np.float32).reshape(self._smooth.shape)
-
-    def _contrast(self, mask: BoolArray) -> float:
-        """Return the median distance of the foreground from the background's brightness."""
-        some = np.abs(self._image[::2, ::2][mask[::2, ::2]])
-        return float(np.median(some)) if some.size else 0.0
-
-
-def _border(mask: BoolArray, neighbours: int) -> NDArray[np.int64]:
-    """Return the flat indices of the pixels of a mask that are neighbours of the background."""
-    import cv2
-
-    # Beyond the edge of the image the mask goes on: there is no border.
-    kernel = cv2.getStructuringElement(neighbours, (3, 3))
-    inner = cv2.erode(mask.view(np.uint8), kernel).reshape(mask.shape)
-    return np.flatnonzero(mask.view(np.uint8) > inner)
+        square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+        near = cv2.dilate(self._foreground.view(np.uint8), square)
+        return runs_of(np.asarray(near, np.uint8).reshape(self._foreground.shape))
 
 
 def disc(radius: float) -> NDArray[np.uint8]:

@@ -13,6 +13,9 @@ from pyama_core.processing.frame import read_only
 WORKING_DIAMETER = 18.0
 """Cells are looked at with so many pixels per diameter; finer detail says little about borders."""
 
+SMOOTH_OUTLINE = 0.7
+"""Standard deviation, in pixels of the working image, of what rounds the steps of outlines."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -59,16 +62,12 @@ class Scale:
 
         They are uint16, or int32 where there might be more than fit.
         """
-        import cv2
-
         from pyama_core.processing.kernels.enlarge import enlarge_labels
+        from pyama_core.processing.kernels.smoothing import gaussian
 
-        cells = (labels > 0).astype(np.float32)
-        if labels.shape != shape:
-            smooth = cv2.GaussianBlur(cells, (5, 5), 0.7)
-            cells = np.asarray(smooth, np.float32).reshape(cells.shape)
+        weights = np.ones(1, np.float32) if labels.shape == shape else gaussian(SMOOTH_OUTLINE)
         # The largest label is a bound on the number of labels.
-        dtype = np.uint16 if labels.max() <= np.iinfo(np.uint16).max else np.int32
+        dtype = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.int32
         enlarged = np.empty(shape, dtype)
-        enlarge_labels(labels, cells, enlarged)
+        enlarge_labels(labels, weights, enlarged)
         return enlarged
