@@ -89,6 +89,7 @@ CHANGES: dict[str, Callable[[Image], Image]] = {
     "a quarter of the gain, another offset": lambda f: np.round(f * 0.25 + 300).astype(np.uint16),
     "37 times the gain, as floats": lambda f: f.astype(np.float32) * 37,
     "8 bits": lambda f: in_grey_levels(f, 256),
+    "32 grey levels": lambda f: in_grey_levels(f, 32),
     "a vignette": vignetted,
     "some noise": noisy,
 }
@@ -102,6 +103,19 @@ def test_cells_are_found_again_after_a_change_of_camera_or_light(
     before, after = segment(frame, diameter), segment(CHANGES[change](frame), diameter)
     assert before.max() > 10
     assert same_cells(before, after) >= 0.9
+
+
+def test_cells_are_found_where_they_cover_more_than_the_background() -> None:
+    rng = np.random.default_rng(0)
+    frame = rng.normal(1000, 4, (400, 400))
+    y, x = np.ogrid[:400, :400]
+    for row in range(0, 400, 50):
+        for column in range(0, 400, 50):
+            disc = np.hypot(y - row - 24, x - column - 24) < 23
+            frame += np.where(disc, cv2.GaussianBlur(rng.normal(0, 200, (400, 400)), (0, 0), 1), 0)
+    labels = segment(frame, 45.0)
+    assert np.mean(labels > 0) > 0.6
+    assert labels.max() > 30
 
 
 @pytest.mark.parametrize("turn", [np.rot90, np.fliplr, np.flipud, np.transpose])

@@ -23,6 +23,7 @@ LARGEST_HOLE = 0.5  # in areas of a cell
 
 BETWEEN = 0.6  # the threshold, on a logarithmic scale, from background (0) to typical cells (1)
 N_SIGMA = 3.0
+LEAST_PEAK = 0.1  # of the highest one: a lower peak of the roughness is an accident
 TYPICAL_CELL = 0.75  # of what exceeds the noise is fainter
 ENOUGH_PIXELS = 40_000  # for the distribution of roughness
 
@@ -74,7 +75,7 @@ class ContrastImages:
         sigmas = (
             self.smooth_sigma,
             max(1.0, DETAIL * diameter),
-            max(0.8, ROUGHNESS_REACH * diameter),
+            _pooling_sigma(diameter),
         )
         fine, coarse, pooling = (gaussian(sigma) for sigma in sigmas)
         tiles = _median_tiles(image, diameter)
@@ -93,41 +94,69 @@ def _median_tiles(image: Float32Array, diameter: float) -> Float32Array:
     return as_2d(cv2.medianBlur(tiles, 5), tiles)
 
 
-def rounding(image: Float32Array) -> float:
-    """Return the variance of what may be errors of rounding, single precision."""
-    return float((4 * np.spacing(max(image.max(), -image.min()))) ** 2)
+def _pooling_sigma(diameter: float) -> float:
+    return max(0.8, ROUGHNESS_REACH * diameter)
 
 
-def foreground(roughness: Float32Array, least: float) -> BoolArray:
+def rounding(frame: NDArray[Any], image: Float32Array) -> float:
+    """Return the variance of what may be errors of rounding in the working image of a frame.
+
+    They are those of single precision, and those of the grey values, which are as wide as the
+    smallest difference between two that occur; the mean of many pixels is finer.
+    """
+    single = float((4 * np.spacing(max(image.max(), -image.min()))) ** 2)
+    steps = np.diff(np.unique(frame[::8, ::8]).astype(np.float64))
+    step = float(steps.min()) if steps.size else 0.0
+    return single + step**2 / 12 * image.size / frame.size
+
+
+def foreground(roughness: Float32Array, diameter: float, least: float) -> BoolArray:
     """Return where the roughness is nearer to that of cells than to that of the background.
 
-    The logarithm of the roughness has its mode where the background is; what exceeds the mode by
-    `N_SIGMA` of the spread below it is not noise, and the typical cell is a percentile of that.
-    The threshold lies between the two, never within the noise, and is at least `least`.
+    The logarithm of the roughness has its lowest mode where the background is. What exceeds it by
+    `N_SIGMA` of the spread below it, which is at least that of white noise, is not noise, and the
+    typical cell is a percentile of that. The threshold lies between the two, never within the
+    noise, and is at least `least`.
     """
     step = max(3, int(np.sqrt(roughness.size / ENOUGH_PIXELS)))
-    threshold = max(_threshold(roughness[::step, ::step]), least)
+    # A mean of n squares of noise varies by 2 / n of itself, squared, and a Gaussian averages
+    # over 4πσ² pixels.
+    white = float(1 / (np.sqrt(2 * np.pi) * _pooling_sigma(diameter)))
+    threshold = max(_threshold(roughness[::step, ::step], white, least), least)
     return np.asarray(roughness > np.float32(threshold))
 
 
-def _threshold(variance: Float32Array) -> float:
+def _threshold(variance: Float32Array, least_spread: float, least: float) -> float:
     """Return the variance that separates cells from background."""
-    floor = 1e-4 * float(variance.mean())
+    floor = max(1e-4 * float(variance.mean()), least)
     if floor == 0:
         return 0.0
     values = np.sort(np.log(np.maximum(variance, np.float32(floor))), axis=None)
     low, high = float(values[values.size // 1000]), float(values[-1])
     if low == high:
         return high
-    edges = np.linspace(low, high, 201)
-    counts = np.diff(np.searchsorted(values, edges.astype(np.float32)))
-    fullest = int(np.argmax(np.convolve(counts, np.ones(7), "same")))
-    mode = float(edges[fullest] + edges[fullest + 1]) / 2
+    mode = _lowest_mode(values, low, high, least_spread)
     below = values[: np.searchsorted(values, np.float32(mode), "right")] - np.float32(mode)
-    noise = mode + N_SIGMA * float(np.sqrt(np.mean(below * below))) if below.size else mode
+    spread = float(np.sqrt(np.mean(below * below))) if below.size else 0.0
+    noise = mode + N_SIGMA * max(spread, least_spread)
     beyond = values[np.searchsorted(values, np.float32(noise), "right") :]
     cells = float(beyond[int(TYPICAL_CELL * beyond.size)]) if beyond.size else noise
     return float(np.exp(max(noise, mode + BETWEEN * (cells - mode))))
+
+
+def _lowest_mode(values: Float32Array, low: float, high: float, spread: float) -> float:
+    """Return the lowest peak of the distribution of sorted values that is no accident.
+
+    It is not always the highest: where cells cover most of a frame, that is theirs.
+    """
+    edges = np.linspace(low, high, 201)
+    counts = np.diff(np.searchsorted(values, edges.astype(np.float32)))
+    smooth = np.convolve(counts, np.ones(7), "same")
+    reach = max(7, round(spread / float(edges[1] - edges[0])))
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(smooth, reach), 2 * reach + 1)
+    is_peak = (smooth == around.max(axis=1)) & (smooth >= LEAST_PEAK * smooth.max())
+    lowest = int(np.argmax(is_peak))
+    return float(edges[lowest] + edges[lowest + 1]) / 2
 
 
 def fill_holes(mask: BoolArray, largest: float) -> BoolArray:

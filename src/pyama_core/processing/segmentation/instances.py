@@ -188,7 +188,7 @@ def _label(
     diameter = scale.working_diameter
     small = scale.shrink(frame)
     images.compute(small, diameter)
-    mask = foreground(images.roughness, rounding(small))
+    mask = foreground(images.roughness, diameter, rounding(frame, small))
     if nuclei is not None:
         found = separation.find_nuclei(scale.shrink(nuclei), scale)
     if mask.any():
