@@ -826,3 +826,13 @@ def test_real_bacteria_are_told_apart(shared_data: Path) -> None:
     hits, n = _hits(true, segmenter.segment(frame))
     assert n == 8
     assert hits >= 6
+
+
+def test_of_cells_in_clumps_the_diameter_of_the_cells_is_found(shared_data: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    paths = sorted((shared_data / "incucyte").glob("*_P_*.tif"))
+    images = [tifffile.imread(path) for path in (paths[0], paths[len(paths) // 2], paths[-1])]
+    for some in (images, [images[0]], [images[-1]], [images[1][:520, :704]]):
+        segmenter = InstanceSegmenter()
+        segmenter.prepare(some)
+        assert segmenter.cell_diameter == pytest.approx(27, rel=0.15)

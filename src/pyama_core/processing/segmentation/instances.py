@@ -114,7 +114,8 @@ class InstanceSegmenter:
         ----------
         frames
             Some (Y, X) frames of the field of view, such as the first, middle and last. The more
-            cells, the better the estimate; its cost is that of some ten frames for each.
+            cells, the better the estimate; that of three frames costs as much as to segment some
+            ten, of small frames more.
 
         Raises
         ------
