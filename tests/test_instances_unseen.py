@@ -149,6 +149,22 @@ def test_the_estimated_diameter_follows_the_magnification(demo_frame: Image) -> 
         assert found / factor == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.parametrize("corner", [(0, 0), (0, 256), (256, 0), (256, 256)])
+def test_a_few_cells_in_each_of_some_frames_are_enough_to_estimate_their_diameter(
+    corner: tuple[int, int],
+) -> None:
+    movie = Movie(DemoParameters(fovs=1, frames=40, size=512, seed=0), 0)
+    y, x = corner
+    frames = [
+        np.ascontiguousarray(frame.planes[0][y : y + 256, x : x + 256])
+        for frame in movie.frames()
+        if frame.index in (0, 20, 39)
+    ]
+    segmenter = InstanceSegmenter()
+    segmenter.prepare(frames)
+    assert segmenter.cell_diameter == pytest.approx(DEMO_DIAMETER, rel=0.25)
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_estimated_diameter_survives_a_change_of_camera_or_light(
     demo_frame: Image, change: str

@@ -17,8 +17,7 @@ TOLERANCE = 0.3  # standard deviation of the logarithm of sizes that agree with 
 FIT_TO_CELL = 0.82
 MOST_PIXELS = 640**2  # of a working image
 MOST_DIAMETERS = 40  # that a frame is wide, of what is looked at of it
-LIKELY = 0.75  # of the best agreement in one frame: a diameter is asked for in the others too
-AS_GOOD = 0.9  # of the best agreement: clumps of cells agree as well as cells, which are smaller
+HIGH = 0.8  # of the highest agreement
 
 Labeller = Callable[[NDArray[Any], Scale], NDArray[np.int32]]
 
@@ -26,20 +25,19 @@ Labeller = Callable[[NDArray[Any], Scale], NDArray[np.int32]]
 def estimate_diameter(frames: Sequence[NDArray[Any]], label: Labeller) -> float | None:
     """Return the diameter at which the cells that are found agree best with it.
 
-    A frame is segmented at one diameter after the other, by steps of a quarter. At each it is
-    asked which part of the area of the objects agrees with the diameter, each object counting
-    exp(−½ (ln(d / diameter) / 0.3)²), where d is the diameter of a disc of its area. That
-    part, times the square root of the part of the frame in objects, as what agrees should
-    also be much of what there is to find, times n / (n + 4) for n objects, as the agreement of a
-    few means little, is largest at the diameter sought. Where it reaches three quarters of its
-    maximum in the middle one of the frames, it is averaged over all of them. Of its maxima, one
-    beside others if cells lie in clumps, the first that has nine tenths of the largest is
-    taken, its place refined by a parabola through it and its neighbours.
+    The frames are segmented at one diameter after the other, by steps of a quarter. At each it is
+    asked which part of the area of the objects fits the diameter, each object counting
+    exp(−½ (ln(d / diameter) / 0.3)²), where d is the diameter of a disc of its area. That part,
+    times n / (n + 4) for n objects, as the fit of a few means little, times the square root of the
+    part of the frames in objects, as what agrees should also be much of what there is to find,
+    has a maximum at the diameter sought. Cells in clumps make two, and parts of cells one too; of
+    maxima almost as high as the highest, the one is taken at which the objects fit best, and its
+    place refined by a parabola through it and its neighbours.
 
     Parameters
     ----------
     frames
-        At least one (Y, X) image; of large ones the centre is used.
+        At least one (Y, X) image; of large ones the centre is used. Their objects count together.
     label
         Labels the cells in the working image of a frame, at a scale.
 
@@ -52,45 +50,42 @@ def estimate_diameter(frames: Sequence[NDArray[Any]], label: Labeller) -> float 
     diameters = [SMALLEST]
     while diameters[-1] * STEP <= min(LARGEST, smallest_side / 3):
         diameters.append(diameters[-1] * STEP)
-    known: dict[tuple[int, int], float] = {}
-
-    def agreement(frame: int, i: int) -> float:
-        if not 0 <= i < len(diameters):
-            return 0.0
-        if (frame, i) not in known:
-            known[frame, i] = _agreement(frames[frame], Scale(diameters[i]), label)
-        return known[frame, i]
-
-    def mean(i: int) -> float:
-        return float(np.mean([agreement(frame, i) for frame in range(len(frames))]))
-
-    middle = [agreement(len(frames) // 2, i) for i in range(len(diameters))]
-    likely = [i for i, value in enumerate(middle) if value >= LIKELY * max(middle)]
-    means = {i: mean(i) for i in likely}
-    largest = max(means.values())
-    if largest == 0:
+    fit, agreement = np.array([_agreement(frames, Scale(d), label) for d in diameters]).T
+    if not agreement.any():
         return None
-    best = min(
-        i
-        for i, value in means.items()
-        if value >= AS_GOOD * largest and value >= max(means.get(i - 1, 0.0), means.get(i + 1, 0.0))
-    )
-    summit = _summit(mean(best - 1), mean(best), mean(best + 1))
-    return float(FIT_TO_CELL * diameters[best] * STEP**summit)
+    best = _best_peak(fit, agreement)
+    return float(FIT_TO_CELL * diameters[best] * STEP ** _summit(agreement, best))
 
 
-def _agreement(frame: NDArray[Any], scale: Scale, label: Labeller) -> float:
-    """Return how well the objects of a frame agree with the diameter of a scale."""
-    labels = label(_centre(frame, scale), scale)
-    area = np.bincount(labels.ravel())[1:]
+def _agreement(
+    frames: Sequence[NDArray[Any]], scale: Scale, label: Labeller
+) -> tuple[float, float]:
+    """Return how well the objects of all frames fit a scale, and that weighted by their area."""
+    found = [label(_centre(frame, scale), scale) for frame in frames]
+    area = np.concatenate([np.bincount(labels.ravel())[1:] for labels in found])
     area = area[area > 0]
     if area.size == 0:
-        return 0.0
+        return 0.0, 0.0
     misfit = 0.5 * np.log(area / scale.working_area)
     weights = np.exp(-0.5 * (misfit / TOLERANCE) ** 2)
-    fitting = float(np.sum(area * weights) / area.sum())
-    covered = float(area.sum() / labels.size)
-    return float(fitting * np.sqrt(covered) * area.size / (area.size + 4))
+    fit = float(np.sum(area * weights) / area.sum()) * area.size / (area.size + 4)
+    covered = float(area.sum() / sum(labels.size for labels in found))
+    return fit, fit * float(np.sqrt(covered))
+
+
+def _best_peak(fit: NDArray[np.float64], agreement: NDArray[np.float64]) -> int:
+    """Return, of the local maxima of the agreement that are high, the one that fits best.
+
+    Clumps cover more than the cells in them, and parts of cells are more than the cells; neither
+    is as uniform in size. The largest diameter is no maximum: it may be the foot of one beyond.
+    """
+    padded = np.pad(agreement, 1)
+    is_peak = (agreement >= padded[:-2]) & (agreement >= padded[2:])
+    is_peak[-1] = False
+    is_peak &= agreement >= HIGH * agreement.max()
+    if not is_peak.any():
+        return int(np.argmax(agreement))
+    return int(np.argmax(np.where(is_peak, fit, 0)))
 
 
 def _centre(frame: NDArray[Any], scale: Scale) -> NDArray[Any]:
@@ -103,7 +98,8 @@ def _centre(frame: NDArray[Any], scale: Scale) -> NDArray[Any]:
     return np.ascontiguousarray(frame[top : top + height, left : left + width])
 
 
-def _summit(before: float, at: float, after: float) -> float:
+def _summit(values: NDArray[np.float64], best: int) -> float:
     """Return where between its neighbours the parabola through a maximum has its summit."""
+    before, at, after = np.pad(values, 1)[best : best + 3].tolist()
     curvature = before - 2 * at + after
     return float(0.5 * (before - after) / curvature) if curvature < 0 else 0.0
