@@ -139,7 +139,7 @@ def test_basins_join_where_they_meet_high_up(
     if marks.any():
         np.testing.assert_array_equal(found, expected)
     elif seeded:
-        assert not found.any() or peaks.size > 1
+        assert not found.any()
     else:
         assert _same_partition(found, expected)
         for label in range(1, peaks.size):
@@ -699,6 +699,15 @@ def test_each_nucleus_has_its_cell_and_each_cell_its_nucleus() -> None:
     assert _hits(sides, labels) == (2, 2)
 
 
+def test_where_no_nucleus_is_found_there_is_no_cell() -> None:
+    frame = _rough_squares(40, [(40, 40), (160, 160)])
+    segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=40))
+    assert segmenter.segment(frame).any()
+    noise = np.random.default_rng(1).normal(100, 1, frame.shape)
+    for nuclei in (noise, np.zeros_like(noise)):
+        assert not segmenter.segment(frame, nuclei).any()
+
+
 def test_smooth_shading_is_not_a_cell() -> None:
     y, x = np.mgrid[:200, :200] / 200
     shading = 1000 + 400 * y - 300 * x**2
@@ -835,4 +844,4 @@ def test_of_cells_in_clumps_the_diameter_of_the_cells_is_found(shared_data: Path
     for some in (images, [images[0]], [images[-1]], [images[1][:520, :704]]):
         segmenter = InstanceSegmenter()
         segmenter.prepare(some)
-        assert segmenter.cell_diameter == pytest.approx(27, rel=0.15)
+        assert segmenter.cell_diameter == pytest.approx(27, rel=0.2)

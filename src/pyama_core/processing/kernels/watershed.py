@@ -175,17 +175,18 @@ def _join(
 
 @njit(cache=True, nogil=True)
 def _numbers(
-    parent: Int32Array, peak: Int64Array, seed: Int32Array
+    parent: Int32Array, peak: Int64Array, seed: Int32Array, seeded: bool
 ) -> tuple[Int32Array, Int64Array]:
     """Return the label that each basin gets in the end, and the highest summit by label."""
     labels, highest = np.zeros(parent.size, np.int32), np.zeros(parent.size, np.int64)
-    n_labels, seeded = 0, seed.max() > 0
+    n_labels = 0
     for basin in range(1, parent.size):
         top = root(parent, basin)
         if labels[top] == 0:
             n_labels += 1
             labels[top] = seed[top] if seeded else n_labels
-            highest[labels[top]] = peak[top]
+            if labels[top] > 0:
+                highest[labels[top]] = peak[top]
         labels[basin] = labels[top]
     return labels, highest
 
@@ -260,5 +261,5 @@ def flood(
     seed = np.zeros(n_basins + 1, np.int32)
     seed[: n_seeds + 1] = np.arange(n_seeds + 1)
     parent = _join(height, labels, body, peak, seed, neck, least_area)
-    final, highest = _numbers(parent, peak, seed)
+    final, highest = _numbers(parent, peak, seed, seeds.size > 0)
     return _split(body, labels, final), highest

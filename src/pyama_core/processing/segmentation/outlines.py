@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyama_core.processing.segmentation.contrast import (
     BoolArray,
     ContrastImages,
+    Float32Array,
     box_mean,
     fill_holes,
     runs_of,
@@ -27,7 +28,7 @@ CREST_DEPTH = 0.2  # the crest of a halo is at most so far inside of the foregro
 HALO_REACH = 0.9  # the width of the surroundings that a halo is brighter than
 SMALLEST_BRIGHT = 0.2  # radius of the smallest bright cell
 
-SOME = 4  # each fourth pixel tells what is typical
+ENOUGH_PIXELS = 10_000  # of the foreground tell what is typical of it
 LEAST_POWER = 0.36  # of the median power in the foreground: lines that are fainter are noise
 TYPICAL_LINE = 0.9  # of the foreground has weaker lines
 WEAK_LINE, STRONG_LINE = 0.24, 1.0  # of a typical line: a line is at least weak, strong somewhere
@@ -50,7 +51,7 @@ class Outlines:
     """
 
     def __init__(self, images: ContrastImages, foreground: BoolArray, diameter: float) -> None:
-        from pyama_core.processing.kernels.outlines import halve, some_of
+        from pyama_core.processing.kernels.outlines import halve
 
         self._diameter = diameter
         self._images = images
@@ -59,7 +60,7 @@ class Outlines:
         mean, self._dark, self._brightest = halve(images.smooth)
         detail = mean - box_mean(mean, 1.25 * images.smooth_sigma)
         detail *= detail
-        median = np.median(some_of(detail, self._runs, SOME, 2))
+        median = np.median(_some_of(detail, self._runs, 2))
         self._least_power = LEAST_POWER * float(median)
         self._power = np.maximum(
             box_mean(detail, POWER_REACH * diameter / 2), np.float32(self._least_power)
@@ -67,7 +68,7 @@ class Outlines:
 
     def lines(self) -> BoolArray:
         """Return the bright lines that are long, coherent and strong for their surroundings."""
-        from pyama_core.processing.kernels.outlines import coherent_lines, long_lines, some_of
+        from pyama_core.processing.kernels.outlines import coherent_lines, long_lines
         from pyama_core.processing.kernels.smoothing import box
 
         weights = box(COHERENCE_REACH * self._diameter)
@@ -80,7 +81,7 @@ class Outlines:
             self._images.smooth, (near, around), scale, weights, self._power, self._least_power,
             strength,
         )  # fmt: skip
-        typical = float(np.quantile(some_of(strength, self._runs, SOME, 1), TYPICAL_LINE))
+        typical = float(np.quantile(_some_of(strength, self._runs), TYPICAL_LINE))
         lines = np.zeros(strength.shape, np.bool_)
         shortest = SHORTEST_LINE * self._diameter
         long_lines(strength, near, WEAK_LINE * typical, STRONG_LINE * typical, shortest, lines)
@@ -94,10 +95,10 @@ class Outlines:
         """
         import cv2
 
-        from pyama_core.processing.kernels.outlines import peel, retreat_to_crest, some_of
+        from pyama_core.processing.kernels.outlines import peel, retreat_to_crest
 
         runs, smooth = runs_of(mask), self._images.smooth
-        some = some_of(self._images.clean, runs, SOME, 1)
+        some = _some_of(self._images.clean, runs)
         contrast = float(np.median(np.abs(some)))
         bright = self._bright_cells(BRIGHT_CELL * contrast)
         kept = mask.view(np.uint8).copy()
@@ -133,6 +134,14 @@ class Outlines:
         square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
         near = cv2.dilate(self._foreground.view(np.uint8), square)
         return runs_of(np.asarray(near, np.uint8).reshape(self._foreground.shape))
+
+
+def _some_of(image: Float32Array, runs: Runs, shrunk: int = 1) -> Float32Array:
+    """Return the values of an image, shrunk by a factor, in some of the pixels of runs."""
+    from pyama_core.processing.kernels.outlines import some_of
+
+    n_pixels = int((runs.stop - runs.start).sum())
+    return some_of(image, runs, max(1, n_pixels // ENOUGH_PIXELS), shrunk)
 
 
 def disc(radius: float) -> NDArray[np.uint8]:
