@@ -70,6 +70,9 @@ class ContrastImages:
         from pyama_core.processing.kernels.smoothing import gaussian
 
         if self.clean.shape != image.shape:
+            # The C library of Linux keeps as much freed memory for reuse as the largest block that
+            # was ever freed; else it takes new pages for every frame. This one is never touched.
+            np.empty((3, *image.shape), np.float32)
             self.clean, self.smooth, self.roughness = np.empty((3, *image.shape), np.float32)
         self.smooth_sigma = max(0.7, LINE_WIDTH * diameter)
         sigmas = (

@@ -27,7 +27,7 @@ from pyama_core.processing.segmentation.contrast import (
 )
 from pyama_core.processing.segmentation.scale import Scale
 
-ALGORITHM = "instances/4"
+ALGORITHM = "instances/5"
 
 FALLBACK_DIAMETER = 60.0
 """Pixels: what the fixed numbers of the log-STD segmentation suit."""
