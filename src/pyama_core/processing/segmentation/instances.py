@@ -114,8 +114,8 @@ class InstanceSegmenter:
         ----------
         frames
             Some (Y, X) frames of the field of view, such as the first, middle and last. The more
-            cells, the better the estimate; that of three frames costs as much as to segment some
-            ten, of small frames more.
+            cells, the better the estimate; that of three frames costs as much as to segment ten
+            to thirty.
 
         Raises
         ------
