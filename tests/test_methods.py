@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import types
 from pathlib import Path
@@ -15,6 +16,8 @@ from typer.testing import CliRunner
 
 from inline import run_inline
 from pyama_core.cli.app import app
+from pyama_core.demo.movie import Movie
+from pyama_core.demo.parameters import DemoParameters
 from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.records import OutputEntry, load_record
@@ -247,6 +250,27 @@ def test_a_position_with_cells_is_not_said_to_have_none(demo, tmp_path, caplog):
     assert "no cells" not in caplog.text
     assert yaml.safe_load((out / "processing_results.yaml").read_text())["no_cells"] == []
     assert describe_folder(out)["fovs"]["0"]["no_cells"] is False
+
+
+def test_a_position_whose_cells_are_taken_for_another_size_is_named(tmp_path, caplog):
+    movie = Movie(DemoParameters(fovs=1, frames=2, size=512, seed=0), 0)
+    usual = np.stack([frame.planes[:2] for frame in movie.frames()])
+    doubled = usual[:, :, :256, :256].repeat(2, 2).repeat(2, 3)
+    with tifffile.TiffWriter(tmp_path / "movie.tif", ome=True) as writer:
+        for position in (usual, doubled, usual[:, :, ::-1], usual[:, :, :, ::-1]):
+            writer.write(position, metadata={"axes": "TCYX"})
+    source, movie = load_microscopy_file(tmp_path / "movie.tif")
+    source.close()
+    context = new_context(tmp_path / "out", segmentation={"method": "instances"})
+    context.channels = Channels(pc=0, fl=[1])
+    assert run_inline(movie, context).ok
+    told = [r.getMessage() for r in caplog.records if "another size" in r.getMessage()]
+    assert len(told) == 1
+    assert re.search(r"than the \d+ px of most positions in FOVs 1 \(\d+ px\); look", told[0])
+    results = yaml.safe_load((tmp_path / "out" / "processing_results.yaml").read_text())
+    assert list(results["unlike_diameters"]) == [1]
+    shown = CliRunner().invoke(app, ["status", str(tmp_path / "out")]).output
+    assert re.search(r"position 1: cells taken for \d+ px, in most for \d+ px", shown)
 
 
 def write_blank(path: Path, n_fovs: int) -> MicroscopyMetadata:

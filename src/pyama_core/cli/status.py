@@ -43,6 +43,10 @@ def show(folder: Path, *, as_json: bool) -> int:
         if found.get("in_use_by"):
             holder = found["in_use_by"]
             typer.echo(f"position {fov}: in use by process {holder['pid']} on {holder['host']}")
+    if unlike := described["unlike_diameters"]:
+        for fov, diameter in unlike["of_fov"].items():
+            typical = f"{unlike['typical']:.0f}"
+            typer.echo(f"position {fov}: cells taken for {diameter} px, in most for {typical} px")
     _show_parameters(described)
     return 0
 

@@ -153,6 +153,15 @@ class FovRecord(_Frozen):
             for name, entry in self.outputs.items()
         )
 
+    def estimated_diameter(self) -> int | None:
+        """Diameter of the cells in pixels, if the segmentation was left to estimate it."""
+        outdated = self.outdated()
+        for name, entry in self.outputs.items():
+            estimated = entry.provenance.parameters.get("cell_diameter") == "auto"
+            if entry.kind == "seg" and estimated and name not in outdated:
+                return entry.summary.get("cell_diameter")
+        return None
+
     def outdated(self) -> set[str]:
         """Names of outputs that are not what the settings ask for.
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,10 +27,46 @@ logger = logging.getLogger(__name__)
 
 _SEVERAL = [kind for kind in get_args(OutputKind) if kind not in PHASE_KINDS]
 _PATIENCE_S = 10.0
+_ALIKE = 1.3  # a factor between the diameters of cells in positions of one experiment
+_ENOUGH_FOVS = 3
 
 
-def write_results(output_dir: Path) -> None:
-    """Rebuild the results file of an output folder from its records.
+@dataclass(frozen=True)
+class UnlikeDiameters:
+    """Positions whose cells were taken for much smaller or larger than those of the others.
+
+    Attributes
+    ----------
+    typical
+        Median of the diameters estimated for all positions, in pixels.
+    of_fov
+        Diameters that differ from it by more than a factor of 1.3, by field of view.
+    """
+
+    typical: float
+    of_fov: dict[int, int]
+
+
+def find_unlike_diameters(records: Iterable[FovRecord]) -> UnlikeDiameters | None:
+    """Find positions where the estimate of the diameter of cells may have gone wrong.
+
+    All positions of an experiment are seen through one objective; None if all are alike, or if
+    there are fewer than three with cells to compare.
+    """
+    found = {
+        record.fov: diameter
+        for record in records
+        if (diameter := record.estimated_diameter()) is not None and not record.lacks_cells()
+    }
+    if len(found) < _ENOUGH_FOVS:
+        return None
+    typical = statistics.median(found.values())
+    unlike = {fov: d for fov, d in found.items() if not typical / _ALIKE <= d <= typical * _ALIKE}
+    return UnlikeDiameters(typical, unlike) if unlike else None
+
+
+def write_results(output_dir: Path) -> list[FovRecord]:
+    """Rebuild the results file of an output folder from its records, and return these.
 
     Raises
     ------
@@ -40,8 +78,9 @@ def write_results(output_dir: Path) -> None:
     with _results_lock(output_dir):
         _sweep(output_dir)
         records = [(path, load_record(path)) for path in find_records(output_dir)]
-        view = summarise([(path, record) for path, record in records if record is not None])
-        write_whole(output_dir / RESULTS_NAME, dump_yaml(view))
+        readable = [(path, record) for path, record in records if record is not None]
+        write_whole(output_dir / RESULTS_NAME, dump_yaml(summarise(readable)))
+    return [record for _, record in readable]
 
 
 def _sweep(output_dir: Path) -> None:
@@ -56,6 +95,7 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
     settings = next((r.settings for _, r in records if r.settings is not None), None)
     common = settings.model_dump(mode="json") if settings is not None else {}
     first = records[0][1] if records else None
+    unlike = find_unlike_diameters(record for _, record in records)
     return {
         "format": "pyama-core results",
         "version": 1,
@@ -75,6 +115,7 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
             record.fov: missing for _, record in records if (missing := record.missing_frames())
         },
         "no_cells": [record.fov for _, record in records if record.lacks_cells()],
+        "unlike_diameters": unlike.of_fov if unlike else {},
         "outdated": {
             record.fov: sorted(f"{path.parent.name}/{name}" for name in outdated)
             for path, record in records

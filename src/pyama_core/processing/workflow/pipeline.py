@@ -12,6 +12,8 @@ from functools import partial
 
 from pyama_core.io.errors import PyamaError, ShortageError
 from pyama_core.io.microscopy import MicroscopyMetadata, open_source
+from pyama_core.io.records import FovRecord
+from pyama_core.io.results import find_unlike_diameters
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.held_fovs import HeldFovs
 from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
@@ -42,6 +44,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _THREADS_OF_A_RUN = 3
+_NAMED = 5  # positions in a line
 """Heartbeat, flusher and drainer."""
 
 
@@ -207,7 +210,7 @@ def _run(
             with _hire(executor, n_workers, on_progress, _warm_ups(request)) as (crew, drainer):
                 copying.set_progress_reporter(drainer.put)
                 run.process(remaining, crew)
-        run.write_results()
+        _compare_diameters(run.write_results())
     outcome = RunOutcome(run.outcomes)
     _log_end(outcome)
     return outcome
@@ -251,6 +254,22 @@ def _hire(
                 pool.shutdown(wait=True, cancel_futures=True)
     finally:
         pool.close_lines()
+
+
+def _compare_diameters(records: list[FovRecord]) -> None:
+    """Warn of positions whose cells were taken for much smaller or larger than elsewhere."""
+    unlike = find_unlike_diameters(records)
+    if unlike is None:
+        return
+    some = [f"{fov} ({diameter} px)" for fov, diameter in unlike.of_fov.items()]
+    more = f" and {len(some) - _NAMED} more" if len(some) > _NAMED else ""
+    logger.warning(
+        "cells were taken for another size than the %.0f px of most positions in FOVs %s%s; look "
+        "at their outlines, or give the same cell_diameter (--cell-diameter) to all",
+        unlike.typical,
+        ", ".join(some[:_NAMED]),
+        more,
+    )
 
 
 def _log_end(outcome: RunOutcome) -> None:

@@ -18,6 +18,7 @@ from pyama_core.io.errors import CancelledError, PyamaError
 from pyama_core.io.fov_folder import FovFolder
 from pyama_core.io.locks import LockTicket
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata
+from pyama_core.io.records import FovRecord
 from pyama_core.io.results import write_results
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.merging import merge_contexts
@@ -309,14 +310,19 @@ class Run:
         if self._spent_on_results < _RESULTS_SHARE * elapsed:
             self.write_results()
 
-    def write_results(self) -> None:
-        """Rebuild the results file; what prevents it is logged, the next run can make it."""
+    def write_results(self) -> list[FovRecord]:
+        """Rebuild the results file, and return the records that it was made from.
+
+        What prevents it is logged, the next run can make it.
+        """
         started = time.monotonic()
+        records: list[FovRecord] = []
         try:
-            write_results(self._request.output_dir)
+            records = write_results(self._request.output_dir)
         except PyamaError as error:
             logger.error("%s", error)
         self._spent_on_results += time.monotonic() - started
+        return records
 
     def _folder(self, fov: int) -> FovFolder:
         request = self._request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pyama_core.io.fov_folder import open_recorded_folder
 from pyama_core.io.locks import find_holder
 from pyama_core.io.naming import KINDS_OF_STEP, PHASE_KINDS, find_records
 from pyama_core.io.records import FovRecord, load_record
+from pyama_core.io.results import find_unlike_diameters
 
 
 def describe_folder(output_dir: Path) -> dict[str, Any]:
@@ -24,14 +26,20 @@ def describe_folder(output_dir: Path) -> dict[str, Any]:
         The folder does not exist or holds no results.
     """
     records = _records(output_dir)
-    fovs = {}
+    fovs, readable = {}, []
     for path in records:
         record = load_record(path)
         if record is None:
             fovs[path.parent.name] = {"status": "damaged record", "record": str(path)}
         else:
             fovs[str(record.fov)] = _describe_fov(path, record)
-    return {"output_dir": str(output_dir), "fovs": fovs}
+            readable.append(record)
+    unlike = find_unlike_diameters(readable)
+    return {
+        "output_dir": str(output_dir),
+        "fovs": fovs,
+        "unlike_diameters": asdict(unlike) if unlike else None,
+    }
 
 
 def verify_folder(output_dir: Path) -> dict[str, str]:
@@ -78,6 +86,7 @@ def _describe_fov(path: Path, record: FovRecord) -> dict[str, Any]:
         "failure": record.failure.model_dump() if record.failure else None,
         "missing_frames": record.missing_frames(),
         "no_cells": record.lacks_cells(),
+        "estimated_diameter": record.estimated_diameter(),
         "in_use_by": find_holder(path.parent),
         "channels": settings.channels if settings else None,
         "params": settings.params if settings else None,
