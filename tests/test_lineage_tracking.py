@@ -368,6 +368,19 @@ def test_a_frame_of_other_things_is_no_jump_of_the_stage():
     np.testing.assert_array_equal(labels[3], labels[1])
 
 
+@pytest.mark.parametrize("n_blurred", [1, 2])
+def test_after_frames_out_of_focus_cells_are_looked_for_where_they_were(n_blurred):
+    rng = np.random.default_rng(0)
+    places = [(y, x) for y in range(12, 120, 26) for x in range(12, 120, 26)]
+    shape = (128, 128)
+    cells = frame_of(*[(y, x, 6) for y, x in places + rng.integers(-3, 4, (25, 2))], shape=shape)
+    # Where there is one object, in no cell's place, a shift would bring it onto one.
+    blur = frame_of((25, 25, 6), shape=shape)
+    tracker, labels = track([cells, cells, *[blur] * n_blurred, cells])
+    assert not tracker.shifts.any()
+    np.testing.assert_array_equal(labels[0], labels[-1])
+
+
 def test_cells_that_move_each_on_their_own_are_no_drift():
     rng = np.random.default_rng(5)
     assert common_displacement(rng.normal(0, 3, (60, 2))).tolist() == [0, 0]

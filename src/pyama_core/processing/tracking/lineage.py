@@ -20,7 +20,7 @@ from pyama_core.processing.tracking.matching import Matches, match_frame
 from pyama_core.processing.tracking.motion import Motion
 from pyama_core.processing.tracking.remembered import Objects, Remembered, at_edge, remember
 
-ALGORITHM = "lineage/4"
+ALGORITHM = "lineage/5"
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]

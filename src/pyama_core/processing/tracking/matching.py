@@ -137,13 +137,15 @@ def _aligned(
 ) -> tuple[Float64Array, Overlaps]:
     """Return how far the field of view has moved, and what overlaps if that is undone.
 
-    Where most cells lie well on an object as it is, there was no jump, and nothing is done.
+    Where most cells lie well on an object as it is, there was no jump, and nothing is done. Those
+    are asked that were seen last, at least half of all: after a frame that is out of focus, not
+    the few objects in it.
     """
     overlaps = overlap(cells, predicted, objects, shape)
     shift = np.zeros(2)
     if not (correct_drift and cells.cell.size and objects.area.size):
         return shift, overlaps
-    latest = cells.age == cells.age.min()
+    latest = cells.age <= np.median(cells.age)
     if overlaps.best()[latest].mean() >= _CLEAR_OVERLAP:
         return shift, overlaps
     seen = cells.subset(latest)
