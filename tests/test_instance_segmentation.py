@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,15 @@ from pyama_core.processing.kernels.parts import interior, largest_parts, mean_di
 from pyama_core.processing.kernels.runs import Runs, find_runs, paint
 from pyama_core.processing.kernels.smoothing import box, gaussian
 from pyama_core.processing.kernels.watershed import HIGHEST, flood
-from pyama_core.processing.segmentation.contrast import fill_holes, runs_of
+from pyama_core.processing.segmentation.contrast import _lowest_mode, fill_holes, runs_of
 from pyama_core.processing.segmentation.instances import InstanceParameters, InstanceSegmenter
 from pyama_core.processing.segmentation.scale import WORKING_DIAMETER, Scale
-from pyama_core.processing.segmentation.separation import separate, without_specks
+from pyama_core.processing.segmentation.separation import (
+    _heights,
+    find_nuclei,
+    separate,
+    without_specks,
+)
 
 # Compiling at the first example is not a matter of the deadline.
 compiled = settings(max_examples=50, deadline=None)
@@ -409,7 +415,7 @@ def test_lines_are_looked_for_near_the_foreground_only(
 
 @compiled
 @given(small_shapes, seeds, st.integers(1, 4), st.integers(0, 5))
-def test_enlarged_labels_are_those_of_the_covering_pixel_within_a_smooth_line(
+def test_enlarged_labels_are_the_largest_parts_of_what_covers_within_a_smooth_line(
     shape: tuple[int, int], seed: int, factor: int, more: int
 ) -> None:
     labels = label_image(shape, seed).astype(np.int32)
@@ -423,16 +429,19 @@ def test_enlarged_labels_are_those_of_the_covering_pixel_within_a_smooth_line(
     places = np.meshgrid(rows, columns, indexing="ij")
     line = ndimage.map_coordinates(cells, places, order=1, mode="nearest")
     firm = abs(line - 0.5) > 1e-5  # rounding decides elsewhere
-    covering = labels[np.ix_(np.floor(rows + 0.5).astype(int), np.floor(columns + 0.5).astype(int))]
-    assert (found[firm & (line < 0.5)] == 0).all()
-    inside = firm & (line > 0.5) & (covering > 0)
-    assert (found[inside] > 0).all()
-    pairs = set(zip(covering[inside].tolist(), found[inside].tolist(), strict=True))
-    assert len({number for _, number in pairs}) == len({label for label, _ in pairs}) == len(pairs)
-    numbers, first = np.unique(found, return_index=True)
-    first = first[numbers > 0]
-    np.testing.assert_array_equal(numbers[numbers > 0], np.arange(1, first.size + 1))
-    assert (np.diff(first) > 0).all()
+    covered = np.zeros(found.shape, np.int32)
+    for y, x in np.argwhere(np.where(firm, line > 0.5, found > 0)).tolist():
+        own = int(rows[y] + 0.5), int(columns[x] + 0.5)
+        near = [own, *_neighbours(*own, shape)]
+        covered[y, x] = next((labels[pixel] for pixel in near if labels[pixel]), 0)
+    expected = np.zeros_like(covered)
+    for label in np.unique(covered[covered > 0]).tolist():
+        parts, _ = ndimage.label(covered == label, CROSS)
+        expected[parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])] = label
+    values, first = np.unique(expected[expected > 0], return_index=True)
+    numbers = np.zeros(labels.max() + 1, int)
+    numbers[values[np.argsort(first)]] = np.arange(1, values.size + 1)
+    np.testing.assert_array_equal(found, numbers[expected])
 
 
 @compiled
@@ -706,6 +715,72 @@ def test_where_no_nucleus_is_found_there_is_no_cell() -> None:
     noise = np.random.default_rng(1).normal(100, 1, frame.shape)
     for nuclei in (noise, np.zeros_like(noise)):
         assert not segmenter.segment(frame, nuclei).any()
+
+
+@compiled
+@given(small_shapes | st.just((90, 130)), st.floats(-1e4, 7e4), st.floats(6, 60))
+def test_a_constant_nuclear_channel_has_no_nuclei(
+    shape: tuple[int, int], value: float, diameter: float
+) -> None:
+    frame = np.full(shape, value, np.float32)
+    assert not find_nuclei(frame, Scale(diameter)).any()
+
+
+@pytest.mark.parametrize("diameter", [8, 18, 40])
+def test_single_pixels_a_grey_value_brighter_are_not_nuclei_and_blobs_of_that_are(
+    diameter: float,
+) -> None:
+    dots = np.full((200, 200), 100, np.uint8)
+    dots[::17, ::23] = 101
+    assert not find_nuclei(dots, Scale(diameter)).any()
+    y, x = np.ogrid[:200, :200]
+    disc = (np.hypot(y - 50, x - 50) < 0.2 * diameter + 1).astype(np.uint8)
+    assert find_nuclei(disc, Scale(diameter)).max() == 1
+
+
+@given(st.floats(-1e3, 1e3), st.integers(1, 5), st.floats(0, 1))
+def test_the_heights_of_nuclei_just_above_the_threshold_are_within_their_range(
+    top: float, spacings: int, part: float
+) -> None:
+    highest = np.float32(top)
+    below = highest - spacings * np.spacing(abs(highest))
+    threshold = float(below) + part * float(np.spacing(abs(highest)))
+    blobs = np.array([[below, highest, -np.inf]], np.float32)
+    inside = blobs > threshold
+    assume(inside.any())
+    height = _heights(blobs, inside, threshold)[1, 1:-1]
+    assert height.max() <= HIGHEST
+    assert ((height > 0) == inside[0]).all()
+
+
+def test_of_values_that_differ_by_rounding_the_mode_is_found_without_much_memory() -> None:
+    values = np.full(1000, -3, np.float32)
+    values[-1] = np.nextafter(np.float32(-3), np.float32(0))
+    low, high = float(values[0]), float(values[-1])
+    tracemalloc.start()
+    try:
+        mode = _lowest_mode(values, low, high, 0.5)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert low <= mode <= high
+    assert peak < 1e7
+
+
+@pytest.mark.parametrize("unit", [2.0**-300, 2.0**-60, 2.0**50, 2.0**100, 2.0**400])
+def test_the_unit_of_floats_does_not_matter(unit: float) -> None:
+    frame = np.round(_rough_squares(40, [(40, 40), (160, 160)]))
+    rows, columns = np.ogrid[:240, :240]
+    nuclei = 100.0 + 500 * (np.hypot(rows - 60, columns - 60) < 8)
+    segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=40))
+    expected = segmenter.segment(frame), segmenter.segment(frame, nuclei)
+    assert expected[0].max() == 2
+    assert expected[1].max() == 1
+    np.testing.assert_array_equal(segmenter.segment(frame * unit), expected[0])
+    np.testing.assert_array_equal(segmenter.segment(frame, nuclei * unit), expected[1])
+    if 1e-30 < unit < 1e30:
+        in_single = (frame * unit).astype(np.float32)
+        np.testing.assert_array_equal(segmenter.segment(in_single), expected[0])
 
 
 def test_smooth_shading_is_not_a_cell() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import stretches
+from pyama_core.processing.kernels.parts import keep_largest
+from pyama_core.processing.kernels.runs import Runs, stretches, with_room
 from pyama_core.processing.kernels.smoothing import smooth_whole_row
 
 Float32Array = NDArray[np.float32]
@@ -142,24 +143,19 @@ def _cell_row(
 
 
 @njit(cache=True, nogil=True)
-def enlarge_labels(labels: Int32Array, weights: Float32Array, out: NDArray[Any]) -> None:
-    """Write labels at a larger size, with smooth outlines.
-
-    What belongs to cells (1, else 0) is smoothed by `weights` in both axes and interpolated
-    bilinearly. Where it exceeds ½, each pixel takes the label of the pixel of the smaller image
-    that covers its centre or, where that has none, of a neighbour of it. Labels become 1, 2, … in
-    raster order of their first pixel.
-    """
+def _enlarged(labels: Int32Array, weights: Float32Array, height: int, width: int) -> Runs:
+    """Return the runs of labels at a larger size; see `enlarge_labels`."""
     rows, columns = labels.shape
-    height, width = out.shape
     top, below = places(height, rows)
     left, beyond = places(width, columns)
     first_right_of = _first_at(left, columns)
     column = (2 * np.arange(width) + 1) * columns // (2 * width)
     first_in = _first_at(column, columns)
     cells = np.empty((2 * weights.size - 1, columns), np.float32)
-    numbers = np.zeros(labels.max() + 1, np.int32)
-    n_labels = 0
+    first = np.empty(height + 1, np.int64)
+    run_start, run_stop = np.empty(64 * height, np.int64), np.empty(64 * height, np.int64)
+    run_label = np.empty(64 * height, np.int64)
+    n = 0
     sums = np.empty(columns + 2 * (weights.size - 1), np.float32)
     upper, lower = np.empty(columns, np.float32), np.empty(columns, np.float32)
     line = np.empty(columns, np.float32)
@@ -168,8 +164,7 @@ def enlarge_labels(labels: Int32Array, weights: Float32Array, out: NDArray[Any])
     inside = np.empty(columns, np.bool_)
     known_top = -2
     for y in range(height):
-        row = out[y]
-        row[:] = 0
+        first[y] = n
         if top[y] != known_top:
             if top[y] == known_top + 1:
                 upper, lower = lower, upper
@@ -197,9 +192,49 @@ def enlarge_labels(labels: Int32Array, weights: Float32Array, out: NDArray[Any])
                 until = column[start] + 1
                 while until < columns and labels[covering, until] == label:
                     until += 1
-                if label > 0 and numbers[label] == 0:
-                    n_labels += 1
-                    numbers[label] = n_labels
                 end = min(stop, first_in[until])
-                row[start:end] = numbers[label]
+                if n > first[y] and run_label[n - 1] == label and run_stop[n - 1] == start:
+                    run_stop[n - 1] = end
+                elif label > 0:
+                    run_start, run_stop = with_room(run_start, n + 1), with_room(run_stop, n + 1)
+                    run_label = with_room(run_label, n + 1)
+                    run_start[n], run_stop[n], run_label[n] = start, end, label
+                    n += 1
                 start = end
+    first[height] = n
+    return Runs(first, run_start[:n], run_stop[:n], run_label[:n])
+
+
+@njit(cache=True, nogil=True)
+def enlarge_labels(labels: Int32Array, weights: Float32Array, out: NDArray[Any]) -> None:
+    """Write labels at a larger size, with smooth outlines, each as one 4-connected part.
+
+    What belongs to cells (1, else 0) is smoothed by `weights` in both axes and interpolated
+    bilinearly. Where it exceeds ½, each pixel takes the label of the pixel of the smaller image
+    that covers its centre or, where that has none, of a neighbour of it. What that cuts off from
+    the largest part of a label is left out. Labels become 1, 2, … in raster order of their first
+    pixel.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) from 0.
+    weights
+        See `smoothing`.
+    out
+        Of integers, at least as high and as wide as `labels`; all of it is written.
+    """
+    height, width = out.shape
+    largest = labels.max()
+    runs = keep_largest(_enlarged(labels, weights, height, width), largest, 1.0)
+    numbers = np.zeros(largest + 1, np.int64)
+    n_labels = 0
+    for run in range(runs.label.size):
+        if numbers[runs.label[run]] == 0:
+            n_labels += 1
+            numbers[runs.label[run]] = n_labels
+    for y in range(height):
+        row = out[y]
+        row[:] = 0
+        for run in range(runs.first[y], runs.first[y + 1]):
+            row[runs.start[run] : runs.stop[run]] = numbers[runs.label[run]]

@@ -115,26 +115,35 @@ def _connected(runs: Runs) -> Int64Array:
 
 
 @njit(cache=True, nogil=True)
+def keep_largest(runs: Runs, n_labels: int, least_area: float) -> Runs:
+    """Keep of each label its largest 4-connected part, if it has `least_area` pixels.
+
+    Of equal ones the first in raster order. Neighbouring runs have different labels; those of
+    `runs` are overwritten.
+    """
+    part = _connected(runs)
+    area = np.zeros(part.size, np.int64)
+    for run in range(part.size):
+        area[part[run]] += runs.stop[run] - runs.start[run]
+    largest = np.full(n_labels + 1, -1)
+    for run in range(part.size):
+        if area[run] >= max(least_area, 1.0):
+            best = largest[runs.label[run]]
+            if best < 0 or area[run] > area[best]:
+                largest[runs.label[run]] = run
+    for run in range(part.size):
+        if largest[runs.label[run]] != part[run]:
+            runs.label[run] = 0
+    return relabel(runs, np.arange(n_labels + 1))
+
+
+@njit(cache=True, nogil=True)
 def largest_parts(runs: Runs, mask: UInt8Array, n_labels: int, least_area: float) -> Runs:
     """Keep of each label its largest 4-connected part in a mask, if it has `least_area` pixels.
 
     Of equal ones the first in raster order.
     """
-    inside = _within(runs, mask)
-    part = _connected(inside)
-    area = np.zeros(part.size, np.int64)
-    for run in range(part.size):
-        area[part[run]] += inside.stop[run] - inside.start[run]
-    largest = np.full(n_labels + 1, -1)
-    for run in range(part.size):
-        if area[run] >= max(least_area, 1.0):
-            best = largest[inside.label[run]]
-            if best < 0 or area[run] > area[best]:
-                largest[inside.label[run]] = run
-    for run in range(part.size):
-        if largest[inside.label[run]] != part[run]:
-            inside.label[run] = 0
-    return relabel(inside, np.arange(n_labels + 1))
+    return keep_largest(_within(runs, mask), n_labels, least_area)
 
 
 @njit(cache=True, nogil=True)

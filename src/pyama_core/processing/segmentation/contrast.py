@@ -102,15 +102,24 @@ def _pooling_sigma(diameter: float) -> float:
 
 
 def rounding(frame: NDArray[Any], image: Float32Array) -> float:
-    """Return the variance of what may be errors of rounding in the working image of a frame.
+    """Return the variance of what may be errors of rounding in the working image of a frame."""
+    return of_single_precision(image) + of_grey_values(frame, image)
 
-    They are those of single precision, and those of the grey values, which are as wide as the
-    smallest difference between two that occur; the mean of many pixels is finer.
+
+def of_single_precision(image: Float32Array) -> float:
+    """Return the variance of what computing with an image in single precision adds."""
+    return float((4 * np.spacing(max(image.max(), -image.min()))) ** 2)
+
+
+def of_grey_values(frame: NDArray[Any], image: Float32Array) -> float:
+    """Return the variance of what whole grey values add to the working image of a frame.
+
+    They are as wide as the smallest difference between two that occur; the mean of many pixels is
+    finer.
     """
-    single = float((4 * np.spacing(max(image.max(), -image.min()))) ** 2)
     steps = np.diff(np.unique(frame[::8, ::8]).astype(np.float64))
     step = float(steps.min()) if steps.size else 0.0
-    return single + step**2 / 12 * image.size / frame.size
+    return step**2 / 12 * image.size / frame.size
 
 
 def foreground(roughness: Float32Array, diameter: float, least: float) -> BoolArray:
@@ -155,7 +164,8 @@ def _lowest_mode(values: Float32Array, low: float, high: float, spread: float) -
     edges = np.linspace(low, high, 201)
     counts = np.diff(np.searchsorted(values, edges.astype(np.float32)))
     smooth = np.convolve(counts, np.ones(7), "same")
-    reach = max(7, round(spread / float(edges[1] - edges[0])))
+    # All there is, if the values are almost one.
+    reach = min(max(7, round(spread / float(edges[1] - edges[0]))), smooth.size)
     around = np.lib.stride_tricks.sliding_window_view(np.pad(smooth, reach), 2 * reach + 1)
     is_peak = (smooth == around.max(axis=1)) & (smooth >= LEAST_PEAK * smooth.max())
     lowest = int(np.argmax(is_peak))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.frame import as_frame
+from pyama_core.processing.frame import as_frame, read_only
 from pyama_core.processing.segmentation.cell_diameter import (
     AUTO,
     SMALLEST,
@@ -27,10 +27,13 @@ from pyama_core.processing.segmentation.contrast import (
 )
 from pyama_core.processing.segmentation.scale import Scale
 
-ALGORITHM = "instances/5"
+ALGORITHM = "instances/6"
 
 FALLBACK_DIAMETER = 60.0
 """Pixels: what the fixed numbers of the log-STD segmentation suit."""
+
+SMALLEST_PEAK, LARGEST_PEAK = 1e-3, 1e12
+"""Floats whose squares, and those of faint contrast, are within the range of single precision."""
 
 
 class InstanceParameters(CellDiameterParameters):
@@ -131,7 +134,7 @@ class InstanceSegmenter:
             )
         from pyama_core.processing.segmentation.diameter import estimate_diameter
 
-        checked = [as_frame(frame, "phase-contrast frame") for frame in frames]
+        checked = [_checked(frame, "phase-contrast frame") for frame in frames]
         found = estimate_diameter(checked, partial(_label, images=self._images))
         self.found_cells = found is not None
         self.cell_diameter = (
@@ -162,14 +165,14 @@ class InstanceSegmenter:
             If an image is not two-dimensional, has another dtype or pixels that are not finite,
             the two differ in shape, or `prepare` has not yet estimated the diameter.
         """
-        frame = as_frame(frame, "phase-contrast frame")
+        frame = _checked(frame, "phase-contrast frame")
         if self.cell_diameter is None:
             raise InputError(
                 "Expected the diameter of cells, found that it is still to be estimated; "
                 "call prepare with some frames first, or give it as cell_diameter."
             )
         if nuclei is not None:
-            nuclei = as_frame(nuclei, "frame of the nuclear channel")
+            nuclei = _checked(nuclei, "frame of the nuclear channel")
             if nuclei.shape != frame.shape:
                 raise InputError(
                     f"Expected a frame of the nuclear channel of shape {frame.shape}, as that of "
@@ -177,6 +180,18 @@ class InstanceSegmenter:
                 )
         scale = Scale(self.cell_diameter)
         return scale.enlarge(_label(frame, scale, self._images, nuclei), frame.shape)
+
+
+def _checked(pixels: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return a frame that can be segmented in single precision; see `as_frame` for errors."""
+    frame = as_frame(pixels, what)
+    if frame.dtype.kind != "f":
+        return frame
+    largest = max(float(frame.max()), -float(frame.min()))
+    if largest == 0 or SMALLEST_PEAK <= largest <= LARGEST_PEAK:
+        return frame
+    # A power of two changes nothing but the unit.
+    return read_only(np.ldexp(frame, 12 - int(np.frexp(largest)[1])))
 
 
 def _label(
@@ -191,7 +206,7 @@ def _label(
     images.compute(small, diameter)
     mask = foreground(images.roughness, diameter, rounding(frame, small))
     if nuclei is not None:
-        found = separation.find_nuclei(scale.shrink(nuclei), scale)
+        found = separation.find_nuclei(nuclei, scale)
     if mask.any():
         outlines = Outlines(images, mask, diameter)
         lines = outlines.lines()

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.segmentation.contrast import BoolArray, Float32Array, blur, runs_of
+from pyama_core.processing.segmentation.contrast import (
+    N_SIGMA,
+    BoolArray,
+    Float32Array,
+    blur,
+    of_grey_values,
+    of_single_precision,
+    runs_of,
+)
 from pyama_core.processing.segmentation.scale import Scale
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ LEAST_MASS = 0.3  # of a typical cell's area times contrast
 TYPICAL_CONTRAST = 0.7  # quantile over all pixels of objects: a few cells outweigh much dirt
 
 NUCLEUS = 0.13  # standard deviation of the Gaussian that a nucleus resembles
+NUCLEUS_SURROUNDINGS = 1.6  # that standard deviation around it, in units of its own
 NUCLEUS_NOISE = 8.0
 NUCLEUS_NECK = 0.85
 LEAST_NUCLEUS = 0.02
@@ -96,31 +105,52 @@ def separate_by_nuclei(body: BoolArray, lines: BoolArray, nuclei: Int32Array, sc
     return largest_parts(cells, kept, n_nuclei, 0.0)
 
 
-def find_nuclei(image: Float32Array, scale: Scale) -> Int32Array:
-    """Label the nuclei in a working image of a nuclear channel.
+def find_nuclei(frame: NDArray[Any], scale: Scale) -> Int32Array:
+    """Label the nuclei in a frame of a nuclear channel.
 
     Blobs of the size of nuclei stand out in a difference of Gaussians, above a multiple of its
-    noise; those that overlap are separated where it dips. Returns (Y, X) labels, 0 outside.
+    noise and beyond what may be rounding; those that overlap are separated where it dips.
+
+    Returns (Y, X) labels in the working image, 0 outside.
     """
     from pyama_core.processing.kernels.parts import largest_parts
-    from pyama_core.processing.kernels.watershed import HIGHEST, flood
+    from pyama_core.processing.kernels.watershed import flood
 
+    image = scale.shrink(frame)
     labels = np.zeros(image.shape, np.int32)
     sigma = max(0.8, NUCLEUS * scale.working_diameter)
-    blobs = blur(image, sigma) - blur(image, 1.6 * sigma)
+    blobs = blur(image, sigma) - blur(image, NUCLEUS_SURROUNDINGS * sigma)
     centre = np.median(blobs)
     noise = 1.4826 * float(np.median(np.abs(blobs - centre)))
-    threshold = float(centre) + NUCLEUS_NOISE * noise
-    top = float(blobs.max())
-    if top <= threshold:
-        return labels
-    height = np.zeros((image.shape[0] + 2, image.shape[1] + 2), np.uint16)
+    rounding = of_single_precision(image) + _in_blobs(of_grey_values(frame, image), sigma)
+    threshold = float(centre) + max(NUCLEUS_NOISE * noise, N_SIGMA * float(np.sqrt(rounding)))
     inside = blobs > threshold
-    height[1:-1, 1:-1][inside] = 1 + (HIGHEST - 1) * (blobs[inside] - threshold) / (top - threshold)
+    if not inside.any():
+        return labels
+    height = _heights(blobs, inside, threshold)
     least_area = LEAST_NUCLEUS * scale.working_area
     basins, peaks = flood(height, runs_of(inside), _NO_SEEDS, NUCLEUS_NECK, least_area)
     nuclei = largest_parts(basins, inside.view(np.uint8), peaks.size - 1, least_area)
     return painted(nuclei, labels)
+
+
+def _in_blobs(variance: float, sigma: float) -> float:
+    """Return the variance that white noise has in the difference of Gaussians for nuclei."""
+    # Smoothed by Gaussians s and t it has the covariance variance / 2π(s² + t²).
+    wide = NUCLEUS_SURROUNDINGS**2
+    part = 1 / 2 + 1 / (2 * wide) - 2 / (1 + wide)
+    return float(variance * part / (2 * np.pi * sigma**2))
+
+
+def _heights(blobs: Float32Array, inside: BoolArray, threshold: float) -> NDArray[np.uint16]:
+    """Return the heights of blobs for `flood`, from 1 at a threshold to `HIGHEST` at the top."""
+    from pyama_core.processing.kernels.watershed import HIGHEST
+
+    height = np.zeros((blobs.shape[0] + 2, blobs.shape[1] + 2), np.uint16)
+    relative = (blobs[inside] - threshold) / (float(blobs.max()) - threshold)
+    # The two differences are rounded differently; close to the threshold that is much.
+    height[1:-1, 1:-1][inside] = 1 + (HIGHEST - 1) * np.minimum(relative, 1)
+    return height
 
 
 def painted(runs: Runs, out: Int32Array) -> Int32Array:
