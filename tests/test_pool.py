@@ -244,13 +244,18 @@ def test_workers_that_die_fail_their_own_call_only_and_are_replaced():
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_call_that_no_thread_could_hand_over_fails_and_the_worker_is_replaced(monkeypatch):
+    submitted = threading.Event()
+
     def refuse(self):
+        # Not before: a worker that is deserted as it is made is another matter.
+        assert submitted.wait(60)
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
         patch.setattr(multiprocessing.queues.Queue, "_start_thread", refuse)
         with pool_of(1) as pool:
             lost = pool.submit(add, 1)
+            submitted.set()
             while not lost.done():
                 pool.check()
                 time.sleep(0.01)
