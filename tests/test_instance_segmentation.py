@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -718,7 +718,9 @@ def test_where_no_nucleus_is_found_there_is_no_cell() -> None:
 
 
 @compiled
-@given(small_shapes | st.just((90, 130)), st.floats(-1e4, 7e4), st.floats(6, 60))
+@given(small_shapes | st.just((90, 130)), st.floats(-1e4, 7e4, width=32), st.floats(6, 60))
+@example((90, 130), 1e-30, 18)
+@example((90, 130), 1e-40, 18)
 def test_a_constant_nuclear_channel_has_no_nuclei(
     shape: tuple[int, int], value: float, diameter: float
 ) -> None:

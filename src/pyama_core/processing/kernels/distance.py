@@ -63,7 +63,9 @@ def _distances(core: Runs, shape: tuple[int, int]) -> UInt16Array:
                     row[x] = before
         # From here on the frame continues the image.
         row[:2], row[-2:] = row[2], row[-3]
-    out[:2], out[-2:] = out[2], out[-3]
+    for x in range(width + 4):  # not copies of rows: see `runs.with_room`
+        out[0, x] = out[1, x] = out[2, x]
+        out[height + 2, x] = out[height + 3, x] = out[height + 1, x]
     return out
 
 

@@ -225,7 +225,7 @@ def enlarge_labels(labels: Int32Array, weights: Float32Array, out: NDArray[Any])
         Of integers, at least as high and as wide as `labels`; all of it is written.
     """
     height, width = out.shape
-    largest = labels.max()
+    largest = int(labels.max())
     runs = keep_largest(_enlarged(labels, weights, height, width), largest, 1.0)
     numbers = np.zeros(largest + 1, np.int64)
     n_labels = 0

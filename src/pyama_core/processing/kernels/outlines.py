@@ -165,7 +165,8 @@ def _line_spans(
         n = stop - start
         for i in range(3):
             row, copy = smooth[min(max(y + i - 1, 0), height - 1)], work[i]
-            copy[1 : n + 1] = row[start:stop]
+            for x in range(n):  # not a copy of a slice: see `with_room`
+                copy[x + 1] = row[start + x]
             copy[0], copy[n + 1] = row[max(start - 1, 0)], row[min(stop, width - 1)]
         part = slice(start + margin, stop + margin)
         rows = work[0][: n + 2], work[1][: n + 2], work[2][: n + 2]

@@ -105,6 +105,7 @@ def smooth_whole_row(
     `work` has weights.size − 1 pixels more to either side.
     """
     margin = weights.size - 1
-    weigh_rows(image, y, last, weights, 0, work[margin : margin + out.size])
+    start = image.shape[1] - out.size  # 0, but for a literal there would be a kernel of its own
+    weigh_rows(image, y, last, weights, start, work[margin : margin + out.size])
     continue_row(work, margin)
     smooth_row(work, weights, out)

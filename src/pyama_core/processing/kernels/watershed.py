@@ -217,6 +217,21 @@ def _split(runs: Runs, labels: Int32Array, final: Int32Array) -> Runs:
 
 
 @njit(cache=True, nogil=True)
+def _sow(seeds: Int32Array, body: Runs, labels: Int32Array) -> int:
+    """Write the seeds into the pixels of runs, framed by one pixel; return the largest."""
+    n_seeds = 0
+    for y in range(labels.shape[0] - 2):
+        row = labels[y + 1]
+        for run in range(body.first[y], body.first[y + 1]):
+            row[body.start[run] + 1 : body.stop[run] + 1] = 0
+            if seeds.size > 0:
+                for x in range(body.start[run], body.stop[run]):
+                    row[x + 1] = seeds[y, x]
+                    n_seeds = max(n_seeds, seeds[y, x])
+    return n_seeds
+
+
+@njit(cache=True, nogil=True)
 def flood(
     height: UInt16Array, body: Runs, seeds: Int32Array, neck: float, least_area: float
 ) -> tuple[Runs, Int64Array]:
@@ -247,19 +262,12 @@ def flood(
         The height of the highest summit of each label.
     """
     labels = np.empty(height.shape, np.int32)
-    n_seeds = 0
-    for y in range(height.shape[0] - 2):
-        row = labels[y + 1]
-        for run in range(body.first[y], body.first[y + 1]):
-            row[body.start[run] + 1 : body.stop[run] + 1] = 0
-            if seeds.size > 0:
-                for x in range(body.start[run], body.stop[run]):
-                    row[x + 1] = seeds[y, x]
-                    n_seeds = max(n_seeds, seeds[y, x])
+    n_seeds = _sow(seeds, body, labels)
     peak = _summits(height, body, labels, n_seeds)
     n_basins = peak.size - 1
     seed = np.zeros(n_basins + 1, np.int32)
-    seed[: n_seeds + 1] = np.arange(n_seeds + 1)
+    for label in range(n_seeds + 1):
+        seed[label] = label
     parent = _join(height, labels, body, peak, seed, neck, least_area)
     final, highest = _numbers(parent, peak, seed, seeds.size > 0)
     return _split(body, labels, final), highest

@@ -108,7 +108,7 @@ def rounding(frame: NDArray[Any], image: Float32Array) -> float:
 
 def of_single_precision(image: Float32Array) -> float:
     """Return the variance of what computing with an image in single precision adds."""
-    return float((4 * np.spacing(max(image.max(), -image.min()))) ** 2)
+    return (4 * float(np.spacing(max(image.max(), -image.min())))) ** 2
 
 
 def of_grey_values(frame: NDArray[Any], image: Float32Array) -> float:
