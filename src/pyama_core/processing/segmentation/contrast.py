@@ -140,10 +140,10 @@ def foreground(roughness: Float32Array, diameter: float, least: float) -> BoolAr
 
 def _threshold(variance: Float32Array, least_spread: float, least: float) -> float:
     """Return the variance that separates cells from background."""
-    floor = max(1e-4 * float(variance.mean()), least)
+    floor = np.float32(max(1e-4 * float(variance.mean()), least))
     if floor == 0:
         return 0.0
-    values = np.sort(np.log(np.maximum(variance, np.float32(floor))), axis=None)
+    values = np.sort(np.log(np.maximum(variance, floor)), axis=None)
     low, high = float(values[values.size // 1000]), float(values[-1])
     if low == high:
         return high
