@@ -225,9 +225,8 @@ def enlarge_labels(labels: Int32Array, weights: Float32Array, out: NDArray[Any])
         Of integers, at least as high and as wide as `labels`; all of it is written.
     """
     height, width = out.shape
-    largest = int(labels.max())
-    runs = keep_largest(_enlarged(labels, weights, height, width), largest, 1.0)
-    numbers = np.zeros(largest + 1, np.int64)
+    numbers = np.zeros(labels.max() + 1, np.int64)
+    runs = keep_largest(_enlarged(labels, weights, height, width), numbers.size - 1, 1.0)
     n_labels = 0
     for run in range(runs.label.size):
         if numbers[runs.label[run]] == 0:

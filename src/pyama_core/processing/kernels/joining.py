@@ -114,7 +114,8 @@ def _round_groups(
     total = np.zeros_like(sums)
     for label in range(1, n_labels + 1):
         group[label] = group[group[label]]
-        total[group[label]] += sums[label]
+        for k in range(sums.shape[1]):  # not whole rows: see `runs.with_room`
+            total[group[label], k] += sums[label, k]
     becomes = np.arange(n_labels + 1)
     for label in range(1, n_labels + 1):
         first = group[label]
@@ -123,7 +124,8 @@ def _round_groups(
             and _roundness_if_whole(total[first], shape) >= least_roundness
         ):
             becomes[label] = first
-            sums[first] = total[first]
+            for k in range(sums.shape[1]):
+                sums[first, k] = total[first, k]
     return becomes
 
 
@@ -168,7 +170,8 @@ def join_round(
             return becomes
         a, b = becomes[pairs[at, 0]], becomes[pairs[at, 1]]
         changed, gone = min(a, b), max(a, b)
-        sums[changed] += sums[gone]
+        for k in range(sums.shape[1]):
+            sums[changed, k] += sums[gone, k]
         for label in range(n_labels + 1):
             if becomes[label] == gone:
                 becomes[label] = changed
