@@ -147,18 +147,18 @@ class FovRecord(_Frozen):
 
     def lacks_cells(self) -> bool:
         """Whether the field of view was tracked, as it was asked for, and has no cell."""
-        outdated = self.outdated()
         return any(
-            entry.kind == "tracks_csv" and entry.summary.get("cells") == 0 and name not in outdated
+            entry.kind == "tracks_csv"
+            and entry.summary.get("cells") == 0
+            and name not in self.outdated()
             for name, entry in self.outputs.items()
         )
 
     def estimated_diameter(self) -> int | None:
         """Diameter of the cells in pixels, if the segmentation was left to estimate it."""
-        outdated = self.outdated()
         for name, entry in self.outputs.items():
             estimated = entry.provenance.parameters.get("cell_diameter") == "auto"
-            if entry.kind == "seg" and estimated and name not in outdated:
+            if entry.kind == "seg" and estimated and name not in self.outdated():
                 return entry.summary.get("cell_diameter")
         return None
 

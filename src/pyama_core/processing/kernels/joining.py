@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import Runs
+from pyama_core.processing.kernels.runs import Runs, root
 
 Int64Array = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
@@ -106,10 +106,7 @@ def _round_groups(
         a, b = pairs[i]
         if a == 0 or b == 0:
             continue
-        while group[a] != a:
-            a = group[a]
-        while group[b] != b:
-            b = group[b]
+        a, b = root(group, a), root(group, b)
         group[max(a, b)] = min(a, b)
     total = np.zeros_like(sums)
     for label in range(1, n_labels + 1):

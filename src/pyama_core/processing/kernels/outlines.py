@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import Runs, stretches, with_room
+from pyama_core.processing.kernels.runs import Runs, root, stretches, with_room
 from pyama_core.processing.kernels.smoothing import continue_row, smooth_row, weigh_rows
 
 Float32Array = NDArray[np.float32]
@@ -270,11 +270,7 @@ def _connect_diagonally(runs: Runs) -> None:
                 above += 1
             other = above
             while other < runs.first[y] and runs.start[other] <= runs.stop[run]:
-                a, b = run, other
-                while parent[a] != a:
-                    a = parent[a]
-                while parent[b] != b:
-                    b = parent[b]
+                a, b = root(parent, run), root(parent, other)
                 parent[a] = parent[b] = min(a, b)
                 parent[run] = parent[other] = min(a, b)
                 other += 1

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import Runs, with_room
+from pyama_core.processing.kernels.runs import Runs, root, with_room
 
 Int64Array = NDArray[np.int64]
 UInt8Array = NDArray[np.uint8]
@@ -101,11 +101,7 @@ def _connected(runs: Runs) -> Int64Array:
             other = above
             while other < runs.first[y] and runs.start[other] < runs.stop[run]:
                 if runs.label[other] == runs.label[run]:
-                    a, b = run, other
-                    while parent[a] != a:
-                        a = parent[a]
-                    while parent[b] != b:
-                        b = parent[b]
+                    a, b = root(parent, run), root(parent, other)
                     parent[max(a, b)] = min(a, b)
                     parent[run] = min(a, b)
                 other += 1

@@ -107,12 +107,12 @@ def find_runs(image: NDArray[Any], background: int) -> Runs:
 
 
 @njit(cache=True, nogil=True)
-def _root(parent: NDArray[np.int64], run: int) -> int:
-    """Return the first run of the object of `run`, shortening the way for the next question."""
-    while parent[run] != run:
-        parent[run] = parent[parent[run]]
-        run = parent[run]
-    return run
+def root(parent: NDArray[Any], node: int) -> int:
+    """Return the representative of a node, shortening the way for the next question."""
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
 
 
 @njit(cache=True, nogil=True)
@@ -127,7 +127,7 @@ def label_connected(runs: Runs) -> int:
                 above += 1
             other = above
             while other < runs.first[y] and runs.start[other] < runs.stop[run]:
-                a, b = _root(parent, run), _root(parent, other)
+                a, b = root(parent, run), root(parent, other)
                 parent[max(a, b)] = min(a, b)
                 other += 1
     n_objects = 0

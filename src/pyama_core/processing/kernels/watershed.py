@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import Runs, with_room
+from pyama_core.processing.kernels.runs import Runs, root, with_room
 
 Int32Array = NDArray[np.int32]
 Int64Array = NDArray[np.int64]
@@ -14,15 +14,6 @@ UInt16Array = NDArray[np.uint16]
 
 HIGHEST = 4095
 """The largest height: with four bits for a direction it fits 16."""
-
-
-@njit(cache=True, nogil=True)
-def root(parent: Int32Array, node: int) -> int:
-    """Return the representative of a node, shortening the way for the next question."""
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
 
 
 @njit(cache=True, nogil=True)

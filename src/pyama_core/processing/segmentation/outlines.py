@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyama_core.processing.segmentation.contrast import (
     BoolArray,
@@ -124,7 +123,8 @@ class Outlines:
         side = 2 * int(radius / np.sqrt(2)) + 1
         if not cv2.erode(filled.view(np.uint8), np.ones((side, side), np.uint8)).any():
             return np.zeros_like(bright)
-        opened = cv2.morphologyEx(filled.view(np.uint8), cv2.MORPH_OPEN, disc(radius))
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        opened = cv2.morphologyEx(filled.view(np.uint8), cv2.MORPH_OPEN, disc)
         return np.asarray(opened.reshape(bright.shape).view(np.bool_))
 
     def _spans(self, reach: int) -> Runs:
@@ -142,11 +142,3 @@ def _some_of(image: Float32Array, runs: Runs, shrunk: int = 1) -> Float32Array:
 
     n_pixels = int((runs.stop - runs.start).sum())
     return some_of(image, runs, max(1, n_pixels // ENOUGH_PIXELS), shrunk)
-
-
-def disc(radius: float) -> NDArray[np.uint8]:
-    """Return a disc for morphology, of a radius of at least one pixel."""
-    import cv2
-
-    side = 2 * max(1, round(radius)) + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)

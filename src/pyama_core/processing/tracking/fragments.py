@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.links import COVERED, UNPAIRED, Overlaps
-from pyama_core.processing.tracking.remembered import Objects, Remembered, equivalent_diameter
+from pyama_core.processing.tracking.remembered import (
+    Objects,
+    Remembered,
+    equivalent_diameter,
+    runs_of_each,
+)
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -126,33 +131,33 @@ def join_pieces(
         lies_in & is_new[overlaps.object] & (may_break & (own != UNPAIRED))[overlaps.cell]
     )
     partner = partner.copy()
+    if pairs.size == 0:
+        return partner, broken
     order = np.lexsort(
         (overlaps.object[pairs], cells.cell[overlaps.cell[pairs]], -overlaps.common[pairs])
     )
-    pixels = _Outlines(objects) if pairs.size else None
+    contacts = _Contacts(objects)
     parts = {cell: [own[cell]] for cell in np.unique(overlaps.cell[pairs]).tolist()}
     for pair in pairs[order].tolist():
         cell, piece = int(overlaps.cell[pair]), int(overlaps.object[pair])
         joined = area[cell] + objects.area[piece]
         nearer = abs(joined - cells.area[cell]) < abs(area[cell] - cells.area[cell])
-        if not nearer or partner[piece] != UNPAIRED or pixels is None:
+        if not nearer or partner[piece] != UNPAIRED:
             continue
-        if any(pixels.touch(piece, part) for part in parts[cell]):
+        if any(contacts.touch(piece, part) for part in parts[cell]):
             partner[piece], area[cell], broken[cell] = cell, joined, True
             parts[cell].append(piece)
     return partner, broken
 
 
-class _Outlines:
+class _Contacts:
     """Tells which objects of a frame touch."""
 
     def __init__(self, objects: Objects) -> None:
         from pyama_core.processing.kernels.moved_runs import rows_of
 
         runs = objects.runs
-        order = np.argsort(runs.label, kind="stable")
-        ends = np.cumsum(np.bincount(runs.label, minlength=objects.area.size))
-        self._of = np.split(order, ends[:-1])
+        self._of = runs_of_each(runs, objects.area.size)
         self._row, self._start, self._stop = rows_of(runs), runs.start, runs.stop
 
     def touch(self, one: int, other: int) -> bool:

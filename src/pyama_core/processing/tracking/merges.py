@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.links import COVERED, UNPAIRED, Overlaps
-from pyama_core.processing.tracking.remembered import Objects, Remembered
+from pyama_core.processing.tracking.remembered import Objects, Remembered, runs_of_each
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -86,8 +86,7 @@ def split_shared(
 
     numbers = np.zeros(shape, np.int64)
     paint(objects.runs, np.arange(1, objects.area.size + 1), numbers)
-    order = np.argsort(cells.runs.label, kind="stable")
-    runs_of = np.split(order, np.cumsum(np.bincount(cells.runs.label, minlength=cells.cell.size)))
+    runs_of = runs_of_each(cells.runs, cells.cell.size)
     splits = []
     for target, members in shared.items():
         top, left, bottom, right = objects.box[target].tolist()

@@ -34,6 +34,13 @@ def at_edge(box: IntArray, shape: tuple[int, int], border: int = 0) -> BoolArray
     )
 
 
+def runs_of_each(runs: Runs, n_labels: int) -> list[IntArray]:
+    """Return the indices of the runs of each label from 0, in raster order."""
+    order = np.argsort(runs.label, kind="stable")
+    ends = np.cumsum(np.bincount(runs.label, minlength=n_labels))
+    return np.split(order, ends[:-1])
+
+
 @dataclass(frozen=True)
 class Objects:
     """The objects of one frame, in raster order of their first pixels.
