@@ -14,6 +14,7 @@ from typing import Self
 
 from pyama_core.io.atomic import is_temporary, move_into_place, temporary_path, write_whole
 from pyama_core.io.errors import InputError, StorageError
+from pyama_core.io.regular_files import read_regular
 
 KIND = "pyama-core demo"
 
@@ -162,7 +163,7 @@ def remove_labels_beyond(files: DemoFiles) -> None:
 
 def _holds_demo(files: DemoFiles) -> bool:
     try:
-        described = json.loads(files.description.read_text(encoding="utf-8"))
+        described = json.loads(read_regular(files.description))
     except (OSError, ValueError):
         return False
     return isinstance(described, dict) and described.get("kind") == KIND

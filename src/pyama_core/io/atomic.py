@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from pyama_core.io.errors import StorageError
+from pyama_core.io.regular_files import open_regular
 
 _SUFFIX = ".tmp"
 _PATIENCE_S = 10.0
@@ -87,5 +88,5 @@ def flush_to_disk(path: Path) -> None:
         The file is gone or the disk fails.
     """
     # Windows flushes only through a handle that may write.
-    with path.open("r+b" if os.name == "nt" else "rb") as file:
+    with path.open("r+b") if os.name == "nt" else open_regular(path) as file:
         os.fsync(file.fileno())

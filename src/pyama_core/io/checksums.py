@@ -15,6 +15,7 @@ import xxhash
 from pydantic import BaseModel, ConfigDict
 
 from pyama_core.io.errors import CancelledError
+from pyama_core.io.regular_files import open_unbuffered
 
 _CHUNK = 4 << 20
 _SAMPLES = 32
@@ -55,7 +56,7 @@ def file_checksum(path: Path, cancelled: Callable[[], bool] = lambda: False) -> 
     """
     hasher = new_hasher()
     buffer = memoryview(bytearray(_CHUNK))
-    with path.open("rb", buffering=0) as file:
+    with open_unbuffered(path) as file:
         while n_read := file.readinto(buffer):
             hasher.update(buffer[:n_read])
             if cancelled():
@@ -109,7 +110,7 @@ def identify_source(files: Sequence[Path]) -> SourceIdentity:
 
 def _sample_into(hasher: Hasher, path: Path, size: int) -> None:
     """Hash evenly spread blocks, the first and the last included; small files whole."""
-    with path.open("rb", buffering=0) as file:
+    with open_unbuffered(path) as file:
         if size <= _SAMPLES * _SAMPLE_SIZE:
             hasher.update(file.read())
             return

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from pyama_core.io.regular_files import open_regular
+
 _SEGMENT = struct.Struct("<16sqq")
 _FILE_HEADER = struct.Struct("<iiii16s16siqqiq")
 _ENTRY = struct.Struct("<2siqiiBB4si")
@@ -74,7 +76,7 @@ class CziSegments:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
+        self._file = open_regular(path)
         try:
             self._size = self._file.seek(0, 2)
             header = self._read_struct(_SEGMENT.size, _FILE_HEADER)

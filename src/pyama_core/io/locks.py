@@ -38,6 +38,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pyama_core.io.atomic import temporary_path
 from pyama_core.io.errors import FolderBusyError, StorageError
 from pyama_core.io.host import ProcessIdentity
+from pyama_core.io.regular_files import read_regular, require_regular
 
 LOCK_NAME = ".pyama.lock"
 HEARTBEAT_S = 30.0
@@ -106,7 +107,7 @@ class FolderLock:
         FolderBusyError
             A living run holds it; the message names the run.
         StorageError
-            The folder cannot be written.
+            The folder cannot be written, or what has the name of the lock is no file.
         """
         path = folder / LOCK_NAME
         nonce = secrets.token_hex(8)
@@ -176,9 +177,19 @@ def _write_exclusively(path: Path, content: bytes) -> None:
 def _read(path: Path) -> _Holder | None:
     """Read who holds a lock; None if nobody does or its content is not (yet) whole."""
     try:
-        return _Holder.model_validate_json(path.read_bytes())
+        return _Holder.model_validate_json(read_regular(path))
     except (OSError, ValidationError):
         return None
+
+
+def _refuse_irregular(path: Path) -> None:
+    """Raise StorageError if what has the name of a lock is a pipe or the like, never a lock."""
+    try:
+        require_regular(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StorageError(f"{path} is no lock ({error.strerror}); delete it") from error
 
 
 def _has_nonce(path: Path, nonce: str) -> bool:
@@ -191,6 +202,8 @@ def _lost_generation(path: Path) -> str | None:
     holder = _read(path)
     if holder is not None and holder.identity().is_here():
         return None if holder.identity().is_alive() else holder.nonce
+    if holder is None:
+        _refuse_irregular(path)
     times = _heartbeat_and_now(path)
     if times is None:
         return None

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyama_core.io.regular_files import read_regular
+
 METADATA_NAME = "metadata.txt"
 
 _MS_PER_MINUTE = 60_000.0
@@ -51,7 +53,7 @@ def read_notes(folder: Path, relative_path: str) -> MicroManagerNotes | None:
         Path of the file below it.
     """
     try:
-        content = _parse((folder / relative_path).read_text(encoding="utf-8", errors="replace"))
+        content = _parse(read_regular(folder / relative_path).decode(errors="replace"))
     except (OSError, ValueError, RecursionError) as error:
         logger.warning("%s cannot be read (%s); it is ignored", folder / relative_path, error)
         return None

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pyama_core.io.regular_files import open_regular
+
 _MAGIC = 0x0ABECEDA
 _HEADER = struct.Struct("<IIQ")
 _PLACE = struct.Struct("<QQ")
@@ -55,7 +57,7 @@ class Nd2Chunks:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("rb")
+        self._file = open_regular(path)
         try:
             self._size = self._file.seek(0, 2)
             offsets = self._read_map()
@@ -163,7 +165,7 @@ class Nd2Chunks:
     def reopen(self) -> None:
         """Take a new handle of the file, in place of one that a network failure broke."""
         self._file.close()
-        self._file = self._path.open("rb")
+        self._file = open_regular(self._path)
 
     def close(self) -> None:
         """Close the file."""

@@ -14,6 +14,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.file_description import FileContent, describe
 from pyama_core.io.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
 from pyama_core.io.ome_xml import OmeDataSet, OmeImage, OmeXmlError, parse_ome_xml
+from pyama_core.io.regular_files import open_regular, read_regular
 from pyama_core.io.tiff_pages import TiffFiles, UnreadablePlaneError, is_reduced, read_page
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def _parse(path: Path, text: str) -> OmeDataSet:
 
 
 def _embedded_text(path: Path, files: TiffFiles) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         is_tiff = file.read(2) in (b"II", b"MM")
     if not is_tiff:
         return _read_text(path)
@@ -199,7 +200,7 @@ def _embedded_text(path: Path, files: TiffFiles) -> str:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as OME-XML ({error}).") from error
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.frame_source import FrameSource
+from pyama_core.io.regular_files import open_regular
 from pyama_core.io.retrying import patiently
 from pyama_core.io.urls import is_url
 
@@ -224,5 +225,5 @@ def read_signature(path: Path) -> bytes:
 
 
 def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(_SIGNATURE_BYTES)

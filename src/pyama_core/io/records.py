@@ -28,6 +28,7 @@ from pyama_core.io.atomic import write_whole
 from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.frame_ranges import parse_ranges
 from pyama_core.io.naming import KINDS_OF_STEP, PHASE_KINDS
+from pyama_core.io.regular_files import read_regular
 
 logger = logging.getLogger(__name__)
 
@@ -212,11 +213,13 @@ def save_record(path: Path, record: FovRecord) -> None:
 def load_record(path: Path) -> FovRecord | None:
     """Read a record; None if there is none or it cannot be believed, which is logged."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        logger.warning("%s cannot be read (%s): its outputs will be made again", path, error)
+        logger.warning(
+            "%s cannot be read (%s): its outputs will be made again", path, error.strerror or error
+        )
         return None
     try:
         return FovRecord.model_validate_json(content)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.frame_source import Frame
+from pyama_core.io.regular_files import open_regular, read_regular
 from pyama_core.io.tiff_pages import UnreadablePlaneError, open_tiff_file, read_page
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -31,7 +32,7 @@ def read_header(path: Path) -> Header:
         If it cannot be read.
     """
     if path.suffix.lower() == ".png":
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _png_header(file.read(33))
     with _open_tiff(path) as tiff:
         page = tiff.pages.first
@@ -70,7 +71,7 @@ def read_image(path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> Fram
         If it cannot be read.
     """
     if path.suffix.lower() == ".png":
-        data = path.read_bytes()
+        data = read_regular(path)
         found_shape, found = _png_header(data[:33])
         _check(found_shape, found, shape, dtype)
         return np.ascontiguousarray(_decode_png(data), dtype=dtype)

@@ -22,6 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from pyama_core.io.atomic import temporary_path
 from pyama_core.io.checksums import name_checksum, new_hasher
 from pyama_core.io.errors import DamagedFileError, InputError, StorageError
+from pyama_core.io.regular_files import open_unbuffered
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class StackReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = path.open("rb", buffering=0)
+            self._file = open_unbuffered(path)
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror or error}") from error
         try:

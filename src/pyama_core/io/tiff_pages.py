@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.frame_source import Frame
+from pyama_core.io.regular_files import require_regular
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
@@ -33,10 +34,14 @@ def open_tiff_file(path: Path) -> TiffFile:
     Raises
     ------
     InputError
-        If it is damaged.
+        If it is damaged, or not a regular file.
     """
     from tifffile import TiffFile
 
+    try:
+        require_regular(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}).") from error
     try:
         tiff = TiffFile(path)
     except Exception as error:  # a damaged header raises nearly anything

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.regular_files import open_regular
 
 _MAX_SIZE = 1 << 20
 _SHOWN = 60
@@ -42,7 +43,7 @@ def load_yaml(path: Path) -> Any:
         It cannot be read, is over 1 MB, is not YAML, or has tags or aliases.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(_MAX_SIZE + 1)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyama_core.io.checksums import Hasher, name_checksum, new_hasher
+from pyama_core.io.regular_files import read_regular
 from pyama_core.io.urls import is_url, url_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class ZarrStore:
         try:
             if self._remote is not None:
                 return bytes(self._remote.cat_file(f"{self._remote_root}/{name}"))
-            return (self._root / name).read_bytes()
+            return read_regular(self._root / name)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 

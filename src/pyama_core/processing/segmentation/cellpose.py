@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.processing.frame import as_frame, as_labels
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters, Diameter
 
@@ -98,11 +99,13 @@ class CellposeSegmenter:
 
 def _load_model(parameters: CellposeParameters) -> CellposeModel:
     """Load a model from a file of weights."""
-    if not parameters.weights.is_file():
+    try:
+        require_regular(parameters.weights)
+    except OSError as error:
         raise InputError(
-            f"Expected the weights of a Cellpose model in {parameters.weights}, found no such "
-            "file; download or train a model and name its file as weights."
-        )
+            f"Expected the weights of a Cellpose model in {parameters.weights}, found "
+            f"{found_instead(error)}; download or train a model and name its file as weights."
+        ) from error
     try:
         models = import_module("cellpose.models")
     except ImportError as error:

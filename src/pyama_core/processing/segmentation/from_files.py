@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.processing.frame import as_frame, as_labels
 
 ALGORITHM = "files/1"
@@ -74,11 +75,13 @@ class MaskFileSegmenter:
         """
         shape = as_frame(frame).shape
         path = self.path_of(t)
-        if not path.is_file():
+        try:
+            require_regular(path)
+        except OSError as error:
             raise InputError(
                 f"Expected the masks of frame {t} of field of view {self.fov} in {path}, found "
-                "no such file; correct the path of segmentation.method files."
-            )
+                f"{found_instead(error)}; correct the path of segmentation.method files."
+            ) from error
         labels = as_labels(_read_image(path, t, is_stack=self._is_stack), f"label image in {path}")
         if labels.shape != shape:
             raise InputError(

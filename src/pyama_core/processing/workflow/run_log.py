@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pyama_core.io.errors import StorageError
 from pyama_core.io.naming import LOG_NAME
+from pyama_core.io.regular_files import require_regular
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s [%(process)d] %(message)s"
 
@@ -24,6 +25,8 @@ def run_log(output_dir: Path) -> Iterator[None]:
     """
     path = output_dir / LOG_NAME
     try:
+        with contextlib.suppress(FileNotFoundError):
+            require_regular(path)
         handler = logging.FileHandler(path, mode="a", encoding="utf-8")
     except OSError as error:
         raise StorageError.about("write", path, error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from pyama_core.io.errors import DamagedFileError, InputError
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.records import Provenance
+from pyama_core.io.regular_files import open_regular
 from pyama_core.io.traces import trace_blocks
 from pyama_core.processing.extraction.cells import Columns
 from pyama_core.processing.extraction.measure import (
@@ -116,7 +118,7 @@ def _read_tracks(job: FovJob) -> list[Track]:
     if path is None:
         return []
     try:
-        with path.open(encoding="utf-8", newline="") as lines:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8", newline="") as lines:
             return read_tracks(lines)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
