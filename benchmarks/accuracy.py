@@ -23,9 +23,9 @@ from benchmarks.accuracy_pictures import write_pictures
 from benchmarks.accuracy_tracking import write_tables
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
-from pyama_core.processing.objects import components
-from pyama_core.processing.segmentation.instances import InstanceSegmenter
-from pyama_core.processing.segmentation.log_std import LogStdSegmenter
+from pyama_core.processing.runs.objects import components
+from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
+from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = REPOSITORY.parent / "shared" / "data"
@@ -89,7 +89,7 @@ def load_demo() -> Movies:
 
 def exact(frame: Image) -> Image:
     """Label the 4-connected components that the log-STD segmentation finds."""
-    from pyama_core.processing.kernels.runs import paint
+    from pyama_core.processing.runs.pixel_runs import paint
 
     runs, n = components(LogStdSegmenter().segment(frame))
     labels = np.zeros(frame.shape, np.int32)

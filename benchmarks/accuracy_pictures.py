@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.segmentation.instances import InstanceSegmenter
+from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 
 # Top, left and side of the crops, and how often they are enlarged.
 CROPS = {"t98g": (300, 380, 420, 1), "trpl": (190, 130, 330, 1), "incucyte": (300, 700, 420, 1)}

@@ -43,16 +43,16 @@ from benchmarks.tracking_scenarios import (
 from pyama_core.demo import scene
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
-from pyama_core.processing.background.tiled_interpolation import (
+from pyama_core.processing.background.tiled_interpolation.background import (
     TiledBackground,
     TiledInterpolationParameters,
 )
 from pyama_core.processing.extraction.features import measure_frame
-from pyama_core.processing.segmentation.instances import InstanceSegmenter
-from pyama_core.processing.segmentation.log_std import LogStdSegmenter
-from pyama_core.processing.tracking.iou import IoUTracker
-from pyama_core.processing.tracking.lineage import LineageTracker
-from pyama_core.processing.tracking.lineage_parameters import LineageParameters
+from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
+from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
+from pyama_core.processing.tracking.iou.tracker import IoUTracker
+from pyama_core.processing.tracking.lineage.method import LineageParameters
+from pyama_core.processing.tracking.lineage.tracker import LineageTracker
 from pyama_core.processing.tracking.tracker import Tracker
 
 REPOSITORY = Path(__file__).resolve().parents[1]

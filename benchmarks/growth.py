@@ -24,10 +24,10 @@ from benchmarks.experiment import (
 from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import Scene, write_ome_tiff
 from benchmarks.timing import Times, calls_in_turn, fitted_exponent, in_turn, timed
-from pyama_core.processing.background.tiled_interpolation import TiledBackground
+from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
 from pyama_core.processing.extraction.features import measure_frame
-from pyama_core.processing.segmentation.log_std import LogStdSegmenter
-from pyama_core.processing.tracking.iou import IoUTracker
+from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
+from pyama_core.processing.tracking.iou.tracker import IoUTracker
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.pipeline import ForeignExecutor
 

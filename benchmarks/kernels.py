@@ -9,16 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-import twins
+import reference
 from benchmarks import plain
 from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import Scene
 from benchmarks.timing import Times, calls_in_turn, timed
-from pyama_core.processing.background.tiled_interpolation import TiledBackground
+from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
 from pyama_core.processing.extraction.features import measure_frame
-from pyama_core.processing.objects import components
-from pyama_core.processing.segmentation.log_std import LogStdSegmenter
-from pyama_core.processing.tracking.iou import IoUTracker
+from pyama_core.processing.runs.objects import components
+from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
+from pyama_core.processing.tracking.iou.tracker import IoUTracker
 
 _SEGMENTATION_COPIES = 25.0
 
@@ -130,7 +130,7 @@ def _cases(scene: Scene) -> dict[str, tuple[Callable[[], object], Callable[[], o
             lambda: segmenter.segment(wide),
             lambda: plain.segment_plain(wide),
         ),
-        "correction": (correct, lambda: twins.correct_plain(light, mask)),
+        "correction": (correct, lambda: reference.correct_plain(light, mask)),
         "tracking": (lambda: fast.update(mask), lambda: slow.update(mask)),
         "extraction": (
             lambda: measure_frame(labels, corrected),

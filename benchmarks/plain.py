@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-import twins
+import reference
 from benchmarks.experiment import EXACT
 from pyama_core.io.frame_source import MicroscopyMetadata
 from pyama_core.processing.extraction.features import FrameMeasurements
@@ -25,7 +25,7 @@ from pyama_core.processing.workflow.services.types import Channels, ProcessingCo
 
 def segment_plain(frame: NDArray[Any]) -> NDArray[np.bool_]:
     """Segment with scipy.ndimage: two uniform filters rather than the twin's exact windows."""
-    return twins.segment_plain(frame, log_std=twins.log_std_filtered)
+    return reference.segment_plain(frame, log_std=reference.log_std_filtered)
 
 
 class PlainSegmenter:
@@ -47,11 +47,11 @@ class PlainBackground:
 
     def tile_medians(self, frame: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64] | None:
         """Return the medians of the tiles."""
-        return twins.tile_medians_plain(frame, mask)
+        return reference.tile_medians_plain(frame, mask)
 
     def correct(self, frame: NDArray[Any], medians: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return the frame without its background."""
-        background = twins.background_plain(medians, self.shape)
+        background = reference.background_plain(medians, self.shape)
         return (frame.astype(np.float64) - background).astype(np.float32)
 
 
@@ -141,8 +141,8 @@ def _measured(labels: NDArray[Any], image: NDArray[Any]) -> dict[str, NDArray[An
 
 def _process(metadata: MicroscopyMetadata, output_dir: Path, fov: int) -> None:
     """Take one field of view through all steps; runs in a process of its own."""
-    from pyama_core.processing.segmentation import log_std
-    from pyama_core.processing.tracking import iou
+    from pyama_core.processing.segmentation.log_std import segmenter as log_std
+    from pyama_core.processing.tracking.iou import tracker as iou
     from pyama_core.processing.workflow.services.copying import CopyingService
     from pyama_core.processing.workflow.services.steps import correction, extraction
     from pyama_core.processing.workflow.worker import later_services

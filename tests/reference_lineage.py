@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from twins import objects_plain
+from reference import objects_plain
 
 
 @dataclass

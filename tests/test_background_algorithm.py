@@ -10,12 +10,12 @@ from scipy.interpolate import RectBivariateSpline
 
 from frames import blobs, frames, label_image, make_frame, seeds
 from pyama_core.io.errors import InputError
-from pyama_core.processing.background.spline_basis import SplineBasis
-from pyama_core.processing.background.tiled_interpolation import (
+from pyama_core.processing.background.tiled_interpolation.background import (
     TiledBackground,
     TiledInterpolationParameters,
 )
-from twins import background_plain, correct_plain, tile_medians_plain
+from pyama_core.processing.background.tiled_interpolation.spline_basis import SplineBasis
+from reference import background_plain, correct_plain, tile_medians_plain
 
 SMALL_TILES = TiledInterpolationParameters(tile_size=32, dilation_size=5)
 BIG = (700, 300)

@@ -16,7 +16,7 @@ from benchmarks.scenes import Scene
 from benchmarks.timing import Times, fitted_exponent, in_turn
 
 from pyama_core.processing.extraction.features import measure_frame
-from pyama_core.processing.tracking.iou import IoUTracker
+from pyama_core.processing.tracking.iou.tracker import IoUTracker
 
 
 def test_a_target_is_reached_on_the_right_side_of_its_limit_only():

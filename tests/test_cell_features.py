@@ -22,10 +22,10 @@ from pyama_core.processing.extraction.custom import (
     measure_custom,
 )
 from pyama_core.processing.extraction.intensities import INTENSITY_FEATURES
+from pyama_core.processing.extraction.kernels import intensities as pixels
 from pyama_core.processing.extraction.measure import measure_cells, select_features
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.shapes import SHAPE_FEATURES
-from pyama_core.processing.kernels import pixels
 
 SHAPES = st.sampled_from([(1, 1), (1, 12), (9, 1), (17, 23), (40, 31)])
 

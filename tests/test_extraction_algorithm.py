@@ -13,7 +13,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.processing.extraction.features import measure_frame
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.quality import resolve_min_frames
-from twins import measure_plain
+from reference import measure_plain
 
 IMAGE_DTYPES = ["uint8", "uint16", "int32", "float32", "float64"]
 LABEL_DTYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]

@@ -18,11 +18,12 @@ from frames import blobs, frames, label_image
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
 from pyama_core.io.errors import InputError
-from pyama_core.processing.kernels.contrast import contrast_images
-from pyama_core.processing.kernels.distance import FARTHEST, depths
-from pyama_core.processing.kernels.enlarge import enlarge_labels, shrink_frame
-from pyama_core.processing.kernels.joining import join_round
-from pyama_core.processing.kernels.outlines import (
+from pyama_core.processing.runs.pixel_runs import Runs, find_runs, paint
+from pyama_core.processing.segmentation.instances.contrast import _lowest_mode, fill_holes, runs_of
+from pyama_core.processing.segmentation.instances.kernels.contrast import contrast_images
+from pyama_core.processing.segmentation.instances.kernels.distance import FARTHEST, depths
+from pyama_core.processing.segmentation.instances.kernels.joining import join_round
+from pyama_core.processing.segmentation.instances.kernels.outlines import (
     coherent_lines,
     coherent_row,
     halve,
@@ -32,14 +33,24 @@ from pyama_core.processing.kernels.outlines import (
     retreat_to_crest,
     some_of,
 )
-from pyama_core.processing.kernels.parts import interior, largest_parts, mean_distance, relabel
-from pyama_core.processing.kernels.runs import Runs, find_runs, paint
-from pyama_core.processing.kernels.smoothing import box, gaussian
-from pyama_core.processing.kernels.watershed import HIGHEST, flood
-from pyama_core.processing.segmentation.contrast import _lowest_mode, fill_holes, runs_of
-from pyama_core.processing.segmentation.instances import InstanceParameters, InstanceSegmenter
-from pyama_core.processing.segmentation.scale import WORKING_DIAMETER, Scale
-from pyama_core.processing.segmentation.separation import (
+from pyama_core.processing.segmentation.instances.kernels.parts import (
+    interior,
+    largest_parts,
+    mean_distance,
+    relabel,
+)
+from pyama_core.processing.segmentation.instances.kernels.resample import (
+    enlarge_labels,
+    shrink_frame,
+)
+from pyama_core.processing.segmentation.instances.kernels.smoothing import box, gaussian
+from pyama_core.processing.segmentation.instances.kernels.watershed import HIGHEST, flood
+from pyama_core.processing.segmentation.instances.scale import WORKING_DIAMETER, Scale
+from pyama_core.processing.segmentation.instances.segmenter import (
+    InstanceParameters,
+    InstanceSegmenter,
+)
+from pyama_core.processing.segmentation.instances.separation import (
     _heights,
     find_nuclei,
     separate,

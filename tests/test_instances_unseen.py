@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
-from pyama_core.processing.segmentation.instances import InstanceParameters, InstanceSegmenter
+from pyama_core.processing.segmentation.instances.segmenter import (
+    InstanceParameters,
+    InstanceSegmenter,
+)
 
 Image = NDArray[Any]
 

@@ -18,16 +18,26 @@ from numba.core.dispatcher import Dispatcher
 from scipy import ndimage
 
 from frames import label_image, seeds, shapes
-from pyama_core.processing import kernels
-from pyama_core.processing.kernels.runs import find_runs, paint
-from pyama_core.processing.kernels.squares import PackedMask
+from pyama_core import processing
+from pyama_core.processing.bit_masks import PackedMask
+from pyama_core.processing.runs.pixel_runs import find_runs, paint
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 
 
 def dispatchers():
-    for module in pkgutil.iter_modules(kernels.__path__):
-        content = vars(importlib.import_module(f"{kernels.__name__}.{module.name}"))
-        yield from (value for value in content.values() if isinstance(value, Dispatcher))
+    """Every kernel of the package, each once, from the module that defines it."""
+    for module in pkgutil.walk_packages(processing.__path__, f"{processing.__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, Dispatcher) and value.py_func.__module__ == module.name:
+                yield value
+
+
+def counts():
+    """How many types of arguments each kernel is compiled for, by its whole name."""
+    return {
+        f"{kernel.py_func.__module__}.{kernel.py_func.__name__}": len(kernel.signatures)
+        for kernel in dispatchers()
+    }
 
 
 EXACT = {"segmentation": {"method": "log-std"}, "tracking": {"method": "iou"}}
@@ -40,14 +50,14 @@ from inline import run_inline
 from pyama_core.demo import write_demo
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 from runs import describe, new_context
-from test_kernels import dispatchers
+from test_kernels import counts
 
 folder, params = Path(sys.argv[1]), json.loads(sys.argv[2])
 demo = write_demo(folder / "demo", fovs=1, frames=12, size=256)
 warm_up_all(warm_ups(params, "uint16", nuclei=False))
-before = {kernel.py_func.__name__: len(kernel.signatures) for kernel in dispatchers()}
+before = counts()
 assert run_inline(describe(demo), new_context(folder / "out", **params)).ok
-after = {kernel.py_func.__name__: len(kernel.signatures) for kernel in dispatchers()}
+after = counts()
 print({name: after[name] - n for name, n in before.items() if after[name] != n})
 """
 

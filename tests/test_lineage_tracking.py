@@ -12,29 +12,33 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from frames import blobs, label_image, seeds
-from lineage_twin import PlainLineage, moved
 from pyama_core.io.errors import InputError
-from pyama_core.processing.kernels.moved_runs import describe_objects, move_runs, rows_of
-from pyama_core.processing.kernels.neighbours import neighbours
-from pyama_core.processing.objects import labelled_objects
+from pyama_core.processing.runs.objects import labelled_objects
 from pyama_core.processing.tracking import laptrack_adapter, trackastra_adapter
-from pyama_core.processing.tracking.divisions import find_divisions
-from pyama_core.processing.tracking.drift import common_displacement, phase_shift
 from pyama_core.processing.tracking.graph_tracker import GraphTracker
-from pyama_core.processing.tracking.iou import IoUTracker, TooManyCellsError
+from pyama_core.processing.tracking.iou.tracker import IoUTracker, TooManyCellsError
 from pyama_core.processing.tracking.laptrack_adapter import LapTrackLinker
-from pyama_core.processing.tracking.lineage import LineageTracker
-from pyama_core.processing.tracking.lineage_parameters import LineageParameters
-from pyama_core.processing.tracking.links import UNPAIRED
-from pyama_core.processing.tracking.merges import nearest_seed
-from pyama_core.processing.tracking.motion import Motion
-from pyama_core.processing.tracking.remembered import Objects
+from pyama_core.processing.tracking.lineage.divisions import find_divisions
+from pyama_core.processing.tracking.lineage.drift import common_displacement, phase_shift
+from pyama_core.processing.tracking.lineage.kernels.moved_runs import (
+    describe_objects,
+    move_runs,
+    rows_of,
+)
+from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
+from pyama_core.processing.tracking.lineage.merges import nearest_seed
+from pyama_core.processing.tracking.lineage.method import LineageParameters
+from pyama_core.processing.tracking.lineage.motion import Motion
+from pyama_core.processing.tracking.lineage.pairing import UNPAIRED
+from pyama_core.processing.tracking.lineage.track_state import Objects
+from pyama_core.processing.tracking.lineage.tracker import LineageTracker
 from pyama_core.processing.tracking.trackastra_adapter import TrackastraLinker
 from pyama_core.processing.tracking.tracker import (
     LookAheadTracker,
     TrackingMethod,
     find_tracking,
 )
+from reference_lineage import PlainLineage, moved
 
 SHAPE = (40, 52)
 
@@ -652,7 +656,7 @@ def test_trackers_of_installed_packages_are_found_by_name(monkeypatch):
         raise ImportError("no module named stars")
 
     monkeypatch.setattr(
-        "pyama_core.processing.doors.entry_points",
+        "pyama_core.processing.plugins.entry_points",
         lambda group: [
             entry_of("mine", lambda: mine),
             entry_of("stars", absent),

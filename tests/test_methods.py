@@ -22,7 +22,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.records import OutputEntry, load_record
 from pyama_core.io.stacks import StackReader
-from pyama_core.processing import doors
+from pyama_core.processing import plugins
 from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.parameters import validate_params
@@ -68,7 +68,7 @@ def test_built_in_methods_are_found_without_a_look_at_the_installed_packages(mon
     def entry_points(group: str) -> None:  # takes milliseconds, and a run asks a hundred times
         raise AssertionError(f"looked for {group}")
 
-    monkeypatch.setattr(doors, "entry_points", entry_points)
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
     validate_params({"segmentation": {"method": "log-std"}, "tracking": {"method": "iou"}})
     validate_params({})
 

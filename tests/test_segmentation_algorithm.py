@@ -11,20 +11,20 @@ from scipy import ndimage
 from frames import frames, label_image, make_frame, seeds, shapes
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import read_only
-from pyama_core.processing.kernels import log_std as kernels
-from pyama_core.processing.kernels.runs import fill_enclosed, find_runs, label_connected
-from pyama_core.processing.segmentation.log_std import (
+from pyama_core.processing.runs.pixel_runs import fill_enclosed, find_runs, label_connected
+from pyama_core.processing.segmentation.log_std.image import (
+    IntegerImage,
+    LogStdImages,
+    write_log_std,
+)
+from pyama_core.processing.segmentation.log_std.kernels import logarithms as kernels
+from pyama_core.processing.segmentation.log_std.segmenter import (
     LogStdParameters,
     LogStdSegmenter,
     log_std,
     segment_frame,
 )
-from pyama_core.processing.segmentation.log_std_image import (
-    IntegerImage,
-    LogStdImages,
-    write_log_std,
-)
-from twins import clean_plain, log_std_plain, segment_plain, threshold_plain
+from reference import clean_plain, log_std_plain, segment_plain, threshold_plain
 
 NOISE = make_frame((65, 257), "cells", 1, np.uint16)
 

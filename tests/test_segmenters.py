@@ -17,11 +17,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing import doors
+from pyama_core.processing import plugins
 from pyama_core.processing.segmentation.cellpose import CellposeParameters, CellposeSegmenter
 from pyama_core.processing.segmentation.from_files import MaskFileParameters, MaskFileSegmenter
-from pyama_core.processing.segmentation.instances import InstanceParameters, InstanceSegmenter
-from pyama_core.processing.segmentation.log_std import LogStdParameters, LogStdSegmenter
+from pyama_core.processing.segmentation.instances.segmenter import (
+    InstanceParameters,
+    InstanceSegmenter,
+)
+from pyama_core.processing.segmentation.log_std.segmenter import LogStdParameters, LogStdSegmenter
 from pyama_core.processing.segmentation.segmenter import (
     GROUP,
     Prepared,
@@ -228,7 +231,7 @@ NOT_A_PLUGIN = object()
 
 def _bring(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     entry = EntryPoint(name, value, GROUP)
-    monkeypatch.setattr(doors, "entry_points", lambda group: (entry,))
+    monkeypatch.setattr(plugins, "entry_points", lambda group: (entry,))
 
 
 def test_a_package_brings_a_segmentation(monkeypatch: pytest.MonkeyPatch) -> None:

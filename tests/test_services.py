@@ -22,7 +22,7 @@ from pyama_core.io.errors import (
 from pyama_core.io.locks import FolderLock, find_holder
 from pyama_core.io.records import load_record
 from pyama_core.processing.extraction.measure import select_features
-from pyama_core.processing.tracking.iou import IoUParameters, IoUTracker
+from pyama_core.processing.tracking.iou.tracker import IoUParameters, IoUTracker
 from pyama_core.processing.tracking.tables import read_tracks
 from pyama_core.processing.tracking.tracker import TrackingMethod
 from pyama_core.processing.workflow.services.copying import CopyingService

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame, as_labels
-from pyama_core.processing.objects import objects_by_label
+from pyama_core.processing.runs.objects import objects_by_label
 
 if TYPE_CHECKING:
-    from pyama_core.processing.kernels.pixels import Grouped
-    from pyama_core.processing.kernels.runs import Runs
+    from pyama_core.processing.extraction.kernels.intensities import Grouped
+    from pyama_core.processing.runs.pixel_runs import Runs
 
 Columns = dict[str, NDArray[Any]]
 IntArray = NDArray[np.int64]
@@ -56,7 +56,7 @@ class FrameCells:
         InputError
             If this is not a label image.
         """
-        from pyama_core.processing.kernels.moved_runs import describe_objects
+        from pyama_core.processing.tracking.lineage.kernels.moved_runs import describe_objects
 
         labels = as_labels(labels)
         runs, cell = objects_by_label(labels)
@@ -65,7 +65,7 @@ class FrameCells:
     @cached_property
     def grouped(self) -> Grouped:
         """The runs by cell."""
-        from pyama_core.processing.kernels.pixels import group_runs
+        from pyama_core.processing.extraction.kernels.intensities import group_runs
 
         return group_runs(self.runs, self.cell.size)
 

@@ -65,7 +65,7 @@ def measure_frame(labels: NDArray[Any], image: NDArray[Any]) -> FrameMeasurement
     >>> measured.position_x, measured.position_y
     (array([1.5]), array([0.5]))
     """
-    from pyama_core.processing.kernels.measure import sum_objects
+    from pyama_core.processing.runs.measures import sum_objects
 
     cells = FrameCells.of(labels)
     intensity = sum_objects(cells.runs, cells.checked(image), cells.cell.size)

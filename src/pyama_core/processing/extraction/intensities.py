@@ -73,8 +73,8 @@ def measure_intensities(
     >>> columns["intensity_median"], columns["background_local"]
     (array([4.]), array([1.]))
     """
-    from pyama_core.processing.kernels import pixels
-    from pyama_core.processing.kernels.measure import sum_objects
+    from pyama_core.processing.extraction.kernels import intensities as pixels
+    from pyama_core.processing.runs.measures import sum_objects
 
     image = cells.checked(image)
     total = sum_objects(cells.runs, image, cells.cell.size)

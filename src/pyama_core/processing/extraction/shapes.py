@@ -60,7 +60,7 @@ def measure_shapes(cells: FrameCells, wanted: Collection[str] = SHAPE_FEATURES) 
     >>> columns["cell"], columns["area"], columns["solidity"].round(3)
     (array([7]), array([5]), array([0.833]))
     """
-    from pyama_core.processing.kernels import shapes
+    from pyama_core.processing.extraction.kernels import shapes
 
     runs, area = cells.runs, cells.area
     found: Columns = {

@@ -1,1 +1,1 @@
-"""Compiled loops over pixels; each has a slow, obvious twin in the tests."""
+"""Frames as runs of pixels: what several algorithms ask of the objects of a frame."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pyama_core.processing.doors import find_method
+from pyama_core.processing.plugins import find_method
 
 GROUP = "pyama_core.segmenters"
 
@@ -76,7 +76,7 @@ class SegmentationMethod:
 
 
 def _log_std() -> SegmentationMethod:
-    from pyama_core.processing.segmentation import log_std
+    from pyama_core.processing.segmentation.log_std import segmenter as log_std
 
     return SegmentationMethod(
         log_std.LogStdParameters,
@@ -87,7 +87,7 @@ def _log_std() -> SegmentationMethod:
 
 
 def _instances() -> SegmentationMethod:
-    from pyama_core.processing.segmentation import instances
+    from pyama_core.processing.segmentation.instances import segmenter as instances
 
     return SegmentationMethod(
         instances.InstanceParameters,

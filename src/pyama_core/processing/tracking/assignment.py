@@ -42,7 +42,7 @@ def best_assignment(
     """
     if weights.size == 0:
         return np.zeros(0, np.bool_)
-    from pyama_core.processing.kernels.settle import settle_pairs
+    from pyama_core.processing.tracking.kernels.certain_pairs import settle_pairs
 
     chosen: NDArray[np.bool_]
     chosen, contested = settle_pairs(left, right, weights)

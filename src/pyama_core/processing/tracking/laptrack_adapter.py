@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.tracking.graph_tracker import GraphTracker, Node
-from pyama_core.processing.tracking.remembered import Objects
+from pyama_core.processing.tracking.lineage.track_state import Objects
 
 
 class LapTrackLinker:

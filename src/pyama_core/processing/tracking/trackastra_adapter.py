@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.tracking.graph_tracker import GraphTracker, Node
-from pyama_core.processing.tracking.remembered import Objects
+from pyama_core.processing.tracking.lineage.track_state import Objects
 
 
 class TrackastraLinker:
@@ -48,7 +48,7 @@ class TrackastraLinker:
         self, objects: Objects, labels: NDArray[np.int64], frame: NDArray[Any], image: Any
     ) -> None:
         """Keep the next frame."""
-        from pyama_core.processing.kernels.runs import paint
+        from pyama_core.processing.runs.pixel_runs import paint
 
         if image is None:
             raise InputError(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import BaseModel
 
-from pyama_core.processing.doors import find_method
+from pyama_core.processing.plugins import find_method
 from pyama_core.processing.tracking.fates import Track
 
 GROUP = "pyama_core.trackers"
@@ -88,14 +88,14 @@ class TrackingMethod:
 
 
 def _iou() -> TrackingMethod:
-    from pyama_core.processing.tracking import iou
+    from pyama_core.processing.tracking.iou import tracker as iou
 
     return TrackingMethod(iou.IoUParameters, iou.ALGORITHM, iou.IoUTracker, compiled=True)
 
 
 def _lineage() -> TrackingMethod:
-    from pyama_core.processing.tracking import lineage
-    from pyama_core.processing.tracking.lineage_parameters import LineageParameters
+    from pyama_core.processing.tracking.lineage import tracker as lineage
+    from pyama_core.processing.tracking.lineage.method import LineageParameters
 
     return TrackingMethod(
         LineageParameters,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pyama_core.processing.background.tiled_interpolation import TiledBackground
+from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
 from pyama_core.processing.extraction.measure import Selection, measure_cells, select_features
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import Prepared, find_segmentation

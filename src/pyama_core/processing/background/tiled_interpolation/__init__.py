@@ -1,0 +1,1 @@
+"""Medians of tiles between the cells, and a smooth surface through them."""

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.background.spline_basis import ORDER, SplineBasis
+from pyama_core.processing.background.tiled_interpolation.spline_basis import ORDER, SplineBasis
 from pyama_core.processing.frame import as_frame
 from pyama_core.processing.parameters import OddInt
 
 if TYPE_CHECKING:
-    from pyama_core.processing.kernels.tile_medians import BlockCounts
+    from pyama_core.processing.background.tiled_interpolation.kernels.tile_medians import (
+        BlockCounts,
+    )
 
 ALGORITHM = "tiled-interpolation/1"
 
@@ -168,7 +170,7 @@ class TiledBackground:
             If the frame has another shape or dtype, or pixels that are not finite, or if
             `medians` are not one finite number per tile.
         """
-        from pyama_core.processing.kernels.spline import subtract
+        from pyama_core.processing.background.tiled_interpolation.kernels.spline import subtract
 
         frame = self._checked(frame, "fluorescence frame")
         if frame.dtype.name not in _SUBTRACTED:
@@ -207,7 +209,7 @@ class TiledBackground:
 
     def _dilated(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
         """Return 1 within reach of a cell, else 0."""
-        from pyama_core.processing.kernels.squares import PackedMask
+        from pyama_core.processing.bit_masks import PackedMask
 
         reach = self.parameters.dilation_size // 2
         cells = self._checked(mask, "mask")
@@ -219,7 +221,10 @@ class TiledBackground:
         self, frame: NDArray[Any], masked: NDArray[np.uint8]
     ) -> NDArray[np.float64]:
         """Return the medians of the tiles of a frame with few enough possible values to count."""
-        from pyama_core.processing.kernels.tile_medians import no_counts, tile_medians
+        from pyama_core.processing.background.tiled_interpolation.kernels.tile_medians import (
+            no_counts,
+            tile_medians,
+        )
 
         row_edges, column_edges = self._edges
         offset, n_values = _COUNTED[frame.dtype.name]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyama_core.processing.frame import read_only
 
 if TYPE_CHECKING:
-    from pyama_core.processing.kernels.runs import Runs
+    from pyama_core.processing.runs.pixel_runs import Runs
 
 Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -66,8 +66,8 @@ class ContrastImages:
 
     def compute(self, image: Float32Array, diameter: float) -> None:
         """Compute all images of a working image, in which cells have a diameter."""
-        from pyama_core.processing.kernels.contrast import contrast_images
-        from pyama_core.processing.kernels.smoothing import gaussian
+        from pyama_core.processing.segmentation.instances.kernels.contrast import contrast_images
+        from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
 
         if self.clean.shape != image.shape:
             # The C library of Linux keeps as much freed memory for reuse as the largest block that
@@ -90,7 +90,7 @@ def _median_tiles(image: Float32Array, diameter: float) -> Float32Array:
     """Return the median of 5×5 tiles for each tile of about a cell."""
     import cv2
 
-    from pyama_core.processing.kernels.enlarge import shrink_frame
+    from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
 
     height, width = (max(1, round(n / diameter)) for n in image.shape)
     tiles = shrink_frame(read_only(image), height, width)
@@ -177,8 +177,8 @@ def fill_holes(mask: BoolArray, largest: float) -> BoolArray:
 
     A hole is a 4-connected part of the background that does not reach the edge of the image.
     """
-    from pyama_core.processing.kernels.holes import fill_small
-    from pyama_core.processing.kernels.runs import label_connected
+    from pyama_core.processing.runs.holes import fill_small
+    from pyama_core.processing.runs.pixel_runs import label_connected
 
     background = runs_of(~mask)
     filled = mask.copy()
@@ -188,7 +188,7 @@ def fill_holes(mask: BoolArray, largest: float) -> BoolArray:
 
 def runs_of(mask: NDArray[Any]) -> Runs:
     """Return the runs of a mask of bool or uint8."""
-    from pyama_core.processing.kernels.runs import find_runs
+    from pyama_core.processing.runs.pixel_runs import find_runs
 
     return find_runs(read_only(mask.view(np.uint8)), 0)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.segmentation.scale import Scale
+from pyama_core.processing.segmentation.instances.scale import Scale
 
 SMALLEST, LARGEST, STEP = 8.0, 400.0, 1.25
 TOLERANCE = 0.3  # standard deviation of the logarithm of sizes that agree with a diameter

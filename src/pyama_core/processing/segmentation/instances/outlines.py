@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyama_core.processing.segmentation.contrast import (
+from pyama_core.processing.segmentation.instances.contrast import (
     BoolArray,
     ContrastImages,
     Float32Array,
@@ -16,7 +16,7 @@ from pyama_core.processing.segmentation.contrast import (
 )
 
 if TYPE_CHECKING:
-    from pyama_core.processing.kernels.runs import Runs
+    from pyama_core.processing.runs.pixel_runs import Runs
 
 # Sizes in cell diameters.
 COHERENCE_REACH = 0.08  # over which lines agree with each other
@@ -50,7 +50,7 @@ class Outlines:
     """
 
     def __init__(self, images: ContrastImages, foreground: BoolArray, diameter: float) -> None:
-        from pyama_core.processing.kernels.outlines import halve
+        from pyama_core.processing.segmentation.instances.kernels.outlines import halve
 
         self._diameter = diameter
         self._images = images
@@ -67,8 +67,11 @@ class Outlines:
 
     def lines(self) -> BoolArray:
         """Return the bright lines that are long, coherent and strong for their surroundings."""
-        from pyama_core.processing.kernels.outlines import coherent_lines, long_lines
-        from pyama_core.processing.kernels.smoothing import box
+        from pyama_core.processing.segmentation.instances.kernels.outlines import (
+            coherent_lines,
+            long_lines,
+        )
+        from pyama_core.processing.segmentation.instances.kernels.smoothing import box
 
         weights = box(COHERENCE_REACH * self._diameter)
         # Far from the foreground, lines are noise.
@@ -94,7 +97,10 @@ class Outlines:
         """
         import cv2
 
-        from pyama_core.processing.kernels.outlines import peel, retreat_to_crest
+        from pyama_core.processing.segmentation.instances.kernels.outlines import (
+            peel,
+            retreat_to_crest,
+        )
 
         runs, smooth = runs_of(mask), self._images.smooth
         some = _some_of(self._images.clean, runs)
@@ -138,7 +144,7 @@ class Outlines:
 
 def _some_of(image: Float32Array, runs: Runs, shrunk: int = 1) -> Float32Array:
     """Return the values of an image, shrunk by a factor, in some of the pixels of runs."""
-    from pyama_core.processing.kernels.outlines import some_of
+    from pyama_core.processing.segmentation.instances.kernels.outlines import some_of
 
     n_pixels = int((runs.stop - runs.start).sum())
     return some_of(image, runs, max(1, n_pixels // ENOUGH_PIXELS), shrunk)

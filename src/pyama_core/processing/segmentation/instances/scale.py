@@ -46,7 +46,7 @@ class Scale:
 
     def shrink(self, frame: NDArray[Any]) -> NDArray[np.float32]:
         """Return the working image of a frame, float32, each pixel the mean of what it covers."""
-        from pyama_core.processing.kernels.enlarge import shrink_frame
+        from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
 
         height, width = (max(1, round(n / self.factor)) for n in frame.shape)
         if (height, width) == frame.shape:
@@ -62,8 +62,8 @@ class Scale:
 
         They are uint16, or int32 where there might be more than fit.
         """
-        from pyama_core.processing.kernels.enlarge import enlarge_labels
-        from pyama_core.processing.kernels.smoothing import gaussian
+        from pyama_core.processing.segmentation.instances.kernels.resample import enlarge_labels
+        from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
 
         weights = np.ones(1, np.float32) if labels.shape == shape else gaussian(SMOOTH_OUTLINE)
         # The largest label is a bound on the number of labels.

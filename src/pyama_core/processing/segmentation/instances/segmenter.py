@@ -18,14 +18,14 @@ from pyama_core.processing.segmentation.cell_diameter import (
     CellDiameterParameters,
     DiameterOrAuto,
 )
-from pyama_core.processing.segmentation.contrast import (
+from pyama_core.processing.segmentation.instances.contrast import (
     LARGEST_HOLE,
     ContrastImages,
     fill_holes,
     foreground,
     rounding,
 )
-from pyama_core.processing.segmentation.scale import Scale
+from pyama_core.processing.segmentation.instances.scale import Scale
 
 ALGORITHM = "instances/6"
 
@@ -132,7 +132,7 @@ class InstanceSegmenter:
                 "Expected at least one frame to estimate the diameter of cells from, found none; "
                 "give the diameter as cell_diameter."
             )
-        from pyama_core.processing.segmentation.diameter import estimate_diameter
+        from pyama_core.processing.segmentation.instances.diameter import estimate_diameter
 
         checked = [_checked(frame, "phase-contrast frame") for frame in frames]
         found = estimate_diameter(checked, partial(_label, images=self._images))
@@ -198,8 +198,8 @@ def _label(
     frame: NDArray[Any], scale: Scale, images: ContrastImages, nuclei: NDArray[Any] | None = None
 ) -> NDArray[np.int32]:
     """Label the cells in the working image of a checked frame."""
-    from pyama_core.processing.segmentation import separation
-    from pyama_core.processing.segmentation.outlines import Outlines
+    from pyama_core.processing.segmentation.instances import separation
+    from pyama_core.processing.segmentation.instances.outlines import Outlines
 
     diameter = scale.working_diameter
     small = scale.shrink(frame)

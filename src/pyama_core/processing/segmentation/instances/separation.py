@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.segmentation.contrast import (
+from pyama_core.processing.segmentation.instances.contrast import (
     N_SIGMA,
     BoolArray,
     Float32Array,
@@ -16,10 +16,10 @@ from pyama_core.processing.segmentation.contrast import (
     of_single_precision,
     runs_of,
 )
-from pyama_core.processing.segmentation.scale import Scale
+from pyama_core.processing.segmentation.instances.scale import Scale
 
 if TYPE_CHECKING:
-    from pyama_core.processing.kernels.runs import Runs
+    from pyama_core.processing.runs.pixel_runs import Runs
 
 Int32Array = NDArray[np.int32]
 
@@ -51,9 +51,9 @@ def separate(body: BoolArray, lines: BoolArray, image: Float32Array, scale: Scal
 
     Returns the runs of the cells, each one 4-connected part, in an order of no meaning.
     """
-    from pyama_core.processing.kernels.joining import join_round
-    from pyama_core.processing.kernels.parts import largest_parts, relabel
-    from pyama_core.processing.kernels.watershed import flood
+    from pyama_core.processing.segmentation.instances.kernels.joining import join_round
+    from pyama_core.processing.segmentation.instances.kernels.parts import largest_parts, relabel
+    from pyama_core.processing.segmentation.instances.kernels.watershed import flood
 
     least_area = LEAST_BASIN * scale.working_area
     basins, peaks = flood(_depths(body, lines, scale), runs_of(body), _NO_SEEDS, NECK, least_area)
@@ -76,7 +76,7 @@ def without_specks(cells: Runs, image: Float32Array, n_labels: int, scale: Scale
     is not judged by its dirt. A small rounded cell makes up in contrast for what it lacks in
     area, a thin spread one the other way round.
     """
-    from pyama_core.processing.kernels.parts import mean_distance, relabel
+    from pyama_core.processing.segmentation.instances.kernels.parts import mean_distance, relabel
 
     area, contrast = mean_distance(cells, image, n_labels).T
     order = np.argsort(contrast, kind="stable")
@@ -92,8 +92,8 @@ def separate_by_nuclei(body: BoolArray, lines: BoolArray, nuclei: Int32Array, sc
 
     Returns runs with the labels of the nuclei, each one 4-connected part.
     """
-    from pyama_core.processing.kernels.parts import largest_parts, relabel
-    from pyama_core.processing.kernels.watershed import HIGHEST, flood
+    from pyama_core.processing.segmentation.instances.kernels.parts import largest_parts, relabel
+    from pyama_core.processing.segmentation.instances.kernels.watershed import HIGHEST, flood
 
     body = body | (nuclei > 0)
     height = _depths(body, lines, scale)
@@ -113,8 +113,8 @@ def find_nuclei(frame: NDArray[Any], scale: Scale) -> Int32Array:
 
     Returns (Y, X) labels in the working image, 0 outside.
     """
-    from pyama_core.processing.kernels.parts import largest_parts
-    from pyama_core.processing.kernels.watershed import flood
+    from pyama_core.processing.segmentation.instances.kernels.parts import largest_parts
+    from pyama_core.processing.segmentation.instances.kernels.watershed import flood
 
     image = scale.shrink(frame)
     labels = np.zeros(image.shape, np.int32)
@@ -144,7 +144,7 @@ def _in_blobs(variance: float, sigma: float) -> float:
 
 def _heights(blobs: Float32Array, inside: BoolArray, threshold: float) -> NDArray[np.uint16]:
     """Return the heights of blobs for `flood`, from 1 at a threshold to `HIGHEST` at the top."""
-    from pyama_core.processing.kernels.watershed import HIGHEST
+    from pyama_core.processing.segmentation.instances.kernels.watershed import HIGHEST
 
     height = np.zeros((blobs.shape[0] + 2, blobs.shape[1] + 2), np.uint16)
     relative = (blobs[inside] - threshold) / (float(blobs.max()) - threshold)
@@ -155,7 +155,7 @@ def _heights(blobs: Float32Array, inside: BoolArray, threshold: float) -> NDArra
 
 def painted(runs: Runs, out: Int32Array) -> Int32Array:
     """Write the labels of runs, from 1, into an image of zeros; return it."""
-    from pyama_core.processing.kernels.runs import paint
+    from pyama_core.processing.runs.pixel_runs import paint
 
     largest = int(runs.label.max(initial=0))
     paint(runs, np.arange(largest + 1, dtype=np.int32), out)
@@ -164,8 +164,8 @@ def painted(runs: Runs, out: Int32Array) -> Int32Array:
 
 def _depths(body: BoolArray, lines: BoolArray, scale: Scale) -> NDArray[np.uint16]:
     """Return how deep each pixel lies between the outlines, in 64ths of a pixel."""
-    from pyama_core.processing.kernels.distance import depths
-    from pyama_core.processing.kernels.smoothing import gaussian
+    from pyama_core.processing.segmentation.instances.kernels.distance import depths
+    from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
 
     weights = gaussian(max(0.5, SMOOTHING * scale.working_diameter))
     return depths(runs_of(body), runs_of(body & ~lines), body.shape, weights)
@@ -175,7 +175,7 @@ def _without_protrusions(cells: Runs, shape: tuple[int, ...]) -> NDArray[np.uint
     """Return a mask without what is narrow of cells, each cell on its own."""
     import cv2
 
-    from pyama_core.processing.kernels.parts import interior
+    from pyama_core.processing.segmentation.instances.kernels.parts import interior
 
     inner = np.zeros(shape, np.uint8)
     interior(cells, inner)

@@ -70,7 +70,7 @@ def _is_small(frame: NDArray[Any], radius: int) -> bool:
     """Whether n²·variance fits the integer kernels, whatever the arrangement of the pixels."""
     if frame.dtype.kind not in "iu" or frame.dtype.itemsize > 2:
         return False
-    from pyama_core.processing.kernels.variance import LARGEST
+    from pyama_core.processing.segmentation.log_std.kernels.integer_variance import LARGEST
 
     n = (2 * radius + 1) ** 2
     span = int(frame.max()) - int(frame.min())
@@ -82,7 +82,7 @@ class IntegerImage:
     """V = n²·variance for each pixel."""
 
     def __init__(self, frame: NDArray[Any], radius: int, scaled: NDArray[np.uint32]) -> None:
-        from pyama_core.processing.kernels import variance as kernels
+        from pyama_core.processing.segmentation.log_std.kernels import integer_variance as kernels
 
         self._kernels = kernels
         self._n = float((2 * radius + 1) ** 2)
@@ -111,7 +111,7 @@ class IntegerImage:
 
     def write_above(self, level: float, out: NDArray[np.uint8]) -> None:
         """Write 1 where the value exceeds `level`, else 0."""
-        from pyama_core.processing.kernels.log_std import above
+        from pyama_core.processing.segmentation.log_std.kernels.logarithms import above
 
         above(self._scaled, np.uint32(self._first_above(level) - 1), out)
 
@@ -141,7 +141,7 @@ class FloatImage:
     """The log-STD for each pixel."""
 
     def __init__(self, frame: NDArray[Any], radius: int, values: Float64Array) -> None:
-        from pyama_core.processing.kernels import log_std as kernels
+        from pyama_core.processing.segmentation.log_std.kernels import logarithms as kernels
 
         self._kernels = kernels
         self._values = values
@@ -165,7 +165,7 @@ class FloatImage:
 
 def write_log_std(frame: NDArray[Any], radius: int, out: Float64Array) -> tuple[float, float]:
     """Write the log-STD of a checked frame, return its smallest and largest value."""
-    from pyama_core.processing.kernels import log_std as kernels
+    from pyama_core.processing.segmentation.log_std.kernels import logarithms as kernels
 
     if frame.dtype.kind in "iu" and frame.dtype.itemsize <= 2:
         return kernels.log_std_integer(frame, radius, out)

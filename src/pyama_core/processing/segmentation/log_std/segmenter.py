@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.processing.frame import as_frame, read_only
 from pyama_core.processing.parameters import OddInt
-from pyama_core.processing.segmentation.log_std_image import (
+from pyama_core.processing.segmentation.log_std.image import (
     LogStdImage,
     LogStdImages,
     write_log_std,
@@ -94,7 +94,7 @@ class LogStdSegmenter:
         Iterating a square is the same as a larger square once, and the dilation that ends the
         opening and the one that begins the closing are one dilation.
         """
-        from pyama_core.processing.kernels.squares import PackedMask
+        from pyama_core.processing.bit_masks import PackedMask
 
         reach = self.parameters.iterations * (self.parameters.square_size // 2)
         packed = PackedMask(mask, 2 * reach)
@@ -179,7 +179,7 @@ def log_std(frame: NDArray[Any], window_radius: int = 1) -> NDArray[np.float64]:
 
 def _fill_holes(mask: NDArray[np.uint8]) -> None:
     """Set the background that is not 4-connected to the edge of the frame, in place."""
-    from pyama_core.processing.kernels.runs import fill_enclosed, find_runs, label_connected
+    from pyama_core.processing.runs.pixel_runs import fill_enclosed, find_runs, label_connected
 
     background = find_runs(read_only(mask), 1)
     fill_enclosed(background, label_connected(background), mask.shape[1], mask)

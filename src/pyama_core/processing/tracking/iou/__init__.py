@@ -1,0 +1,1 @@
+"""Tracking by overlap of masks in consecutive frames."""

@@ -9,13 +9,13 @@ from numpy.typing import DTypeLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.objects import components, labelled_objects
+from pyama_core.processing.runs.objects import components, labelled_objects
 from pyama_core.processing.tracking.assignment import best_assignment
 from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Chronicle, Track
-from pyama_core.processing.tracking.remembered import at_edge
+from pyama_core.processing.tracking.lineage.track_state import at_edge
 
 if TYPE_CHECKING:
-    from pyama_core.processing.kernels.runs import Runs
+    from pyama_core.processing.runs.pixel_runs import Runs
 
 ALGORITHM = "iou/1"
 
@@ -118,8 +118,8 @@ class IoUTracker:
         TooManyCellsError
             If an id does not fit the dtype; the tracker is then as it was before.
         """
-        from pyama_core.processing.kernels.moved_runs import describe_objects
-        from pyama_core.processing.kernels.runs import paint
+        from pyama_core.processing.runs.pixel_runs import paint
+        from pyama_core.processing.tracking.lineage.kernels.moved_runs import describe_objects
 
         frame = np.asarray(frame)
         if self._shape not in (None, frame.shape):
@@ -158,7 +158,7 @@ class IoUTracker:
 
     def _predecessors(self, runs: Runs, areas: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the id that each object had in the frame before, 0 where it had none."""
-        from pyama_core.processing.kernels.overlaps import overlaps
+        from pyama_core.processing.tracking.kernels.overlaps import overlaps
 
         ids = np.zeros(areas.size, np.int64)
         if self._runs is None:

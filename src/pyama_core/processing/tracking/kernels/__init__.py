@@ -1,0 +1,1 @@
+"""Compiled loops that several trackings share; each has a slow, obvious reference in the tests."""

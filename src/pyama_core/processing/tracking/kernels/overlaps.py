@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import Runs
+from pyama_core.processing.runs.pixel_runs import Runs
 
 IntArray = NDArray[np.int64]
 

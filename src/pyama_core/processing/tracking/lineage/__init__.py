@@ -1,0 +1,1 @@
+"""Tracking through gaps, contacts, divisions and movements of the stage."""

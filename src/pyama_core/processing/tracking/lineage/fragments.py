@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.tracking.links import COVERED, UNPAIRED, Overlaps
-from pyama_core.processing.tracking.remembered import (
+from pyama_core.processing.tracking.lineage.pairing import COVERED, UNPAIRED, Overlaps
+from pyama_core.processing.tracking.lineage.track_state import (
     Objects,
     Remembered,
     equivalent_diameter,
@@ -154,7 +154,7 @@ class _Contacts:
     """Tells which objects of a frame touch."""
 
     def __init__(self, objects: Objects) -> None:
-        from pyama_core.processing.kernels.moved_runs import rows_of
+        from pyama_core.processing.tracking.lineage.kernels.moved_runs import rows_of
 
         runs = objects.runs
         self._of = runs_of_each(runs, objects.area.size)

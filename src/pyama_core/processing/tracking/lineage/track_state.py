@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.objects import components, labelled_objects
+from pyama_core.processing.runs.objects import components, labelled_objects
 
 if TYPE_CHECKING:
-    from pyama_core.processing.kernels.runs import Runs
+    from pyama_core.processing.runs.pixel_runs import Runs
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -68,8 +68,8 @@ class Objects:
     @classmethod
     def of(cls, frame: NDArray[Any], image: NDArray[Any] | None = None) -> tuple[Self, IntArray]:
         """Describe the objects of a mask or label image; return them and their labels."""
-        from pyama_core.processing.kernels.measure import sum_objects
-        from pyama_core.processing.kernels.moved_runs import describe_objects
+        from pyama_core.processing.runs.measures import sum_objects
+        from pyama_core.processing.tracking.lineage.kernels.moved_runs import describe_objects
 
         if frame.dtype == np.bool_:
             runs, n_objects = components(frame)
@@ -135,7 +135,7 @@ class Remembered:
     @classmethod
     def nothing(cls) -> Self:
         """Return the memory before the first frame."""
-        from pyama_core.processing.kernels.runs import Runs
+        from pyama_core.processing.runs.pixel_runs import Runs
 
         none, pairs = np.empty(0), np.empty((0, 2))
         whole = np.empty(0, np.int64)
@@ -165,7 +165,7 @@ class Remembered:
 
     def subset(self, kept: BoolArray) -> Self:
         """Return some of the cells."""
-        from pyama_core.processing.kernels.runs import Runs
+        from pyama_core.processing.runs.pixel_runs import Runs
 
         number = np.cumsum(kept) - 1
         mine = kept[self.runs.label]
@@ -180,7 +180,7 @@ class Remembered:
 
     def joined(self, other: Self) -> Self:
         """Return the cells of both."""
-        from pyama_core.processing.kernels.runs import Runs
+        from pyama_core.processing.runs.pixel_runs import Runs
 
         runs = Runs(
             self.runs.first,
@@ -216,7 +216,7 @@ def remember(
         The cells remembered so far, and the index of each object there, -1 for new cells. What
         is only known of a cell on its own is kept from there while it is merged.
     """
-    from pyama_core.processing.kernels.moved_runs import rows_of
+    from pyama_core.processing.tracking.lineage.kernels.moved_runs import rows_of
 
     known = before >= 0
     kept, past = known & merged, before[known & merged]

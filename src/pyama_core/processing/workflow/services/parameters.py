@@ -17,11 +17,13 @@ from pydantic import (
 )
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.background.tiled_interpolation import TiledInterpolationParameters
+from pyama_core.processing.background.tiled_interpolation.background import (
+    TiledInterpolationParameters,
+)
 from pyama_core.processing.extraction.parameters import ExtractionParameters
-from pyama_core.processing.segmentation.instances import InstanceParameters
+from pyama_core.processing.segmentation.instances.segmenter import InstanceParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
-from pyama_core.processing.tracking.lineage_parameters import LineageParameters
+from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.tracker import find_tracking
 
 SectionsT = TypeVar("SectionsT", bound="StepParameters")

@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.enlarge import places
-from pyama_core.processing.kernels.smoothing import smooth_whole_row
+from pyama_core.processing.segmentation.instances.kernels.resample import places
+from pyama_core.processing.segmentation.instances.kernels.smoothing import smooth_whole_row
 
 Float32Array = NDArray[np.float32]
 

@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import Runs
-from pyama_core.processing.kernels.smoothing import smooth_whole_row
+from pyama_core.processing.runs.pixel_runs import Runs
+from pyama_core.processing.segmentation.instances.kernels.smoothing import smooth_whole_row
 
 UInt16Array = NDArray[np.uint16]
 

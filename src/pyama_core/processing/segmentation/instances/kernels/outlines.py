@@ -10,8 +10,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import Runs, root, stretches, with_room
-from pyama_core.processing.kernels.smoothing import continue_row, smooth_row, weigh_rows
+from pyama_core.processing.runs.pixel_runs import Runs, root, stretches, with_room
+from pyama_core.processing.segmentation.instances.kernels.smoothing import (
+    continue_row,
+    smooth_row,
+    weigh_rows,
+)
 
 Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import Runs, root, with_room
+from pyama_core.processing.runs.pixel_runs import Runs, root, with_room
 
 Int64Array = NDArray[np.int64]
 UInt8Array = NDArray[np.uint8]

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.runs import Runs, root, with_room
+from pyama_core.processing.runs.pixel_runs import Runs, root, with_room
 
 Int32Array = NDArray[np.int32]
 Int64Array = NDArray[np.int64]

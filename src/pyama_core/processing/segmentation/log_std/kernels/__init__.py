@@ -1,0 +1,1 @@
+"""Compiled loops over pixels; each has a slow, obvious reference in the tests."""

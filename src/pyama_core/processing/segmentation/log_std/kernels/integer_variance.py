@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.kernels.log_std import half_log, mirrored
+from pyama_core.processing.segmentation.log_std.kernels.logarithms import half_log, mirrored
 
 Scaled = NDArray[np.uint32]
 

@@ -11,7 +11,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.records import Provenance
 from pyama_core.io.stacks import StackReader, StackWriter
-from pyama_core.processing.background.tiled_interpolation import (
+from pyama_core.processing.background.tiled_interpolation.background import (
     ALGORITHM,
     TiledBackground,
     TiledInterpolationParameters,
