@@ -37,6 +37,10 @@ Pattern = Annotated[
         help="How images in a folder are named, e.g. '{*}_{channel}_{fov}_{time}.tif'.",
     ),
 ]
+Outside = Annotated[
+    bool,
+    typer.Option("--outside", help="Also read files that FILE names outside of its own folder."),
+]
 
 
 def _show_version(wanted: bool) -> None:
@@ -113,6 +117,7 @@ def inspect(
     json: Json = False,
     axes: Axes = None,
     pattern: Pattern = None,
+    outside: Outside = False,
     thumbnail: Annotated[
         Path | None,
         typer.Option(
@@ -125,7 +130,9 @@ def inspect(
     """Show positions, frames, channels, sizes, times and what a run would take."""
     from pyama_core.cli.inspect import show
 
-    return show(file, as_json=json, axes=axes, pattern=pattern, thumbnail=thumbnail)
+    given = {"axes": axes, "pattern": pattern, "outside": outside or None}
+    options = {name: value for name, value in given.items() if value is not None}
+    return show(file, as_json=json, options=options, thumbnail=thumbnail)
 
 
 @command
@@ -187,6 +194,7 @@ def run(
     ] = None,
     axes: Axes = None,
     pattern: Pattern = None,
+    outside: Outside = False,
     check: Annotated[
         bool, typer.Option("--check", help="Compare what is there with its checksums first.")
     ] = False,
@@ -221,6 +229,7 @@ def run(
         z=z,
         axes=axes,
         pattern=pattern,
+        outside=outside or None,
         check=check or None,
     )
     if write_config:

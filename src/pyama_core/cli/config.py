@@ -56,6 +56,9 @@ class RunConfig(StepParameters):
         default=None,
         description="how images in a folder are named, such as '{*}_{channel}_{fov}_{time}.tif'",
     )
+    outside: bool = Field(
+        default=False, description="also read files that FILE names outside of its own folder"
+    )
     check: bool = Field(
         default=False, description="compare what is there with its checksums before believing it"
     )

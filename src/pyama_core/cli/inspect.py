@@ -51,12 +51,8 @@ class Interval:
     longest: float
 
 
-def show(
-    file: Path, *, as_json: bool, axes: str | None, pattern: str | None, thumbnail: Path | None
-) -> int:
-    """Show what a microscope file holds."""
-    given = {"axes": axes, "pattern": pattern}
-    options = {name: value for name, value in given.items() if value is not None}
+def show(file: Path, *, as_json: bool, options: dict[str, Any], thumbnail: Path | None) -> int:
+    """Show what a microscope file holds, read with some options."""
     # What the reader notes is a row of the table, and a field of the JSON.
     quieten(logging.WARNING)
     source, metadata = load_microscopy_file(file, **options)

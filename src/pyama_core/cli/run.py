@@ -44,6 +44,7 @@ class Flags:
     z: str | None = None
     axes: str | None = None
     pattern: str | None = None
+    outside: bool | None = None
     check: bool | None = None
 
     def as_config(self) -> dict[str, Any]:
@@ -57,6 +58,7 @@ class Flags:
             "workers": self.workers,
             "axes": self.axes,
             "pattern": self.pattern,
+            "outside": self.outside,
             "check": self.check,
             "copying": _given(z=self.z),
             "segmentation": _given(method=self.segmentation, cell_diameter=self.cell_diameter),
@@ -91,7 +93,12 @@ def start(flags: Flags, config_path: Path | None) -> int:
         raise InputError("no microscope file was given; see pyama run --help")
     if config.output is None:
         raise InputError("no output folder was given; add -o DIR")
-    options = _given(axes=config.axes, pattern=config.pattern, z=config.copying.z)
+    options = _given(
+        axes=config.axes,
+        pattern=config.pattern,
+        outside=config.outside or None,
+        z=config.copying.z,
+    )
     source, metadata = load_microscopy_file(config.file, **options)
     source.close()
     workers = config.workers or os.cpu_count() or 1

@@ -41,6 +41,8 @@ class FileContent:
         Minutes per frame from the interval that was asked for.
     companions : tuple of Path
         All files of the data set; the file itself if empty.
+    why_absent : str
+        Why planes are absent, as far as the reader knows.
 
     The others are as in `MicroscopyMetadata`.
     """
@@ -64,6 +66,7 @@ class FileContent:
     bit_depth: int | None = None
     content_checksum: str = ""
     base_name: str = ""
+    why_absent: str = "the acquisition stopped before the first"
 
 
 def describe(path: Path, options: Mapping[str, Any], content: FileContent) -> MicroscopyMetadata:
@@ -77,7 +80,7 @@ def describe(path: Path, options: Mapping[str, Any], content: FileContent) -> Mi
     n_z = content.present[0].shape[2]
     lengths, missing = _whole_frames(content.present)
     if not any(lengths):
-        raise InputError(f"{path} has no complete frame; the acquisition stopped before the first.")
+        raise InputError(f"{path} has no complete frame; {content.why_absent}.")
     measured = content.times or ((),) * len(lengths)
     times = resolve_timepoints(measured, content.nominal_times, lengths)
     return MicroscopyMetadata(

@@ -136,11 +136,14 @@ class ReadOptions:
         Order of the dimensions of a TIFF that does not say it, slowest first, such as ``"TCYX"``.
     pattern : str or None
         How the names of the images in a folder are made, such as ``"{channel}_{fov}_{time}.tif"``.
+    outside : bool
+        Whether files may be read that the opened one names outside of its folder.
     """
 
     z: PlaneChoice | None = None
     axes: str | None = None
     pattern: str | None = None
+    outside: bool = False
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:
@@ -171,7 +174,11 @@ class ReadOptions:
             raise InputError(f"Option axes takes letters such as 'TCYX', not {axes!r}.")
         if pattern is not None and not isinstance(pattern, str):
             raise InputError(f"Option pattern takes text such as '{{fov}}.tif', not {pattern!r}.")
-        return cls(z=z, axes=None if axes is None else axes.upper(), pattern=pattern)
+        outside = given.get("outside", False)
+        if not isinstance(outside, bool):
+            raise InputError(f"Option outside takes True or False, not {outside!r}.")
+        axes = None if axes is None else axes.upper()
+        return cls(z=z, axes=axes, pattern=pattern, outside=outside)
 
     def refuse_axes(self, path: Path, kind: str) -> None:
         """Raise InputError if axes were given for a file that states their order itself."""

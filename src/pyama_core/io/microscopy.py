@@ -33,7 +33,8 @@ def load_microscopy_file(
         with a warning if there are more. ``axes``: order of the dimensions of a TIFF that does not
         say it, slowest first, from the letters P (position), T, C, Z, Y, X, such as ``"TCYX"``.
         ``pattern``: how the names of the images in a folder are made, such as
-        ``"{*}_{channel}_{fov}_{time}.tif"``.
+        ``"{*}_{channel}_{fov}_{time}.tif"``. ``outside``: True also reads files that the opened one
+        names outside of its own folder.
 
     Returns
     -------

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy.typing as npt
 from pyama_core.io.errors import InputError
 from pyama_core.io.file_description import FileContent, describe
 from pyama_core.io.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
-from pyama_core.io.ome_xml import OmeDataSet, OmeImage, OmeXmlError, parse_ome_xml
-from pyama_core.io.regular_files import open_regular, read_regular
+from pyama_core.io.ome_left_out import left_out, named_twice
+from pyama_core.io.ome_tiff_files import FileSet, locate_files, read_companion
+from pyama_core.io.ome_xml import OmeImage
 from pyama_core.io.tiff_pages import TiffFiles, UnreadablePlaneError, is_reduced, read_page
 
 if TYPE_CHECKING:
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
 _THUMBNAILS = frozenset({"thumbnail", "label image", "macro image"})
 
 
-@dataclass(frozen=True)
-class _FileSet:
-    """A parsed data set and where its files are; None for a file that is not there."""
-
-    data: OmeDataSet
-    paths: tuple[Path | None, ...]
-    companions: tuple[Path, ...]
-
-
 class OmeTiffSource(FrameSource):
     """Frames of an OME-TIFF data set."""
 
@@ -40,13 +32,12 @@ class OmeTiffSource(FrameSource):
         self,
         metadata: MicroscopyMetadata,
         options: ReadOptions,
-        file_set: _FileSet,
+        file_set: FileSet,
         files: TiffFiles,
     ) -> None:
         super().__init__(metadata, options.z)
+        self._set = file_set
         self._images = file_set.data.images
-        self._references = file_set.data.files
-        self._paths = file_set.paths
         self._files = files
         self._dtype = np.dtype(metadata.dtype)
 
@@ -62,9 +53,9 @@ class OmeTiffSource(FrameSource):
         ifd, owner = int(image.ifd[at]), int(image.file[at])
         if ifd < 0:
             raise UnreadablePlaneError("the file names no page for it")
-        path = self._paths[owner]
+        path = self._set.paths[owner]
         if path is None:
-            raise UnreadablePlaneError(f"its file {self._references[owner].name} is not there")
+            raise UnreadablePlaneError(f"its file {self._set.absent[owner]}")
         return self._files.get(path), ifd
 
     def _refresh(self) -> None:
@@ -100,15 +91,17 @@ def open_ome_tiff(
     choice = ReadOptions.parse(options)
     choice.refuse_axes(path, "an OME-TIFF")
     choice.refuse_pattern(path, "an OME-TIFF")
-    file_set, ignored = _without_thumbnails(_locate(path, text, files), files)
+    whole = locate_files(path, text, files, outside=choice.outside)
+    file_set, ignored = _without_thumbnails(whole, files)
     _check_images(path, file_set.data.images)
     content = _content(path, choice, file_set, files, reader)
-    content = replace(content, warnings=(*ignored, *content.warnings))
+    told = (*ignored, *left_out(path, whole, files), *named_twice(whole), *content.warnings)
+    content = replace(content, warnings=told)
     return OmeTiffSource(describe(path, options, content), choice, file_set, files)
 
 
 def _content(
-    path: Path, choice: ReadOptions, file_set: _FileSet, files: TiffFiles, reader: str
+    path: Path, choice: ReadOptions, file_set: FileSet, files: TiffFiles, reader: str
 ) -> FileContent:
     images = file_set.data.images
     return FileContent(
@@ -128,7 +121,16 @@ def _content(
         emission_nm=images[0].emission_nm,
         z_step_um=images[0].z_step_um,
         bit_depth=images[0].bit_depth,
+        why_absent=_why_absent(path, file_set, files),
     )
+
+
+def _why_absent(path: Path, file_set: FileSet, files: TiffFiles) -> str:
+    if file_set.absent:
+        return f"its file {next(iter(file_set.absent.values()))}"
+    if path in files:
+        return f"its OME-XML names none of the {len(files.get(path).pages)} pages of {path.name}"
+    return "its OME-XML names no page"
 
 
 def open_ome_companion(path: Path, options: Mapping[str, Any]) -> OmeTiffSource:
@@ -141,71 +143,14 @@ def open_ome_companion(path: Path, options: Mapping[str, Any]) -> OmeTiffSource:
     """
     files = TiffFiles()
     try:
-        text = _read_text(path)
+        text = read_companion(path)
         return open_ome_tiff(path, options, text, files, reader="ome-companion")
     except BaseException:
         files.close()
         raise
 
 
-def _locate(path: Path, text: str, files: TiffFiles) -> _FileSet:
-    """Parse the OME-XML, following it to the file that holds it, and find the TIFF files."""
-    data, holder = _parse(path, text), path
-    if data.metadata_file and not data.images:
-        holder = path.parent / PurePosixPath(data.metadata_file.replace("\\", "/")).name
-        if not holder.is_file():
-            raise InputError(
-                f"{path} keeps its metadata in {data.metadata_file}, which is not beside it; "
-                "copy that file into the same folder."
-            )
-        data = _parse(holder, _embedded_text(holder, files))
-    if not data.images:
-        raise InputError(f"{path} has OME-XML without an image; export it again.")
-    paths = _paths_of(data, holder)
-    companions = dict.fromkeys((path, holder, *(p for p in paths if p is not None)))
-    return _FileSet(data, paths, tuple(companions))
-
-
-def _paths_of(data: OmeDataSet, holder: Path) -> tuple[Path | None, ...]:
-    """Find each file of a data set; None for one that is not there."""
-    itself = holder if not holder.name.lower().endswith(".companion.ome") else None
-    paths: list[Path | None] = []
-    for reference in data.files:
-        # A renamed file is still itself: its identifier says so before its name does.
-        own = not reference.name or (bool(data.uuid) and reference.uuid == data.uuid)
-        beside = None if own else holder.parent / reference.name.replace("\\", "/")
-        if beside is not None and not beside.is_file():
-            beside = holder.parent / PurePosixPath(reference.name.replace("\\", "/")).name
-        found = itself if own else beside if beside is not None and beside.is_file() else None
-        paths.append(found)
-    if itself is not None and len(data.files) == 1:
-        return (paths[0] or itself,)
-    return tuple(paths)
-
-
-def _parse(path: Path, text: str) -> OmeDataSet:
-    try:
-        return parse_ome_xml(text)
-    except OmeXmlError as error:
-        raise InputError(f"{path}: its OME-XML {error}; export the file again.") from error
-
-
-def _embedded_text(path: Path, files: TiffFiles) -> str:
-    with open_regular(path) as file:
-        is_tiff = file.read(2) in (b"II", b"MM")
-    if not is_tiff:
-        return _read_text(path)
-    return files.get(path).ome_metadata or ""
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return read_regular(path).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as OME-XML ({error}).") from error
-
-
-def _without_thumbnails(file_set: _FileSet, files: TiffFiles) -> tuple[_FileSet, tuple[str, ...]]:
+def _without_thumbnails(file_set: FileSet, files: TiffFiles) -> tuple[FileSet, tuple[str, ...]]:
     """Leave out images that say of themselves that they are no field of view."""
     images = file_set.data.images
     height, width = (max(image.shape[axis] for image in images) for axis in (3, 4))
@@ -214,9 +159,10 @@ def _without_thumbnails(file_set: _FileSet, files: TiffFiles) -> tuple[_FileSet,
         if image.shape[3] >= height or image.shape[4] >= width:
             return False
         path = file_set.paths[image.file.flat[0]] if file_set.paths else None
-        ifd = max(int(image.ifd.flat[0]), 0)
+        ifd = int(image.ifd.flat[0])
         # Other files than the one asked for are not opened for this.
-        marked = path is not None and path in files and is_reduced(files.get(path), ifd)
+        opened = files.get(path) if path is not None and path in files else None
+        marked = opened is not None and ifd >= 0 and is_reduced(opened, ifd)
         return marked or image.name.lower() in _THUMBNAILS
 
     kept = tuple(image for image in images if not is_thumbnail(image))
@@ -247,7 +193,7 @@ def _check_images(path: Path, images: Iterable[OmeImage]) -> None:
 
 
 def _present(
-    image: OmeImage, path: Path, file_set: _FileSet, files: TiffFiles
+    image: OmeImage, path: Path, file_set: FileSet, files: TiffFiles
 ) -> npt.NDArray[np.bool_]:
     """Tell which planes exist: they have a page, in a file that is there and long enough.
 
@@ -270,14 +216,11 @@ def _nominal(images: Iterable[OmeImage]) -> list[float] | None:
     return [frame * interval for frame in range(max(image.shape[0] for image in images))]
 
 
-def _warnings(file_set: _FileSet) -> Iterable[str]:
-    names = [
-        reference.name
-        for reference, path in zip(file_set.data.files, file_set.paths, strict=True)
-        if path is None
-    ]
-    if names:
-        yield f"{len(names)} files of the data set are not there, first {names[0]}"
+def _warnings(file_set: FileSet) -> Iterator[str]:
+    yield from file_set.data.warnings
+    if file_set.absent:
+        first = next(iter(file_set.absent.values()))
+        yield f"{len(file_set.absent)} files of the data set are not there, first {first}"
     if len({image.pixel_size_um for image in file_set.data.images}) > 1:
         yield "fields of view differ in pixel size; that of the first is given"
     if len({image.channel_names for image in file_set.data.images}) > 1:
