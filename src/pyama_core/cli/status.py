@@ -38,6 +38,8 @@ def show(folder: Path, *, as_json: bool) -> int:
             typer.echo(f"position {fov}: {found['failure']['error']}")
         for channel, missing in found.get("missing_frames", {}).items():
             typer.echo(f"position {fov}: channel {channel} lacks the frames {missing}")
+        for channel, reason in found.get("uncorrected", {}).items():
+            typer.echo(f"position {fov}: channel {channel} is not corrected: {reason}")
         if found.get("no_cells"):
             typer.echo(f"position {fov}: no cells in any frame")
         if found.get("in_use_by"):

@@ -40,7 +40,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pyama_core.io.atomic import flush_to_disk, is_temporary, move_into_place
-from pyama_core.io.checksums import SourceIdentity, file_checksum
+from pyama_core.io.checksums import SourceIdentity, file_checksum, value_checksum
 from pyama_core.io.errors import DamagedFileError, InputError, StorageError
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.host import boot_identity, host_name
@@ -136,7 +136,7 @@ class FovFolder:
         entry = self.record.outputs.get(path.name)
         if entry is None or entry.provenance != planned.provenance:
             return None
-        if entry.released:
+        if entry.released or entry.not_made:
             return entry
         if _is_as_written(path, entry):
             return entry
@@ -167,7 +167,7 @@ class FovFolder:
             There is no such file.
         """
         entry = self.record.outputs.get(path.name) if path.parent == self.path else None
-        if entry is not None and (entry.released or _is_as_written(path, entry)):
+        if entry is not None and (entry.released or entry.not_made or _is_as_written(path, entry)):
             return entry.checksum
         try:
             return self._checksum(path)
@@ -178,7 +178,7 @@ class FovFolder:
         """Compare every output with its recorded checksum; name and fault of those that differ."""
         damage = {}
         for name, entry in sorted(self.record.outputs.items()):
-            if not entry.released:
+            if not entry.released and not entry.not_made:
                 fault = self._fault_of(self.path / name, entry)
                 if fault is not None:
                     damage[name] = fault
@@ -276,6 +276,44 @@ class FovFolder:
         )
         self._save(self.record.with_output(final.name, entry))
 
+    def note_not_made(
+        self,
+        planned: PlannedOutput,
+        shape: tuple[int, int, int],
+        dtype: DTypeLike,
+        missing: Iterable[int],
+        reason: str,
+    ) -> None:
+        """Record that the data cannot give a stack; an older file of its name is deleted.
+
+        Raises
+        ------
+        StorageError
+            That file cannot be deleted.
+        """
+        path = self.planned_path(planned)
+        self._require_lock()
+        self.forget(path.name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError.about("delete", path, error) from error
+        entry = OutputEntry(
+            kind=planned.kind,
+            channel=planned.channel,
+            provenance=planned.provenance,
+            shape=shape,
+            dtype=np.dtype(dtype).name,
+            size=0,
+            mtime_ns=0,
+            checksum=value_checksum([planned.kind, reason]),
+            host=host_name(),
+            boot=boot_identity(),
+            missing=format_ranges(sorted(missing)),
+            not_made=reason,
+        )
+        self._save(self.record.with_output(path.name, entry))
+
     def forget(self, name: str) -> None:
         """Stop believing in an output; the file stays until it is replaced."""
         if name in self.record.outputs:
@@ -298,6 +336,8 @@ class FovFolder:
             The file cannot be deleted.
         """
         entry = self.record.outputs[name]
+        if entry.not_made:
+            return False
         if not entry.released:
             released = entry.model_copy(update={"released": True})
             self._save(self.record.with_output(name, released))
@@ -324,7 +364,7 @@ class FovFolder:
         """
         record = self.record
         for name, entry in record.outputs.items():
-            if entry.durable or entry.released:
+            if entry.durable or entry.released or entry.not_made:
                 continue
             if hurry():
                 break

@@ -82,6 +82,8 @@ class OutputEntry(_Frozen):
     """Deleted on request to save space; what was made from it stays valid."""
     summary: dict[str, int] = {}
     """Counts worth telling, such as cells, and how many of them are good."""
+    not_made: str = ""
+    """Why there is no file, where the data cannot give one; what is made from it does without."""
 
     @model_validator(mode="after")
     def _missing_frames_are_within_the_stack(self) -> Self:
@@ -144,6 +146,16 @@ class FovRecord(_Frozen):
             entry.channel: entry.missing
             for entry in sorted(self.outputs.values(), key=lambda entry: entry.channel)
             if entry.kind in KINDS_OF_STEP["copying"] and entry.missing
+        }
+
+    def uncorrected(self) -> dict[int, str]:
+        """Channels of which the background could not be found, and why."""
+        return {
+            entry.channel: entry.not_made
+            for name, entry in sorted(self.outputs.items(), key=lambda item: item[1].channel)
+            if entry.kind in KINDS_OF_STEP["correction"]
+            and entry.not_made
+            and name not in self.outdated()
         }
 
     def lacks_cells(self) -> bool:

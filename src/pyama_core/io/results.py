@@ -114,6 +114,11 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
         "missing_frames": {
             record.fov: missing for _, record in records if (missing := record.missing_frames())
         },
+        "uncorrected": {
+            record.fov: uncorrected
+            for _, record in records
+            if (uncorrected := record.uncorrected())
+        },
         "no_cells": [record.fov for _, record in records if record.lacks_cells()],
         "unlike_diameters": unlike.of_fov if unlike else {},
         "outdated": {
@@ -134,7 +139,7 @@ def _paths_of(record_path: Path, record: FovRecord) -> dict[str, Any]:
     paths: dict[str, Any] = dict.fromkeys(PHASE_KINDS) | {kind: [] for kind in _SEVERAL}
     outdated = record.outdated()
     for name, entry in sorted(record.outputs.items(), key=lambda item: item[1].channel):
-        if entry.released or name in outdated:
+        if entry.released or entry.not_made or name in outdated:
             continue
         pair = [entry.channel, f"{record_path.parent.name}/{name}"]
         if entry.kind in PHASE_KINDS:

@@ -138,6 +138,26 @@ def measure_cells(
     return _compact(shapes, set(selection.shapes) - set(_BOX)), channels
 
 
+def unmeasured(n_cells: int, selection: Selection) -> Columns:
+    """Return the columns of a channel that has no image to measure in: no number for any cell.
+
+    Parameters
+    ----------
+    n_cells
+        Number of cells in the frame.
+    selection
+        What would be measured.
+
+    Examples
+    --------
+    >>> unmeasured(1, select_features(("intensity_mean",)))
+    {'intensity_total': array([nan]), 'intensity_mean': array([nan], dtype=float32)}
+    """
+    own = [feature.column for feature in selection.custom]
+    names = ["intensity_total", *selection.intensities, *own]
+    return _compact({name: np.full(n_cells, np.nan) for name in names}, selection.intensities)
+
+
 def _compact(columns: Columns, names: Sequence[str] | set[str]) -> Columns:
     """Return columns of which some are float32, which is as precise as the pixels are."""
     return {

@@ -17,7 +17,14 @@ Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 Reason = Literal[
-    "", "too short", "merged", "at the border", "unusual size", "area jump", "intensity jump"
+    "",
+    "too short",
+    "merged",
+    "at the border",
+    "unusual size",
+    "area jump",
+    "intensity jump",
+    "not corrected",
 ]
 REASONS: tuple[Reason, ...] = (
     "too short",
@@ -131,11 +138,18 @@ class Verdicts:
     def summary(self) -> dict[str, int]:
         """Number of cells, of good cells, and of those that are not for each reason."""
         counts = Counter(self.reason)
+        uncorrected = {"not corrected": counts["not corrected"]} if counts["not corrected"] else {}
         return {
             "cells": len(self.reason),
             "good": counts[""],
             **{reason: counts[reason] for reason in REASONS},
+            **uncorrected,
         }
+
+    def without_correction(self) -> Verdicts:
+        """Return verdicts by which no cell is good, for its fluorescence was not corrected."""
+        reasons: list[Reason] = [reason or "not corrected" for reason in self.reason]
+        return Verdicts(self.cell, reasons)
 
 
 def judge_tracks(

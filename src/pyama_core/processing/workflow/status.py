@@ -14,6 +14,9 @@ from pyama_core.io.naming import KINDS_OF_STEP, PHASE_KINDS, find_records
 from pyama_core.io.records import FovRecord, load_record
 from pyama_core.io.results import find_unlike_diameters
 
+_DONE = ("done", "released", "no background")
+"""States of an output that need no further work, from the usual to the most remarkable."""
+
 
 def describe_folder(output_dir: Path) -> dict[str, Any]:
     """Tell what an output folder holds, as plain data.
@@ -77,7 +80,7 @@ def _records(output_dir: Path) -> list[Path]:
 
 def _describe_fov(path: Path, record: FovRecord) -> dict[str, Any]:
     steps = {step: _state_of(path.parent, record, step) for step in KINDS_OF_STEP}
-    done = all(state in ("done", "released", "not asked for") for state in steps.values())
+    done = all(state in (*_DONE, "not asked for") for state in steps.values())
     status = "failed" if record.failure else "done" if done else "missing"
     settings = record.settings
     return {
@@ -85,6 +88,7 @@ def _describe_fov(path: Path, record: FovRecord) -> dict[str, Any]:
         "steps": steps,
         "failure": record.failure.model_dump() if record.failure else None,
         "missing_frames": record.missing_frames(),
+        "uncorrected": record.uncorrected(),
         "no_cells": record.lacks_cells(),
         "estimated_diameter": record.estimated_diameter(),
         "in_use_by": find_holder(path.parent),
@@ -99,6 +103,7 @@ def _describe_fov(path: Path, record: FovRecord) -> dict[str, Any]:
                 "parameters": entry.provenance.parameters,
                 "summary": entry.summary,
                 "released": entry.released,
+                "not_made": entry.not_made,
             }
             for name, entry in sorted(record.outputs.items())
         },
@@ -111,8 +116,8 @@ def _state_of(folder: Path, record: FovRecord, step: str) -> str:
     if not wanted:
         return "not asked for"
     states = {_state_of_output(folder, record, kind, channel) for kind, channel in wanted}
-    if states <= {"done", "released"}:
-        return "released" if "released" in states else "done"
+    if states <= set(_DONE):
+        return max(states, key=_DONE.index)
     if record.failure is not None and record.failure.step == step:
         return "failed"
     return "outdated" if "missing" not in states else "missing"
@@ -137,4 +142,6 @@ def _state_of_output(folder: Path, record: FovRecord, kind: str, channel: int) -
     path = folder / name
     if entry.released:
         return "released"
+    if entry.not_made:
+        return "no background"
     return "done" if path.is_file() and path.stat().st_size == entry.size else "missing"

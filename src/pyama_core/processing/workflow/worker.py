@@ -85,26 +85,29 @@ def process_one_fov(
     context: ProcessingContext,
     fov: int,
 ) -> FovOutcome:
-    """Run services on a field of view until one fails; never takes others with it."""
+    """Run services on a field of view; never takes others with it.
+
+    After one that fails go on those that need nothing of it. The first failure is recorded.
+    """
     output_dir = Path(context.output_dir or ".")
+    failed: list[FovOutcome] = []
     for service in services:
+        if any(service.needs(str(failure.step), context) for failure in failed):
+            continue
         try:
             service.process_fov(metadata, context, output_dir, fov)
         except CancelledError:
             return FovOutcome(fov, FovStatus.CANCELLED, service.step)
         except Exception as error:  # noqa: BLE001 - logged and recorded; the others go on
-            return _failed(service, metadata, output_dir, fov, error)
-    return FovOutcome(fov, FovStatus.DONE)
+            outcome = _failed(service, fov, error)
+            if not failed:
+                note_failure(service, metadata, output_dir, fov, str(outcome.error))
+            failed.append(outcome)
+    return failed[0] if failed else FovOutcome(fov, FovStatus.DONE)
 
 
-def _failed(
-    service: BaseProcessingService,
-    metadata: MicroscopyMetadata,
-    output_dir: Path,
-    fov: int,
-    error: Exception,
-) -> FovOutcome:
-    """Log a failure, with its traceback where it is not one that was foreseen, and record it."""
+def _failed(service: BaseProcessingService, fov: int, error: Exception) -> FovOutcome:
+    """Log a failure, with its traceback where it is not one that was foreseen."""
     if isinstance(error, PyamaError):
         message = str(error)
         logger.error("%s", message)
@@ -112,7 +115,6 @@ def _failed(
     else:
         message = f"FOV {fov}, {service.step}: {type(error).__name__}: {error}"
         logger.error("%s", message, exc_info=error)
-    note_failure(service, metadata, output_dir, fov, message)
     return FovOutcome(fov, FovStatus.FAILED, service.step, message)
 
 

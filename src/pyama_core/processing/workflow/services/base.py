@@ -147,6 +147,11 @@ class BaseProcessingService(ABC):
             The caller asked to stop.
         """
 
+    def needs(self, step: str, context: ProcessingContext) -> bool:
+        """Whether this step reads, itself or through others, what an earlier one makes."""
+        del step, context
+        return True
+
     @contextlib.contextmanager
     def _working_on(
         self, metadata: MicroscopyMetadata, context: ProcessingContext, output_dir: Path, fov: int

@@ -110,6 +110,13 @@ class FovJob:
         """Checksum of the file of an earlier step; errors as `find`."""
         return self.folder.checksum_of(self.find(kind, channel))
 
+    def why_not_made(self, kind: OutputKind, channel: int | None = None) -> str:
+        """Why the data could not give a file of an earlier step; empty if there is one."""
+        path = self.find(kind, channel)
+        entry = self.folder.record.outputs.get(path.name)
+        known = entry is not None and path.parent == self.folder.path
+        return entry.not_made if known and entry is not None else ""
+
     def missing(self, kind: OutputKind, channel: int | None = None) -> frozenset[int]:
         """Frames that the source lacks of the stack of an earlier step; errors as `find`.
 
@@ -143,4 +150,7 @@ class FovJob:
         """Let the context know the files of outputs that are there."""
         paths = paths_of_fov(self.context, self.fov)
         for output in outputs:
-            paths.add(output.kind, output.channel, self.folder.planned_path(output))
+            path = self.folder.planned_path(output)
+            entry = self.folder.record.outputs.get(path.name)
+            if entry is None or not entry.not_made:
+                paths.add(output.kind, output.channel, path)

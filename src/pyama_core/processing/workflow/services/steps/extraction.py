@@ -17,6 +17,7 @@ from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.records import Provenance
 from pyama_core.io.regular_files import open_regular
+from pyama_core.io.stacks import StackReader
 from pyama_core.io.traces import trace_blocks
 from pyama_core.processing.extraction.cells import Columns
 from pyama_core.processing.extraction.measure import (
@@ -25,6 +26,7 @@ from pyama_core.processing.extraction.measure import (
     Selection,
     measure_cells,
     select_features,
+    unmeasured,
 )
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.quality import Verdicts, judge_tracks
@@ -82,12 +84,15 @@ class ExtractionService(BaseProcessingService):
             channels = [_Channel(job, output, stack) for output in outputs]
             for t in self.frames(job.fov, job.shape[0]):
                 there = [channel for channel in channels if t not in channel.missing]
-                images = [channel.frames.read(t) for channel in there]
+                corrected = [channel for channel in there if channel.frames is not None]
+                images = [channel.frames.read(t) for channel in there if channel.frames is not None]
                 with at_frame(t):
                     shapes[t], measured = measure_cells(
                         label_images.read(t), images, selection, parameters.background_ring
                     )
-                for channel, columns in zip(there, measured, strict=True):
+                for channel in there:
+                    channel.measured[t] = unmeasured(shapes[t]["cell"].size, selection)
+                for channel, columns in zip(corrected, measured, strict=True):
                     channel.measured[t] = columns
         tracks = _read_tracks(job)
         for channel in channels:
@@ -100,7 +105,9 @@ class _Channel:
     def __init__(self, job: FovJob, output: PlannedOutput, stack: contextlib.ExitStack) -> None:
         self.output = output
         self.missing = job.missing("seg_labeled") | job.missing("fl_corrected", output.channel)
-        self.frames = stack.enter_context(job.open("fl_corrected", output.channel))
+        self.frames: StackReader | None = None
+        if not job.why_not_made("fl_corrected", output.channel):
+            self.frames = stack.enter_context(job.open("fl_corrected", output.channel))
         self.measured: dict[int, Columns] = {}
 
 
@@ -139,7 +146,12 @@ def _write_table(
     table = {**joined(of_frames, order), **joined(list(channel.measured.values()), order), **rows}
     channel.measured.clear()
     shape = (len(of_frames), *job.shape[1:])
-    verdicts = judge_tracks(table, tracks, shape, job.parameters.extraction)
+    if channel.frames is None:
+        judged = {name: column for name, column in table.items() if name != "intensity_total"}
+        verdicts = judge_tracks(judged, tracks, shape, job.parameters.extraction)
+        verdicts = verdicts.without_correction()
+    else:
+        verdicts = judge_tracks(table, tracks, shape, job.parameters.extraction)
     summary = {**verdicts.summary, "rows": order.size}
     _tell(job, channel.output, summary)
     columns = tabulate(table, verdicts, frame_times(job), selection)

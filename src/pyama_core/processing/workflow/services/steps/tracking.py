@@ -56,10 +56,20 @@ class TrackingService(BaseProcessingService):
         )
         return [PlannedOutput(kind, job.phase, provenance) for kind in KINDS_OF_STEP[self.step]]
 
+    def needs(self, step: str, context: ProcessingContext) -> bool:
+        """Whether tracks depend on a step: on the correction only where brightness is asked for."""
+        image = image_for_tracking(context)
+        return step != "correction" or (image is not None and image[0] == "fl_corrected")
+
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Track, with labels as small as the number of cells allows."""
         wanted = {output.kind: output for output in outputs}
         seen = _frames_that_there_are(job)
+        if _image_of(job) != image_for_tracking(job.context):
+            logger.warning(
+                "FOV %d: tracked without tracking.brightness_channel, which is not corrected",
+                job.fov,
+            )
         try:
             tracker = self._track(job, wanted.get("seg_labeled"), seen, np.dtype(np.uint16))
         except TooManyCellsError:
@@ -76,7 +86,7 @@ class TrackingService(BaseProcessingService):
         there = set(seen)
         with contextlib.ExitStack() as stack:
             masks = stack.enter_context(job.open("seg"))
-            image = image_for_tracking(job.context)
+            image = _image_of(job)
             images = None if image is None else stack.enter_context(job.open(*image))
             image_of = _reader(images)
             labels: StackWriter | None = None
@@ -99,13 +109,19 @@ class TrackingService(BaseProcessingService):
         return tracker
 
 
+def _image_of(job: FovJob) -> tuple[OutputKind, int] | None:
+    """Return kind and channel of the stack beside masks; None if the data could not give it."""
+    image = image_for_tracking(job.context)
+    return None if image is None or job.why_not_made(*image) else image
+
+
 def _reader(images: StackReader | None) -> Callable[[int], NDArray[Any] | None]:
     return (lambda _t: None) if images is None else images.read
 
 
 def _frames_that_there_are(job: FovJob) -> list[int]:
     """Return the frames that the source does not lack, of masks and of images if they are used."""
-    image = image_for_tracking(job.context)
+    image = _image_of(job)
     missing = job.missing("seg") | (frozenset() if image is None else job.missing(*image))
     return [t for t in range(job.shape[0]) if t not in missing]
 
