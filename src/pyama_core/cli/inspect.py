@@ -16,7 +16,7 @@ import typer
 
 from pyama_core.cli.messages import quieten
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
-from pyama_core.io.survey import Survey, survey
+from pyama_core.io.survey import Survey, dark_warning, survey
 from pyama_core.io.urls import text_of
 from pyama_core.processing.workflow.services.types import Channels
 from pyama_core.processing.workflow.sizes import expected_outputs
@@ -66,6 +66,8 @@ def show(file: Path, *, as_json: bool, options: dict[str, Any], thumbnail: Path 
         typer.echo(json.dumps(as_plain_data(metadata, seen), indent=1, allow_nan=False))
     else:
         _print_tables(metadata, seen)
+    for warning in dark_warnings(metadata, seen):
+        typer.echo(f"warning: {warning}", err=True)
     for failure in seen.failures[:1]:
         typer.echo(f"warning: {failure} ({len(seen.failures)} of the frames looked at)", err=True)
     return 0
@@ -77,6 +79,7 @@ def as_plain_data(metadata: MicroscopyMetadata, seen: Survey) -> dict[str, Any]:
     fields["file_path"] = text_of(metadata.file_path)
     fields["companions"] = [str(path) for path in metadata.companions]
     fields["options"] = dict(metadata.options)
+    fields["warnings"] = [*metadata.warnings, *dark_warnings(metadata, seen)]
     interval = interval_of(metadata)
     return {
         **fields,
@@ -86,6 +89,15 @@ def as_plain_data(metadata: MicroscopyMetadata, seen: Survey) -> dict[str, Any]:
         "estimated_output_bytes": estimate_output_bytes(metadata),
         "estimated_run_seconds": estimate_run_seconds(metadata, seen, os.cpu_count() or 1),
     }
+
+
+def dark_warnings(metadata: MicroscopyMetadata, seen: Survey) -> list[str]:
+    """Name the channels that are zero throughout all frames looked at."""
+    return [
+        dark_warning(metadata, channel)
+        for channel, limits in enumerate(seen.ranges)
+        if limits == (0, 0)
+    ]
 
 
 def _finite(limits: tuple[float, float] | None) -> tuple[float | None, ...] | None:

@@ -287,12 +287,15 @@ class FrameSource(ABC):
     def _release(self) -> None:
         """Close the files; called once, with the lock held."""
 
-    def _missing(self, fov: int, channel: int, time: int, z: int, why: str) -> MissingFrameError:
+    def _missing(
+        self, fov: int, channel: int, time: int, z: int, why: str, advice: str | None = None
+    ) -> MissingFrameError:
         name = self.metadata.file_path.name
         plane = f", z plane {z}" if self.metadata.n_z > 1 else ""
+        if advice is None:
+            advice = f" Copy the file again from the microscope, or leave FOV {fov} out."
         return MissingFrameError(
-            f"{name} lacks FOV {fov}, channel {channel}, frame {time}{plane}: {why}. "
-            f"Copy the file again from the microscope, or leave FOV {fov} out."
+            f"{name} lacks FOV {fov}, channel {channel}, frame {time}{plane}: {why}.{advice}"
         )
 
     def close(self) -> None:

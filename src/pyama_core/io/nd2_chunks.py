@@ -126,6 +126,10 @@ class Nd2Chunks:
         if self._file.readinto(buffer) < len(buffer):
             raise ChunkError("the file ends within it")
 
+    def skip(self, n_bytes: int) -> None:
+        """Go on to what lies behind the bytes that follow."""
+        self._file.seek(n_bytes, 1)
+
     def time_stamps(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the milliseconds that stand before the pixels of frames; NaN where there is none.
 

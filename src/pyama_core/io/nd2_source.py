@@ -26,6 +26,7 @@ from pyama_core.io.frame_source import (
     check_plane_count,
 )
 from pyama_core.io.nd2_chunks import ChunkError, Nd2Chunks
+from pyama_core.io.nd2_taken import TakenChannels
 
 if TYPE_CHECKING:
     from nd2 import ND2File
@@ -37,6 +38,7 @@ _AXES = {"XYPosLoop": "P", "TimeLoop": "T", "NETimeLoop": "T", "ZStackLoop": "Z"
 _MS_PER_MINUTE = 60_000.0
 _BYTES_AT_A_TIME = 1 << 20
 _WORTH_SPLITTING = 1 << 15
+_BYTES_AT_A_GLANCE = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,13 @@ class Nd2Source(FrameSource):
         # The chunks read last, which of their channels were asked for, and those still to come.
         self._places: tuple[int, ...] = ()
         self._asked = set(range(n_channels))
-        self._kept: dict[int, Frame] = {}
+        self._kept: dict[int, tuple[Frame, list[int]]] = {}
+        self._taken = TakenChannels(
+            self._grid,
+            chunks.frames,
+            self._some_rows,
+            lambda place: (pixels for _, pixels in self._rows_of(place)),
+        )
         # The pixels of a single channel are stored as they are wanted.
         self._is_plain = (
             n_channels == 1
@@ -130,29 +138,65 @@ class Nd2Source(FrameSource):
         if places != self._places:
             self._places, self._asked, self._kept = places, set(), {}
         self._asked.add(channel)
-        if channel not in self._kept:
-            frames = {c: self._memory.new_frame() for c in wanted}
-            for z, place in enumerate(places, start=first_z):
-                try:
-                    self._read_chunk(place, frames, is_first=z == first_z)
-                except (ChunkError, OSError, zlib.error) as error:
-                    raise self._missing(fov, channel, time, z, str(error)) from error
-            self._kept = frames
-        # Whoever gets a frame may write into it, so it is not given twice.
-        return self._kept.pop(channel)
+        z = first_z
+        try:
+            if channel not in self._kept:
+                frames = {c: self._memory.new_frame() for c in wanted}
+                dark: dict[int, list[int]] = {c: [] for c in wanted}
+                for z, place in enumerate(places, start=first_z):
+                    lit = self._read_chunk(place, frames, is_first=z == first_z)
+                    for c in wanted - lit:
+                        dark[c].append(z)
+                self._kept = {c: (frames[c], dark[c]) for c in wanted}
+            # Whoever gets a frame may write into it, so it is not given twice.
+            frame, planes = self._kept.pop(channel)
+            if planes and self.metadata.n_channels > 1:
+                z = planes[0]
+                self._require_taken(fov, channel, time, planes, len(places))
+                if self._header.dtype.kind != "u" and len(planes) < len(places):
+                    # The zeros of a plane that was left out exceed what is negative.
+                    taken = (p for z, p in enumerate(places, start=first_z) if z not in planes)
+                    return self._channel_of(tuple(taken), fov, channel, time, first_z)
+        except (ChunkError, OSError, zlib.error) as error:
+            raise self._missing(fov, channel, time, z, str(error)) from error
+        return frame
 
-    def _read_chunk(self, place: int, frames: dict[int, Frame], *, is_first: bool) -> None:
-        """Put the channels of a chunk into frames, or their maximum with what is there."""
+    def _require_taken(
+        self, fov: int, channel: int, time: int, dark: Sequence[int], n_planes: int
+    ) -> None:
+        """Raise MissingFrameError if zeros throughout some planes say that there is no image.
+
+        Planes in which the channel was never taken are no part of a projection of others.
+        """
+        absent = next((z for z in dark if self._taken.is_absent(channel, z)), None)
+        if absent is None and len(dark) == n_planes and self._taken.is_absent_elsewhere(channel):
+            absent = dark[0]
+        if absent is not None:
+            why = "it was not taken: all its pixels are 0, and those of the channel elsewhere not"
+            raise self._missing(fov, channel, time, absent, why, advice="")
+
+    def _read_chunk(self, place: int, frames: dict[int, Frame], *, is_first: bool) -> set[int]:
+        """Put the channels of a chunk into frames, or their maximum with what is there.
+
+        Returns
+        -------
+        set of int
+            Those of the channels that have a pixel in this chunk that is not zero.
+        """
+        lit: set[int] = set()
         for top, pixels in self._rows_of(place):
             rows = {c: frame[top : top + len(pixels)] for c, frame in frames.items()}
             if is_first and self._is_large and len(rows) == self.metadata.n_channels > 1:
                 _split(pixels, [rows[channel] for channel in range(len(rows))])
-                continue
-            for channel, part in rows.items():
-                if is_first:
-                    part[:] = pixels[:, :, channel]
-                else:
-                    np.maximum(part, pixels[:, :, channel], out=part)
+            else:
+                for channel, part in rows.items():
+                    if is_first:
+                        part[:] = pixels[:, :, channel]
+                    else:
+                        np.maximum(part, pixels[:, :, channel], out=part)
+            # Nearly always the first pixel tells.
+            lit.update(c for c in rows.keys() - lit if pixels[0, 0, c] or pixels[:, :, c].any())
+        return lit
 
     def _rows_of(self, place: int) -> Iterator[tuple[int, Frame]]:
         """Yield some rows (Y, X, C) of a chunk at a time, and which of them is the first."""
@@ -171,12 +215,27 @@ class Nd2Source(FrameSource):
             self._chunks.read_into(self._buffer[: n_rows * row_bytes])
             yield top, self._shaped(self._buffer, n_rows)
 
+    def _some_rows(self, place: int) -> Frame:
+        """Return a row in the middle of a chunk, or the first rows of one that is compressed."""
+        height, row_bytes = self._header.frame_size[0], self._header.row_bytes
+        size = self._chunks.find_frame(place)
+        if self._header.compressed:
+            data = bytearray(min(size, _BYTES_AT_A_GLANCE))
+            self._chunks.read_into(memoryview(data))
+            pixels = zlib.decompressobj().decompress(data, _BYTES_AT_A_GLANCE)
+            return self._shaped(pixels, min(height, len(pixels) // row_bytes))
+        self._check_size(size)
+        self._chunks.skip(height // 2 * row_bytes)
+        row = bytearray(row_bytes)
+        self._chunks.read_into(memoryview(row))
+        return self._shaped(row, 1)
+
     def _check_size(self, size: int) -> None:
         expected = self._header.row_bytes * self._header.frame_size[0]
         if size < expected:
             raise ChunkError(f"it has {size} bytes, not {expected}")
 
-    def _shaped(self, data: bytes | memoryview, n_rows: int) -> Frame:
+    def _shaped(self, data: bytes | bytearray | memoryview, n_rows: int) -> Frame:
         """Give stored pixels their shape (Y, X, C); rows may be padded."""
         header, n_channels = self._header, self.metadata.n_channels
         stored = header.dtype.newbyteorder("<")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pyama_core.io.errors import MissingFrameError
-from pyama_core.io.frame_source import Frame, FrameSource
+from pyama_core.io.frame_source import Frame, FrameSource, MicroscopyMetadata, PlaneChoice
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,41 @@ def survey(source: FrameSource) -> Survey:
                 if fov == filled[0]:
                     samples[channel, t] = frame
     return Survey(tuple(ranges), seconds / n_read if n_read else None, samples, tuple(failures))
+
+
+def dark_channels(
+    source: FrameSource, channels: Iterable[int], z: PlaneChoice | None = None
+) -> list[int]:
+    """Find channels that are zero throughout all frames looked at, which are those of `survey`.
+
+    Of a channel that is not, hardly ever more than one frame is read.
+    """
+    about = source.metadata
+    filled = [fov for fov in range(about.n_fovs) if about.fov_shapes[fov][0]]
+    dark = dict.fromkeys(channels, False)
+    for fov in sorted({filled[0], filled[-1]}):
+        for t in first_middle_last(about.fov_shapes[fov][0]):
+            for channel in list(dark):
+                try:
+                    frame = source.read_frame(fov, channel, t, z)
+                except (MissingFrameError, OSError):
+                    continue  # said by whoever needs that frame
+                if is_dark(frame):
+                    dark[channel] = True
+                else:
+                    del dark[channel]
+    return sorted(channel for channel, seen in dark.items() if seen)
+
+
+def dark_warning(metadata: MicroscopyMetadata, channel: int) -> str:
+    """Name a channel of which all frames looked at are zero throughout."""
+    name = metadata.channel_names[channel]
+    return f"channel {channel} ({name}) is 0 in all frames looked at; check that it was acquired"
+
+
+def is_dark(frame: Frame) -> bool:
+    """Tell whether all pixels are zero; of other frames nearly always the first one says so."""
+    return not frame[0, 0] and not frame.any()
 
 
 def first_middle_last(n_frames: int) -> list[int]:

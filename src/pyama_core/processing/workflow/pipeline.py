@@ -25,6 +25,7 @@ from pyama_core.processing.workflow.ranges import split_worker_ranges as _split_
 from pyama_core.processing.workflow.request import RunRequest, validate_request
 from pyama_core.processing.workflow.run import Crew, Run, open_copying
 from pyama_core.processing.workflow.run_log import run_log
+from pyama_core.processing.workflow.services.copying import warn_of_dark_channels
 from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
 from pyama_core.processing.workflow.threads import require_threads
 from pyama_core.processing.workflow.warm_up import WarmUp, warm_up_all, warm_ups
@@ -206,6 +207,7 @@ def _run(
         run = Run(request, held.tickets, cancel, flusher, copying)
         remaining = run.skip_what_is_done(check=check)
         if remaining:
+            warn_of_dark_channels(source, request.context)
             n_workers = min(request.n_workers, len(remaining))
             with _hire(executor, n_workers, on_progress, _warm_ups(request)) as (crew, drainer):
                 copying.set_progress_reporter(drainer.put)

@@ -14,6 +14,7 @@ from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_sourc
 from pyama_core.io.naming import OutputKind
 from pyama_core.io.records import Provenance
 from pyama_core.io.retrying import system_failure
+from pyama_core.io.survey import dark_channels, dark_warning, is_dark
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.parameters import validate_params
@@ -76,6 +77,7 @@ class CopyingService(BaseProcessingService):
                 for output in outputs
             ]
             why: dict[int, str] = {}
+            dark: dict[int, list[int]] = {channel: [] for channel, _ in copies}
             for t in self.frames(job.fov, job.shape[0]):
                 for channel, copy in copies:
                     try:
@@ -89,8 +91,19 @@ class CopyingService(BaseProcessingService):
                     with at_frame(t):
                         _require_like(frame, job.shape[1:], metadata.dtype, channel)
                     copy.append(frame)
+                    if is_dark(frame):
+                        dark[channel].append(t)
             for channel, copy in copies:
                 _tell_missing(job, channel, copy.missing, why.get(channel, ""))
+                _tell_dark(job, channel, dark[channel])
+
+
+def warn_of_dark_channels(source: FrameSource, context: ProcessingContext) -> None:
+    """Name the channels to be copied that are zero wherever they are looked at."""
+    metadata = source.metadata
+    copied = {channel for _, channel in _wanted_channels(metadata, context)}
+    for channel in dark_channels(source, copied, chosen_plane(metadata, context)):
+        logger.warning("%s", dark_warning(metadata, channel))
 
 
 def _tell_missing(job: FovJob, channel: int, missing: list[int], why: str) -> None:
@@ -114,6 +127,19 @@ def _tell_missing(job: FovJob, channel: int, missing: list[int], why: str) -> No
             n_frames,
             format_ranges(missing),
             why,
+        )
+
+
+def _tell_dark(job: FovJob, channel: int, dark: list[int]) -> None:
+    """Say which frames of a channel are zero throughout; only a person can know why."""
+    if dark:
+        logger.warning(
+            "FOV %d, channel %d: %d of %d frames are 0 throughout (%s); they count as measured",
+            job.fov,
+            channel,
+            len(dark),
+            job.shape[0],
+            format_ranges(dark),
         )
 
 
