@@ -18,6 +18,7 @@ from pyama_core.cli.messages import quieten
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.survey import Survey, dark_warning, survey
 from pyama_core.io.urls import text_of
+from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.workflow.services.types import Channels
 from pyama_core.processing.workflow.sizes import expected_outputs
 
@@ -68,6 +69,8 @@ def show(file: Path, *, as_json: bool, options: dict[str, Any], thumbnail: Path 
         _print_tables(metadata, seen)
     for warning in dark_warnings(metadata, seen):
         typer.echo(f"warning: {warning}", err=True)
+    if (refusal := refusal_of(metadata.dtype)) is not None:
+        typer.echo(f"warning: pyama run refuses it: it {refusal}", err=True)
     for failure in seen.failures[:1]:
         typer.echo(f"warning: {failure} ({len(seen.failures)} of the frames looked at)", err=True)
     return 0

@@ -75,8 +75,14 @@ def describe(path: Path, options: Mapping[str, Any], content: FileContent) -> Mi
     Raises
     ------
     InputError
-        If the file has no frames, or not the z plane that was asked for.
+        If the file has no frames, not the z plane that was asked for, or pixels that are no real
+        numbers.
     """
+    if content.dtype.kind not in "biuf":
+        raise InputError(
+            f"{path} has pixels of {content.dtype}, expected integers or real numbers; "
+            "export magnitude and phase, or what else they stand for, separately."
+        )
     n_z = content.present[0].shape[2]
     lengths, missing = _whole_frames(content.present)
     if not any(lengths):

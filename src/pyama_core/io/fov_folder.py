@@ -395,7 +395,9 @@ def _value_of_missing(kind: OutputKind, dtype: np.dtype[Any]) -> float:
     """
     if kind in ("seg", "seg_labeled"):
         return 0
-    return float("nan") if dtype.kind == "f" else int(np.iinfo(dtype).max)
+    if dtype.kind == "f":
+        return float("nan")
+    return 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
 
 
 def _is_as_written(path: Path, entry: OutputEntry) -> bool:

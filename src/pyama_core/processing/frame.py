@@ -13,6 +13,19 @@ FRAME_DTYPES = ("bool", "uint8", "uint16", "int16", "uint32", "int32", "float32"
 LARGEST_FLOAT = 1e150  # its square and sums of such squares are still finite
 
 
+def refusal_of(dtype: str) -> str | None:
+    """Say why images of a pixel type cannot be processed; None if they can.
+
+    Examples
+    --------
+    >>> refusal_of("uint16") is None, refusal_of("float16")[:22]
+    (True, 'has pixels of float16,')
+    """
+    if dtype in FRAME_DTYPES:
+        return None
+    return f"has pixels of {dtype}, expected one of {', '.join(FRAME_DTYPES)}; convert it first"
+
+
 def as_frame(pixels: NDArray[Any], what: str = "frame") -> NDArray[Any]:
     """Check one frame and hand it out in the one memory layout that the kernels are compiled for.
 

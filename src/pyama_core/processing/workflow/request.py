@@ -22,7 +22,7 @@ from pyama_core.io.naming import (
 )
 from pyama_core.io.records import load_record
 from pyama_core.processing.extraction.measure import select_features
-from pyama_core.processing.frame import FRAME_DTYPES
+from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range
@@ -97,11 +97,8 @@ def validate_request(
             raise InputError(f"{name}: expected 1 or more, found {value}")
     chosen_plane(metadata, context)
     _check_channels(metadata, requested_channels(context))
-    if metadata.dtype not in FRAME_DTYPES:
-        raise InputError(
-            f"{metadata.file_path.name} has pixels of {metadata.dtype}, expected one of "
-            f"{', '.join(FRAME_DTYPES)}; convert the file first"
-        )
+    if (refusal := refusal_of(metadata.dtype)) is not None:
+        raise InputError(f"{metadata.file_path.name} {refusal}")
     output_dir = Path(context.output_dir)
     request = RunRequest(
         metadata=metadata,
