@@ -43,10 +43,8 @@ from benchmarks.tracking_scenarios import (
 from pyama_core.demo import scene
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
-from pyama_core.processing.background.tiled_interpolation.background import (
-    TiledBackground,
-    TiledInterpolationParameters,
-)
+from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
+from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.extraction.features import measure_frame
 from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
@@ -255,7 +253,7 @@ def _corrected(
     background = TiledBackground((images[0].shape[0], images[0].shape[1]), parameters)
     corrected = []
     for image, mask in zip(images, masks, strict=True):
-        medians = background.tile_medians(image, mask)
+        medians = background.estimate(image, mask)
         if medians is None:
             raise ValueError("Expected frames with background, found one that is all cells.")
         corrected.append(background.correct(image, medians))

@@ -81,7 +81,7 @@ class _Chain:
     def __call__(self) -> object:
         phase, light = self._frames[next(self._turn) % 2]
         mask = self._segmenter.segment(phase)
-        medians = self._background.tile_medians(light, mask)
+        medians = self._background.estimate(light, mask)
         assert medians is not None
         corrected = self._background.correct(light, medians)
         return measure_frame(self._tracker.update(mask), corrected)

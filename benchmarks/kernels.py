@@ -120,7 +120,7 @@ def _cases(scene: Scene) -> dict[str, tuple[Callable[[], object], Callable[[], o
     corrected = light.astype(np.float32) - 500
 
     def correct() -> object:
-        medians = background.tile_medians(light, mask)
+        medians = background.estimate(light, mask)
         assert medians is not None
         return background.correct(light, medians)
 

@@ -45,7 +45,7 @@ class PlainBackground:
     def __init__(self, shape: tuple[int, int], parameters: object = None) -> None:
         self.shape = shape
 
-    def tile_medians(self, frame: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64] | None:
+    def estimate(self, frame: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64] | None:
         """Return the medians of the tiles."""
         return reference.tile_medians_plain(frame, mask)
 
@@ -141,17 +141,18 @@ def _measured(labels: NDArray[Any], image: NDArray[Any]) -> dict[str, NDArray[An
 
 def _process(metadata: MicroscopyMetadata, output_dir: Path, fov: int) -> None:
     """Take one field of view through all steps; runs in a process of its own."""
-    from pyama_core.processing.segmentation.log_std import segmenter as log_std
-    from pyama_core.processing.tracking.iou import tracker as iou
+    from pyama_core.processing.background.tiled_interpolation import background
+    from pyama_core.processing.extraction import measure
+    from pyama_core.processing.segmentation.log_std import segmenter
+    from pyama_core.processing.tracking.iou import tracker
     from pyama_core.processing.workflow.services.copying import CopyingService
-    from pyama_core.processing.workflow.services.steps import correction, extraction
     from pyama_core.processing.workflow.worker import later_services
 
     modules: list[tuple[Any, str, Any]] = [
-        (log_std, "LogStdSegmenter", PlainSegmenter),
-        (correction, "TiledBackground", PlainBackground),
-        (iou, "IoUTracker", PlainTracker),
-        (extraction, "measure_cells", measure_cells_plain),
+        (segmenter, "LogStdSegmenter", PlainSegmenter),
+        (background, "TiledBackground", PlainBackground),
+        (tracker, "IoUTracker", PlainTracker),
+        (measure, "measure_cells", measure_cells_plain),
     ]
     for module, name, plain in modules:
         getattr(module, name)  # what is no longer called so would not be replaced

@@ -10,10 +10,8 @@ from scipy.interpolate import RectBivariateSpline
 
 from frames import blobs, frames, label_image, make_frame, seeds
 from pyama_core.io.errors import InputError
-from pyama_core.processing.background.tiled_interpolation.background import (
-    TiledBackground,
-    TiledInterpolationParameters,
-)
+from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
+from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.background.tiled_interpolation.spline_basis import SplineBasis
 from reference import background_plain, correct_plain, tile_medians_plain
 
@@ -36,7 +34,7 @@ def test_medians_and_background_are_those_of_the_plain_algorithm(
         frame.shape,
         TiledInterpolationParameters(tile_size=tile_size, dilation_size=dilation_size),
     )
-    medians = background.tile_medians(frame, mask)
+    medians = background.estimate(frame, mask)
     expected = tile_medians_plain(frame, mask, dilation_size, tile_size)
     if expected is None:
         assert medians is None
@@ -56,8 +54,8 @@ def test_an_operator_gives_for_each_frame_what_a_new_one_gives():
     for seed, dtype in enumerate(dtypes):
         frame = make_frame((64, 150), "cells", seed, np.uint8).astype(dtype) << (seed % 3)
         mask = label_image((64, 150), seed) > 0
-        expected = TiledBackground((64, 150), SMALL_TILES).tile_medians(frame, mask)
-        np.testing.assert_array_equal(operator.tile_medians(frame, mask), expected)
+        expected = TiledBackground((64, 150), SMALL_TILES).estimate(frame, mask)
+        np.testing.assert_array_equal(operator.estimate(frame, mask), expected)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +69,7 @@ def test_every_dtype_of_a_frame_is_corrected(dtype):
     frame = frame.astype(dtype)
     mask = blobs(frame.shape, 4)
     background = TiledBackground(frame.shape, SMALL_TILES)
-    medians = background.tile_medians(frame, mask)
+    medians = background.estimate(frame, mask)
     np.testing.assert_array_equal(medians, tile_medians_plain(frame, mask, 5, 32))
     np.testing.assert_allclose(
         background.correct(frame, medians), correct_plain(frame, mask, 5, 32), rtol=1e-6, atol=1e-3
@@ -85,7 +83,7 @@ def test_medians_do_not_depend_on_the_range_of_intensities(seed, low, high):
     frame = rng.integers(min(low, high), max(low, high), (80, 90), endpoint=True).astype(np.uint16)
     frame[rng.random(frame.shape) < 0.01] = 65_535
     mask = label_image(frame.shape, seed) > 3
-    medians = TiledBackground(frame.shape, SMALL_TILES).tile_medians(frame, mask)
+    medians = TiledBackground(frame.shape, SMALL_TILES).estimate(frame, mask)
     expected = tile_medians_plain(frame, mask, 5, 32)
     if expected is None:
         assert medians is None
@@ -142,14 +140,14 @@ def test_a_slope_is_taken_away_up_to_the_edges_of_the_frame():
     for edges, largest in (("linear", 0.3), ("constant", 70)):
         parameters = TiledInterpolationParameters(tile_size=40, edges=edges)
         background = TiledBackground(frame.shape, parameters)
-        corrected = background.correct(frame, background.tile_medians(frame, nothing))
+        corrected = background.correct(frame, background.estimate(frame, nothing))
         assert abs(corrected).max() <= largest
         assert edges == "linear" or abs(corrected).max() > 30
 
 
 def test_the_surface_goes_through_the_medians_and_is_constant_beyond_the_outer_centres():
     background = TiledBackground(BIG)
-    medians = background.tile_medians(make_frame(BIG, "noise", 5, np.uint16), np.zeros(BIG, bool))
+    medians = background.estimate(make_frame(BIG, "noise", 5, np.uint16), np.zeros(BIG, bool))
     assert medians.shape == (5, 3)
     surface = background.background(medians)
     np.testing.assert_allclose(surface[350, 150], medians[2, 1], rtol=1e-12)
@@ -162,7 +160,7 @@ def test_the_surface_goes_through_the_medians_and_is_constant_beyond_the_outer_c
 def test_a_constant_frame_of_any_shape_is_corrected_to_0(shape):
     frame = np.full(shape, 500, np.uint16)
     background = TiledBackground(shape)
-    medians = background.tile_medians(frame, np.zeros(shape, np.bool_))
+    medians = background.estimate(frame, np.zeros(shape, np.bool_))
     np.testing.assert_allclose(background.correct(frame, medians), 0, atol=1e-6)
 
 
@@ -174,7 +172,7 @@ def test_a_smooth_vignette_is_taken_away_and_cells_keep_their_brightness():
         np.float32
     )
     background = TiledBackground(frame.shape, TiledInterpolationParameters(tile_size=128))
-    corrected = background.correct(frame, background.tile_medians(frame, mask))
+    corrected = background.correct(frame, background.estimate(frame, mask))
     inner = np.s_[64:-64, 64:-64]
     assert abs(corrected[inner][~mask[inner]].mean()) < 3
 
@@ -183,7 +181,7 @@ def test_a_tile_without_background_takes_the_median_of_the_frame():
     frame = make_frame(BIG, "noise", 6, np.uint16)
     mask = np.zeros(BIG, np.bool_)
     mask[:400, :220] = True
-    medians = TiledBackground(BIG).tile_medians(frame, mask)
+    medians = TiledBackground(BIG).estimate(frame, mask)
     np.testing.assert_array_equal(medians, tile_medians_plain(frame, mask))
     free = tile_medians_plain(frame, mask)[0, 0]
     assert medians[0, 0] == medians[1, 0] == free
@@ -193,16 +191,16 @@ def test_tiles_too_many_to_count_have_the_same_medians():
     frame = make_frame((20, 2000), "cells", 1, np.uint16)
     mask = blobs(frame.shape, 1)
     parameters = TiledInterpolationParameters(tile_size=8, dilation_size=1)
-    medians = TiledBackground(frame.shape, parameters).tile_medians(frame, mask)
+    medians = TiledBackground(frame.shape, parameters).estimate(frame, mask)
     np.testing.assert_array_equal(medians, tile_medians_plain(frame, mask, 1, 8))
 
 
 def test_a_frame_without_background_has_no_medians():
     frame = make_frame((61, 61), "noise", 1, np.uint16)
-    assert TiledBackground(frame.shape).tile_medians(frame, np.ones((61, 61), np.bool_)) is None
+    assert TiledBackground(frame.shape).estimate(frame, np.ones((61, 61), np.bool_)) is None
     lonely = np.zeros((61, 61), np.bool_)
     lonely[10::20, 10::20] = True  # the dilation by 21 pixels covers the frame
-    assert TiledBackground(frame.shape).tile_medians(frame, lonely) is None
+    assert TiledBackground(frame.shape).estimate(frame, lonely) is None
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
@@ -210,21 +208,21 @@ def test_a_label_image_masks_what_is_above_0(dtype):
     labels = label_image(BIG, 3)
     frame = make_frame(BIG, "noise", 2, np.uint16)
     background = TiledBackground(BIG)
-    medians = background.tile_medians(frame, labels > 0)
-    np.testing.assert_array_equal(background.tile_medians(frame, labels.astype(dtype)), medians)
+    medians = background.estimate(frame, labels > 0)
+    np.testing.assert_array_equal(background.estimate(frame, labels.astype(dtype)), medians)
     if np.dtype(dtype).kind == "i":
         negative = np.where(labels > 0, labels.astype(dtype), -1)
-        np.testing.assert_array_equal(background.tile_medians(frame, negative), medians)
+        np.testing.assert_array_equal(background.estimate(frame, negative), medians)
 
 
 def test_frames_that_do_not_fit_are_refused():
     background = TiledBackground((64, 64))
     frame, mask = np.ones((64, 64), np.uint16), np.zeros((64, 64), np.bool_)
-    medians = background.tile_medians(frame, mask)
+    medians = background.estimate(frame, mask)
     with pytest.raises(InputError, match=r"fluorescence frame of shape \(64, 64\), found \(64, 6"):
-        background.tile_medians(frame[:, :60], mask)
+        background.estimate(frame[:, :60], mask)
     with pytest.raises(InputError, match=r"mask of shape \(64, 64\), found \(60, 64\)"):
-        background.tile_medians(frame, mask[:60])
+        background.estimate(frame, mask[:60])
     with pytest.raises(InputError, match="first nan at row 0, column 0"):
         background.correct(np.full((64, 64), np.nan), medians)
     with pytest.raises(InputError, match=r"tile medians of shape \(1, 1\)"):
@@ -261,7 +259,7 @@ def test_real_fluorescence_is_corrected_as_the_plain_algorithm_does(shared_data)
         mask = frame > np.quantile(frame, 0.9)
         parameters = TiledInterpolationParameters(dilation_size=5)
         background = TiledBackground(frame.shape, parameters)
-        medians = background.tile_medians(frame, mask)
+        medians = background.estimate(frame, mask)
         np.testing.assert_array_equal(medians, tile_medians_plain(frame, mask, 5))
         expected = correct_plain(frame, mask, 5)
         np.testing.assert_allclose(background.correct(frame, medians), expected, atol=1e-3)

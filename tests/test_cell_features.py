@@ -16,16 +16,13 @@ from frames import blobs, label_image, seeds
 from pyama_core.io.errors import InputError
 from pyama_core.processing.extraction import intensities, shapes
 from pyama_core.processing.extraction.cells import FrameCells
-from pyama_core.processing.extraction.custom import (
-    CustomFeature,
-    load_feature,
-    measure_custom,
-)
-from pyama_core.processing.extraction.intensities import INTENSITY_FEATURES
+from pyama_core.processing.extraction.crops import measure_custom
+from pyama_core.processing.extraction.custom import CustomFeature, load_feature
+from pyama_core.processing.extraction.feature_names import INTENSITY_FEATURES, SHAPE_FEATURES
 from pyama_core.processing.extraction.kernels import intensities as pixels
-from pyama_core.processing.extraction.measure import measure_cells, select_features
+from pyama_core.processing.extraction.measure import measure_cells
 from pyama_core.processing.extraction.parameters import ExtractionParameters
-from pyama_core.processing.extraction.shapes import SHAPE_FEATURES
+from pyama_core.processing.extraction.selection import select_features
 
 SHAPES = st.sampled_from([(1, 1), (1, 12), (9, 1), (17, 23), (40, 31)])
 

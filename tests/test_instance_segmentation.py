@@ -45,17 +45,16 @@ from pyama_core.processing.segmentation.instances.kernels.resample import (
 )
 from pyama_core.processing.segmentation.instances.kernels.smoothing import box, gaussian
 from pyama_core.processing.segmentation.instances.kernels.watershed import HIGHEST, flood
+from pyama_core.processing.segmentation.instances.method import InstanceParameters
 from pyama_core.processing.segmentation.instances.scale import WORKING_DIAMETER, Scale
-from pyama_core.processing.segmentation.instances.segmenter import (
-    InstanceParameters,
-    InstanceSegmenter,
-)
+from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 from pyama_core.processing.segmentation.instances.separation import (
     _heights,
     find_nuclei,
     separate,
     without_specks,
 )
+from pyama_core.processing.segmentation.segmenter import Calibration
 
 # Compiling at the first example is not a matter of the deadline.
 compiled = settings(max_examples=50, deadline=None)
@@ -856,16 +855,15 @@ def test_bad_input_is_refused() -> None:
 
 def test_preparing_does_not_replace_a_given_diameter() -> None:
     segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=20))
-    segmenter.prepare([np.zeros((50, 50), np.uint16)])
+    assert segmenter.prepare([np.zeros((50, 50), np.uint16)]) == Calibration(20)
     assert segmenter.cell_diameter == 20
 
 
 def test_where_there_are_no_cells_a_typical_diameter_is_taken() -> None:
     empty = np.full((120, 120), 7, np.uint16)
     segmenter = InstanceSegmenter()
-    segmenter.prepare([empty])
+    assert segmenter.prepare([empty]) == Calibration(60, found_cells=False)
     assert segmenter.cell_diameter == 60
-    assert not segmenter.found_cells
     assert not segmenter.segment(empty).any()
     assert segmenter.segment(_rough_squares(60, [(20, 30), (130, 120)])).max() == 2
 

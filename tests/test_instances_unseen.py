@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
-from pyama_core.processing.segmentation.instances.segmenter import (
-    InstanceParameters,
-    InstanceSegmenter,
-)
+from pyama_core.processing.segmentation.instances.method import InstanceParameters
+from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 
 Image = NDArray[Any]
 

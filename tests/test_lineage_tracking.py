@@ -11,31 +11,30 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import pyama_core.processing.tracking.laptrack.method as laptrack_method
+import pyama_core.processing.tracking.trackastra.method as trackastra_method
 from frames import blobs, label_image, seeds
 from pyama_core.io.errors import InputError
+from pyama_core.processing.runs.measures import areas_and_boxes
 from pyama_core.processing.runs.objects import labelled_objects
-from pyama_core.processing.tracking import laptrack_adapter, trackastra_adapter
+from pyama_core.processing.runs.pixel_runs import rows_of
 from pyama_core.processing.tracking.graph_tracker import GraphTracker
-from pyama_core.processing.tracking.iou.tracker import IoUTracker, TooManyCellsError
-from pyama_core.processing.tracking.laptrack_adapter import LapTrackLinker
+from pyama_core.processing.tracking.iou.tracker import IoUTracker
+from pyama_core.processing.tracking.laptrack.linker import LapTrackLinker
 from pyama_core.processing.tracking.lineage.divisions import find_divisions
 from pyama_core.processing.tracking.lineage.drift import common_displacement, phase_shift
-from pyama_core.processing.tracking.lineage.kernels.moved_runs import (
-    describe_objects,
-    move_runs,
-    rows_of,
-)
+from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
 from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
 from pyama_core.processing.tracking.lineage.merges import nearest_seed
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.motion import Motion
 from pyama_core.processing.tracking.lineage.pairing import UNPAIRED
-from pyama_core.processing.tracking.lineage.track_state import Objects
 from pyama_core.processing.tracking.lineage.tracker import LineageTracker
-from pyama_core.processing.tracking.trackastra_adapter import TrackastraLinker
+from pyama_core.processing.tracking.objects import Objects
+from pyama_core.processing.tracking.trackastra.linker import TrackastraLinker, make
 from pyama_core.processing.tracking.tracker import (
     LookAheadTracker,
-    TrackingMethod,
+    TooManyCellsError,
     find_tracking,
 )
 from reference_lineage import PlainLineage, moved
@@ -484,7 +483,7 @@ def test_runs_are_moved_as_masks_are(seed, n):
 def test_objects_are_described_as_their_masks_are(seed, n):
     labels = label_image((20, 30), seed, n)
     runs, numbers = labelled_objects(labels)
-    area, row_sum, column_sum, box = describe_objects(runs, numbers.size)
+    area, row_sum, column_sum, box = areas_and_boxes(runs, numbers.size)
     for i, label in enumerate(numbers):
         y, x = np.nonzero(labels == label)
         assert (area[i], row_sum[i], column_sum[i]) == (y.size, y.sum(), x.sum())
@@ -620,16 +619,16 @@ def test_a_program_that_is_not_installed_is_named(monkeypatch, name):
     def absent(package):
         raise PackageNotFoundError(package)
 
-    for adapter in (laptrack_adapter, trackastra_adapter):
-        monkeypatch.setattr(adapter, "version", absent)
+    for method in (laptrack_method, trackastra_method):
+        monkeypatch.setattr(method, "version", absent)
     with pytest.raises(InputError, match=f"needs the package {name}, which is not installed"):
         find_tracking(name)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
-    parameters = trackastra_adapter.TrackastraParameters(folder=tmp_path)
+    parameters = trackastra_method.TrackastraParameters(folder=tmp_path)
     with pytest.raises(InputError, match=r"Expected a model of trackastra in .*download or train"):
-        trackastra_adapter.make(parameters)
+        make(parameters)
 
 
 def test_laptrack_itself_follows_cells():
@@ -643,30 +642,3 @@ def test_laptrack_itself_follows_cells():
     assert [label[20, 14 + 2 * t] for t, label in enumerate(labels)] == [2] * 4
     with pytest.raises(ValidationError, match="unknown: cut_off"):
         method.parameters(options={"cut_off": 1})
-
-
-def entry_of(name, load):
-    return SimpleNamespace(name=name, value=f"package:{name}", load=load)
-
-
-def test_trackers_of_installed_packages_are_found_by_name(monkeypatch):
-    mine = TrackingMethod(LineageParameters, "mine/1", LineageTracker)
-
-    def absent():
-        raise ImportError("no module named stars")
-
-    monkeypatch.setattr(
-        "pyama_core.processing.plugins.entry_points",
-        lambda group: [
-            entry_of("mine", lambda: mine),
-            entry_of("stars", absent),
-            entry_of("other", dict),
-        ],
-    )
-    assert find_tracking("mine") is mine
-    with pytest.raises(InputError, match=r"stars in package:stars.*\(no module named stars\)"):
-        find_tracking("stars")
-    with pytest.raises(InputError, match="Expected a TrackingMethod as the tracking other"):
-        find_tracking("other")
-    with pytest.raises(InputError, match=r"out of iou, .*mine.*, stars, .*found 'none'"):
-        find_tracking("none")

@@ -22,8 +22,6 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.records import OutputEntry, load_record
 from pyama_core.io.stacks import StackReader
-from pyama_core.processing import plugins
-from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.parameters import validate_params
 from pyama_core.processing.workflow.services.types import Channels
@@ -56,21 +54,10 @@ def test_a_method_brings_its_own_parameters():
         validate_params({"segmentation": {"method": "instances", "cell_diametre": 3.0}})
 
 
-@pytest.mark.parametrize("step", ["segmentation", "tracking"])
+@pytest.mark.parametrize("step", ["segmentation", "correction", "tracking"])
 def test_an_unknown_method_names_the_known_ones(step):
-    with pytest.raises(InputError, match=r"out of .*(log-std|lineage).*, found 'magic'"):
+    with pytest.raises(InputError, match=r"out of .*(log-std|tiled|lineage).*, found 'magic'"):
         validate_params({step: {"method": "magic"}})
-    with pytest.raises(InputError):
-        find_tracking("magic")
-
-
-def test_built_in_methods_are_found_without_a_look_at_the_installed_packages(monkeypatch):
-    def entry_points(group: str) -> None:  # takes milliseconds, and a run asks a hundred times
-        raise AssertionError(f"looked for {group}")
-
-    monkeypatch.setattr(plugins, "entry_points", entry_points)
-    validate_params({"segmentation": {"method": "log-std"}, "tracking": {"method": "iou"}})
-    validate_params({})
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from pyama_core.processing.segmentation.log_std.image import (
     write_log_std,
 )
 from pyama_core.processing.segmentation.log_std.kernels import logarithms as kernels
+from pyama_core.processing.segmentation.log_std.method import LogStdParameters
 from pyama_core.processing.segmentation.log_std.segmenter import (
-    LogStdParameters,
     LogStdSegmenter,
     log_std,
     segment_frame,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,19 +16,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing import plugins
 from pyama_core.processing.segmentation.cellpose import CellposeParameters, CellposeSegmenter
 from pyama_core.processing.segmentation.from_files import MaskFileParameters, MaskFileSegmenter
-from pyama_core.processing.segmentation.instances.segmenter import (
-    InstanceParameters,
-    InstanceSegmenter,
-)
-from pyama_core.processing.segmentation.log_std.segmenter import LogStdParameters, LogStdSegmenter
+from pyama_core.processing.segmentation.instances.method import InstanceParameters
+from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
+from pyama_core.processing.segmentation.log_std.method import LogStdParameters
+from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
 from pyama_core.processing.segmentation.segmenter import (
-    GROUP,
-    Prepared,
-    SegmentationMethod,
     SegmentsByIndex,
+    SelfCalibrating,
     find_segmentation,
 )
 
@@ -199,64 +194,18 @@ def test_the_cellpose_model_is_loaded_once_from_the_named_weights(
     assert loaded == [{"gpu": False, "pretrained_model": str(weights)}]
 
 
-@pytest.mark.parametrize("name", ["log-std", "instances", "files", "cellpose"])
-def test_built_in_segmentations_are_found_by_the_name_in_their_parameters(name: str) -> None:
-    method = find_segmentation(name)
-    assert method.parameters.model_fields["method"].default == name
-    assert method.algorithm.count("/") == 1
-
-
 def test_methods_make_the_segmenters_of_their_parameters() -> None:
     exact = find_segmentation("log-std").create(LogStdParameters(n_sigma=2), 0)
     assert isinstance(exact, LogStdSegmenter)
     assert exact.parameters.n_sigma == 2
     instances = find_segmentation("instances").create(InstanceParameters(cell_diameter=20), 0)
     assert isinstance(instances, InstanceSegmenter)
-    assert isinstance(instances, Prepared)
+    assert isinstance(instances, SelfCalibrating)
     assert instances.cell_diameter == 20
     files = find_segmentation("files").create(MaskFileParameters(path="fov_{fov}.tif"), 3)
     assert isinstance(files, SegmentsByIndex)
     assert isinstance(files, MaskFileSegmenter)
     assert files.path_of(0) == Path("fov_3.tif")
-
-
-def test_an_unknown_segmentation_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"cellpose, files, instances, log-std, found '?logstd"):
-        find_segmentation("logstd")
-
-
-PLUGIN = SegmentationMethod(LogStdParameters, "mine/1", lambda parameters, fov: LogStdSegmenter())
-NOT_A_PLUGIN = object()
-
-
-def _bring(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    entry = EntryPoint(name, value, GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: (entry,))
-
-
-def test_a_package_brings_a_segmentation(monkeypatch: pytest.MonkeyPatch) -> None:
-    _bring(monkeypatch, "mine", f"{__name__}:PLUGIN")
-    assert find_segmentation("mine") is PLUGIN
-
-
-def test_a_package_cannot_replace_a_built_in_segmentation(monkeypatch: pytest.MonkeyPatch) -> None:
-    _bring(monkeypatch, "log-std", f"{__name__}:PLUGIN")
-    assert find_segmentation("log-std").algorithm == "log-std/1"
-
-
-@pytest.mark.parametrize("value", ["absent_package:x", f"{__name__}:absent"])
-def test_a_segmentation_that_cannot_be_imported_is_named(
-    monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
-    _bring(monkeypatch, "broken", value)
-    with pytest.raises(InputError, match=r"broken in .* cannot be imported"):
-        find_segmentation("broken")
-
-
-def test_something_else_than_a_segmentation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    _bring(monkeypatch, "odd", f"{__name__}:NOT_A_PLUGIN")
-    with pytest.raises(InputError, match="of type object"):
-        find_segmentation("odd")
 
 
 @given(st.integers(0, 3), st.integers(1, 5))

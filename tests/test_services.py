@@ -21,8 +21,10 @@ from pyama_core.io.errors import (
 )
 from pyama_core.io.locks import FolderLock, find_holder
 from pyama_core.io.records import load_record
-from pyama_core.processing.extraction.measure import select_features
-from pyama_core.processing.tracking.iou.tracker import IoUParameters, IoUTracker
+from pyama_core.processing.extraction.selection import select_features
+from pyama_core.processing.tracking.iou import method as iou_method
+from pyama_core.processing.tracking.iou.method import IoUParameters
+from pyama_core.processing.tracking.iou.tracker import IoUTracker
 from pyama_core.processing.tracking.tables import read_tracks
 from pyama_core.processing.tracking.tracker import TrackingMethod
 from pyama_core.processing.workflow.services.copying import CopyingService
@@ -599,7 +601,7 @@ def test_a_tracker_that_looks_ahead_sees_all_frames_and_their_images_first(
     movie, tmp_path, monkeypatch
 ):
     method = TrackingMethod(IoUParameters, "back/1", Backwards, lambda parameters: "phase")
-    monkeypatch.setattr("pyama_core.processing.tracking.tracker._BUILT_IN", {"iou": lambda: method})
+    monkeypatch.setattr(iou_method, "tracking_method", lambda: method)
     seg = walking_squares()
     pc = np.random.default_rng(0).integers(0, 99, seg.shape).astype(np.uint16)
     context = request(seg=(0, saved(tmp_path, "seg", seg)), pc=(0, saved(tmp_path, "pc", pc)))

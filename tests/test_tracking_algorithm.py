@@ -13,7 +13,9 @@ from scipy.optimize import linear_sum_assignment
 from frames import blobs, label_image, seeds
 from pyama_core.io.errors import InputError
 from pyama_core.processing.tracking.assignment import best_assignment
-from pyama_core.processing.tracking.iou.tracker import IoUParameters, IoUTracker, TooManyCellsError
+from pyama_core.processing.tracking.iou.method import IoUParameters
+from pyama_core.processing.tracking.iou.tracker import IoUTracker
+from pyama_core.processing.tracking.tracker import TooManyCellsError
 from reference import iou_plain, objects_plain, track_plain
 
 SHAPES = st.sampled_from([(1, 1), (1, 40), (12, 9), (20, 200), (64, 64)])

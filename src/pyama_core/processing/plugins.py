@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyama_core.io.errors import InputError
 
 MethodT = TypeVar("MethodT")
 
 
+@dataclass(frozen=True)
+class Imported:
+    """A function or class that is imported when it is called.
+
+    With it a module says which algorithm it describes without importing what the algorithm needs:
+    compilers and image libraries, which take longer to import than parameters to be checked.
+
+    Attributes
+    ----------
+    name
+        ``module:attribute``.
+
+    Examples
+    --------
+    >>> Imported("math:hypot")(3, 4)
+    5.0
+    """
+
+    name: str
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Import it, call it and return what it returns."""
+        module, _, attribute = self.name.partition(":")
+        return getattr(importlib.import_module(module), attribute)(*arguments)
+
+
 def find_method(
-    kind: str,
-    name: str,
-    built_in: Mapping[str, Callable[[], MethodT]],
-    group: str,
-    expected: type[MethodT],
+    kind: str, name: str, built_in: Mapping[str, str], group: str, expected: type[MethodT]
 ) -> MethodT:
     """Return the method of a name; built-in ones come first.
 
     Parameters
     ----------
     kind
-        What it is a method of, for messages: ``segmentation`` or ``tracking``.
+        What it is a method of, for messages: ``segmentation``, ``correction`` or ``tracking``.
     name
         As in the configuration.
     built_in
-        The package's own methods, each imported when it is asked for.
+        The package's own methods: for each name the function that describes it, as
+        ``module:function``, imported when it is asked for.
     group
         Entry-point group of those that other packages bring.
     expected
@@ -39,7 +64,9 @@ def find_method(
         If there is none of this name, or the package's cannot be loaded.
     """
     if name in built_in:  # without a look at all installed packages, which takes milliseconds
-        return built_in[name]()
+        method = Imported(built_in[name])()
+        assert isinstance(method, expected)
+        return method
     entries = {entry.name: entry for entry in entry_points(group=group)}
     if name not in entries:
         known = ", ".join(sorted({*built_in, *entries}))

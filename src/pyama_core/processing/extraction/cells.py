@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.io.errors import InputError
+from pyama_core.processing.extraction.kernels.intensities import Grouped, group_runs
 from pyama_core.processing.frame import as_frame, as_labels
+from pyama_core.processing.runs.measures import areas_and_boxes
 from pyama_core.processing.runs.objects import objects_by_label
+from pyama_core.processing.runs.pixel_runs import Runs
 
-if TYPE_CHECKING:
-    from pyama_core.processing.extraction.kernels.intensities import Grouped
-    from pyama_core.processing.runs.pixel_runs import Runs
-
-Columns = dict[str, NDArray[Any]]
 IntArray = NDArray[np.int64]
 
 
@@ -56,17 +54,13 @@ class FrameCells:
         InputError
             If this is not a label image.
         """
-        from pyama_core.processing.tracking.lineage.kernels.moved_runs import describe_objects
-
         labels = as_labels(labels)
         runs, cell = objects_by_label(labels)
-        return cls(labels, runs, cell, *describe_objects(runs, cell.size))
+        return cls(labels, runs, cell, *areas_and_boxes(runs, cell.size))
 
     @cached_property
     def grouped(self) -> Grouped:
         """The runs by cell."""
-        from pyama_core.processing.extraction.kernels.intensities import group_runs
-
         return group_runs(self.runs, self.cell.size)
 
     def checked(self, image: NDArray[Any]) -> NDArray[Any]:

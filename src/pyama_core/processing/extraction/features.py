@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.extraction.cells import FrameCells
+from pyama_core.processing.runs.measures import sum_objects
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,6 @@ def measure_frame(labels: NDArray[Any], image: NDArray[Any]) -> FrameMeasurement
     >>> measured.position_x, measured.position_y
     (array([1.5]), array([0.5]))
     """
-    from pyama_core.processing.runs.measures import sum_objects
-
     cells = FrameCells.of(labels)
     intensity = sum_objects(cells.runs, cells.checked(image), cells.cell.size)
     return FrameMeasurements(

@@ -8,18 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.extraction.cells import Columns, FrameCells
-
-INTENSITY_FEATURES = (
-    "intensity_mean",
-    "intensity_median",
-    "intensity_std",
-    "intensity_min",
-    "intensity_max",
-    "intensity_p5",
-    "intensity_p95",
-    "background_local",
-)
+from pyama_core.processing.extraction.cells import FrameCells
+from pyama_core.processing.extraction.feature_names import INTENSITY_FEATURES
+from pyama_core.processing.extraction.kernels import intensities as pixels
+from pyama_core.processing.extraction.tables import Columns
+from pyama_core.processing.runs.measures import sum_objects
 
 _OF_PIXELS = (
     "intensity_std",
@@ -73,9 +66,6 @@ def measure_intensities(
     >>> columns["intensity_median"], columns["background_local"]
     (array([4.]), array([1.]))
     """
-    from pyama_core.processing.extraction.kernels import intensities as pixels
-    from pyama_core.processing.runs.measures import sum_objects
-
     image = cells.checked(image)
     total = sum_objects(cells.runs, image, cells.cell.size)
     found: Columns = {

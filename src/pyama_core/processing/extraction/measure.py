@@ -3,85 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
-from pyama_core.processing.extraction.cells import Columns, FrameCells
-from pyama_core.processing.extraction.custom import CustomFeature, load_feature, measure_custom
-from pyama_core.processing.extraction.intensities import INTENSITY_FEATURES, measure_intensities
-from pyama_core.processing.extraction.parameters import GROUPS
-from pyama_core.processing.extraction.shapes import SHAPE_FEATURES, measure_shapes
-
-ALGORITHM = "features/2"
-
-BASIC_COLUMNS = (
-    "cell",
-    "frame",
-    "time",
-    "good",
-    "position_x",
-    "position_y",
-    "intensity_total",
-    "area",
-    "reason",
-)
-"""Columns that every table has, before all others."""
+from pyama_core.processing.extraction.cells import FrameCells
+from pyama_core.processing.extraction.crops import measure_custom
+from pyama_core.processing.extraction.intensities import measure_intensities
+from pyama_core.processing.extraction.selection import Selection
+from pyama_core.processing.extraction.shapes import measure_shapes
+from pyama_core.processing.extraction.tables import Columns
 
 _BOX = ("box_top", "box_left", "box_bottom", "box_right")
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The features that were chosen besides the basic ones, in the order of their columns."""
-
-    shapes: tuple[str, ...] = ()
-    intensities: tuple[str, ...] = ()
-    custom: tuple[CustomFeature, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of their columns."""
-        return (*self.shapes, *self.intensities, *(feature.column for feature in self.custom))
-
-
-@lru_cache(maxsize=32)
-def select_features(words: tuple[str, ...]) -> Selection:
-    """Return the features that words stand for; see `ExtractionParameters.features`.
-
-    Raises
-    ------
-    InputError
-        If a user's feature cannot be loaded, or two columns would have the same name.
-
-    Examples
-    --------
-    >>> select_features(("solidity", "intensity_p5")).columns
-    ('solidity', 'intensity_p5')
-    """
-    named = {name for word in words for name in GROUPS.get(word, (word,))}
-    built_in = {*SHAPE_FEATURES, *INTENSITY_FEATURES}
-    selection = Selection(
-        tuple(name for name in SHAPE_FEATURES if name in named),
-        tuple(name for name in INTENSITY_FEATURES if name in named),
-        tuple(
-            load_feature(word)
-            for word in dict.fromkeys(words)
-            if word not in built_in and word not in GROUPS
-        ),
-    )
-    columns = ["fov", *BASIC_COLUMNS, *selection.columns]
-    for column in columns:
-        if columns.count(column) > 1:
-            raise InputError(
-                f"Expected features with names of their own, found several of the name {column!r}; "
-                "give your function another name."
-            )
-    return selection
 
 
 def measure_cells(
@@ -150,6 +84,7 @@ def unmeasured(n_cells: int, selection: Selection) -> Columns:
 
     Examples
     --------
+    >>> from pyama_core.processing.extraction.selection import select_features
     >>> unmeasured(1, select_features(("intensity_mean",)))
     {'intensity_total': array([nan]), 'intensity_mean': array([nan], dtype=float32)}
     """

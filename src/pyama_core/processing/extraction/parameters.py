@@ -5,16 +5,12 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from pyama_core.processing.extraction.custom import is_registered, registered_names
-from pyama_core.processing.extraction.intensities import INTENSITY_FEATURES
+from pyama_core.processing.extraction.feature_names import (
+    GROUPS,
+    INTENSITY_FEATURES,
+    SHAPE_FEATURES,
+)
 from pyama_core.processing.extraction.quality import QualityParameters
-from pyama_core.processing.extraction.shapes import SHAPE_FEATURES
-
-GROUPS = {
-    "shape": SHAPE_FEATURES,
-    # Not the local background: finding it takes as long as all others together.
-    "intensity": tuple(name for name in INTENSITY_FEATURES if name != "background_local"),
-}
-"""Words that stand for several features."""
 
 
 class ExtractionParameters(QualityParameters):

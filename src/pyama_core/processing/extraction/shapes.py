@@ -10,20 +10,12 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.extraction.cells import Columns, FrameCells
+from pyama_core.processing.extraction.cells import FrameCells
+from pyama_core.processing.extraction.feature_names import SHAPE_FEATURES
+from pyama_core.processing.extraction.kernels import shapes
+from pyama_core.processing.extraction.tables import Columns
 
 Float64Array = NDArray[np.float64]
-
-SHAPE_FEATURES = (
-    "perimeter",
-    "box_top",
-    "box_left",
-    "box_bottom",
-    "box_right",
-    "eccentricity",
-    "solidity",
-    "orientation",
-)
 
 
 def measure_shapes(cells: FrameCells, wanted: Collection[str] = SHAPE_FEATURES) -> Columns:
@@ -60,8 +52,6 @@ def measure_shapes(cells: FrameCells, wanted: Collection[str] = SHAPE_FEATURES) 
     >>> columns["cell"], columns["area"], columns["solidity"].round(3)
     (array([7]), array([5]), array([0.833]))
     """
-    from pyama_core.processing.extraction.kernels import shapes
-
     runs, area = cells.runs, cells.area
     found: Columns = {
         "cell": cells.cell,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.extraction.cells import Columns
+Columns = dict[str, NDArray[Any]]
 
 
 def rows_by_cell(cells: Mapping[int, NDArray[np.int64]]) -> tuple[Columns, NDArray[np.intp]]:

@@ -1,4 +1,4 @@
-"""Kernel that sums an image over all objects of a frame."""
+"""Kernels that measure all objects of a frame: areas, centroids, boxes, sums of an image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,30 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pyama_core.processing.runs.pixel_runs import Runs
+
+IntArray = NDArray[np.int64]
+
+
+@njit(cache=True, nogil=True)
+def areas_and_boxes(runs: Runs, n_objects: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """Return area, sum of rows, sum of columns and (n, 4) box of each object.
+
+    The sums over the area are the centroid. A box is the first row, first column, last row + 1 and
+    last column + 1.
+    """
+    area, row_sum = np.zeros(n_objects, np.int64), np.zeros(n_objects, np.int64)
+    column_sum, box = np.zeros(n_objects, np.int64), np.zeros((n_objects, 4), np.int64)
+    for y in range(runs.first.size - 1):
+        for run in range(runs.first[y], runs.first[y + 1]):
+            i, start, stop = runs.label[run], runs.start[run], runs.stop[run]
+            if area[i] == 0:
+                box[i, 0], box[i, 1] = y, start
+            area[i] += stop - start
+            row_sum[i] += (stop - start) * y
+            column_sum[i] += (stop - start) * (start + stop - 1) // 2
+            box[i, 1], box[i, 2] = min(box[i, 1], start), y + 1
+            box[i, 3] = max(box[i, 3], stop)
+    return area, row_sum, column_sum, box
 
 
 @njit(cache=True, nogil=True)

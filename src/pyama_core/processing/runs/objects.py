@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.frame import as_labels
-
-if TYPE_CHECKING:
-    from pyama_core.processing.runs.pixel_runs import Runs
+from pyama_core.processing.runs.pixel_runs import (
+    Runs,
+    find_runs,
+    label_connected,
+    number_labels,
+    rank_labels,
+)
 
 _LARGEST_IN_TABLE = 2**20
 
@@ -20,8 +24,6 @@ def components(mask: NDArray[np.bool_]) -> tuple[Runs, int]:
 
     The runs carry the number of their component: 0, 1, … in raster order of the first pixels.
     """
-    from pyama_core.processing.runs.pixel_runs import find_runs, label_connected
-
     runs = find_runs(as_labels(mask, "mask"), 0)
     return runs, int(label_connected(runs))
 
@@ -32,8 +34,6 @@ def labelled_objects(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
     The runs carry the number of their object: 0, 1, … in raster order of the first pixels. All
     pixels with the same label are one object, whether connected or not.
     """
-    from pyama_core.processing.runs.pixel_runs import find_runs, number_labels
-
     runs = find_runs(as_labels(image), 0)
     largest = int(runs.label.max(initial=0))
     if largest <= _LARGEST_IN_TABLE:
@@ -45,8 +45,6 @@ def labelled_objects(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
 
 def objects_by_label(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
     """Return the same as `labelled_objects`, with the objects numbered in order of their labels."""
-    from pyama_core.processing.runs.pixel_runs import find_runs, rank_labels
-
     runs = find_runs(as_labels(image), 0)
     largest = int(runs.label.max(initial=0))
     if largest <= _LARGEST_IN_TABLE:

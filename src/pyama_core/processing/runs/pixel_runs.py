@@ -187,6 +187,15 @@ def fill_enclosed(runs: Runs, n_objects: int, width: int, out: NDArray[np.uint8]
 
 
 @njit(cache=True, nogil=True)
+def rows_of(runs: Runs) -> NDArray[np.int64]:
+    """Return the row of each run."""
+    row = np.empty(runs.start.size, np.int64)
+    for y in range(runs.first.size - 1):
+        row[runs.first[y] : runs.first[y + 1]] = y
+    return row
+
+
+@njit(cache=True, nogil=True)
 def paint(runs: Runs, values: NDArray[Any], out: NDArray[Any]) -> None:
     """Write values[object] into the pixels of each object."""
     for y in range(runs.first.size - 1):

@@ -14,6 +14,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.processing.frame import as_frame, as_labels
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters, Diameter
+from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
 ALGORITHM = "cellpose/1"
 
@@ -42,6 +43,13 @@ class CellposeParameters(CellDiameterParameters):
         0.0, allow_inf_nan=False, description="least value of the map of cells in a cell"
     )
     gpu: bool = Field(False, description="whether to compute on the graphics processor")
+
+
+def segmentation_method() -> SegmentationMethod:
+    """Describe the method."""
+    return SegmentationMethod(
+        CellposeParameters, ALGORITHM, lambda parameters, _fov: CellposeSegmenter(parameters)
+    )
 
 
 class CellposeSegmenter:

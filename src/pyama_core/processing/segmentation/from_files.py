@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pyama_core.io.errors import InputError
 from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.processing.frame import as_frame, as_labels
+from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
 ALGORITHM = "files/1"
 _TIFF = (".tif", ".tiff")
@@ -31,6 +32,11 @@ class MaskFileParameters(BaseModel):
         description="a stack (.tif, .npy), a folder of one image per frame, or a pattern for "
         "those; {fov} and {frame}, as in fov_{fov:03d}/mask_{frame:04d}.png, count from 0",
     )
+
+
+def segmentation_method() -> SegmentationMethod:
+    """Describe the method."""
+    return SegmentationMethod(MaskFileParameters, ALGORITHM, MaskFileSegmenter)
 
 
 class MaskFileSegmenter:
@@ -90,8 +96,8 @@ class MaskFileSegmenter:
             )
         return labels
 
-    def segment(self, frame: NDArray[Any], /) -> NDArray[Any]:
-        """Return the labels of the only frame there is."""
+    def segment(self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None, /) -> NDArray[Any]:
+        """Return the labels of the only frame there is; `nuclei` is not looked at."""
         return self.segment_at(0, frame)
 
     def path_of(self, t: int) -> Path:

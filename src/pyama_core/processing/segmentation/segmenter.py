@@ -1,4 +1,4 @@
-"""The door for segmentations: what one must offer, and how it is found by its name.
+"""What a segmentation must offer, and how it is found by its name.
 
 A segmentation that another package brings is an entry point of the group `pyama_core.segmenters`,
 whose name is the method's name and whose object is a `SegmentationMethod`.
@@ -17,28 +17,50 @@ from pyama_core.processing.plugins import find_method
 
 GROUP = "pyama_core.segmenters"
 
+_BUILT_IN = {
+    "instances": "pyama_core.processing.segmentation.instances.method:segmentation_method",
+    "log-std": "pyama_core.processing.segmentation.log_std.method:segmentation_method",
+    "files": "pyama_core.processing.segmentation.from_files:segmentation_method",
+    "cellpose": "pyama_core.processing.segmentation.cellpose:segmentation_method",
+}
+
 
 class Segmenter(Protocol):
     """Finds the cells of one frame; what it returns depends on the frame alone, not on others."""
 
-    def segment(self, frame: NDArray[Any], /) -> NDArray[Any]:
-        """Return a (Y, X) bool mask, or (Y, X) integer labels with 0 in the background."""
+    def segment(self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None, /) -> NDArray[Any]:
+        """Return a (Y, X) bool mask, or (Y, X) integer labels with 0 in the background.
+
+        `nuclei`, the frame of a nuclear channel, is given to segmenters of methods that are
+        `by_nuclei` alone.
+        """
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a segmenter found out about a field of view before it began.
+
+    Attributes
+    ----------
+    cell_diameter
+        Of a typical cell, in pixels; None where the segmenter works without it.
+    found_cells
+        Whether there were cells to tell it from; if not, it is a guess.
+    """
+
+    cell_diameter: float | None = None
+    found_cells: bool = True
 
 
 @runtime_checkable
-class Prepared(Protocol):
+class SelfCalibrating(Protocol):
     """A segmenter that looks at some frames of the field of view before it begins."""
 
-    def prepare(self, frames: Sequence[NDArray[Any]], /) -> None:
-        """Set what holds for all frames. The same frames must always set the same."""
+    def prepare(self, frames: Sequence[NDArray[Any]], /) -> Calibration | None:
+        """Set what holds for all frames, and return it as far as others can use it.
 
-
-@runtime_checkable
-class SegmentsByNuclei(Protocol):
-    """A segmenter that can use a nuclear channel."""
-
-    def segment(self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Return a mask or labels as `Segmenter` does, with the nuclei's help if given."""
+        The same frames must always set the same. None is a `Calibration` without a diameter.
+        """
 
 
 @runtime_checkable
@@ -62,7 +84,7 @@ class SegmentationMethod:
     create
         Makes the segmenter of one field of view from its parameters and its number.
     by_nuclei
-        Whether the segmenter is a `SegmentsByNuclei`.
+        Whether the segmenter makes use of a nuclear channel.
     compiled
         Whether it has kernels that are better compiled before the work begins, by running it on
         a tiny frame.
@@ -73,55 +95,6 @@ class SegmentationMethod:
     create: Callable[[Any, int], Segmenter]
     by_nuclei: bool = False
     compiled: bool = False
-
-
-def _log_std() -> SegmentationMethod:
-    from pyama_core.processing.segmentation.log_std import segmenter as log_std
-
-    return SegmentationMethod(
-        log_std.LogStdParameters,
-        log_std.ALGORITHM,
-        lambda parameters, _fov: log_std.LogStdSegmenter(parameters),
-        compiled=True,
-    )
-
-
-def _instances() -> SegmentationMethod:
-    from pyama_core.processing.segmentation.instances import segmenter as instances
-
-    return SegmentationMethod(
-        instances.InstanceParameters,
-        instances.ALGORITHM,
-        lambda parameters, _fov: instances.InstanceSegmenter(parameters),
-        by_nuclei=True,
-        compiled=True,
-    )
-
-
-def _from_files() -> SegmentationMethod:
-    from pyama_core.processing.segmentation import from_files
-
-    return SegmentationMethod(
-        from_files.MaskFileParameters, from_files.ALGORITHM, from_files.MaskFileSegmenter
-    )
-
-
-def _cellpose() -> SegmentationMethod:
-    from pyama_core.processing.segmentation import cellpose
-
-    return SegmentationMethod(
-        cellpose.CellposeParameters,
-        cellpose.ALGORITHM,
-        lambda parameters, _fov: cellpose.CellposeSegmenter(parameters),
-    )
-
-
-_BUILT_IN: dict[str, Callable[[], SegmentationMethod]] = {
-    "log-std": _log_std,
-    "instances": _instances,
-    "files": _from_files,
-    "cellpose": _cellpose,
-}
 
 
 def find_segmentation(name: str) -> SegmentationMethod:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.tracking.kernels.certain_pairs import settle_pairs
+
 
 def best_assignment(
     left: NDArray[np.int64], right: NDArray[np.int64], weights: NDArray[np.float64]
@@ -42,8 +44,6 @@ def best_assignment(
     """
     if weights.size == 0:
         return np.zeros(0, np.bool_)
-    from pyama_core.processing.tracking.kernels.certain_pairs import settle_pairs
-
     chosen: NDArray[np.bool_]
     chosen, contested = settle_pairs(left, right, weights)
     pairs = np.flatnonzero(contested)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pyama_core.io.errors import InputError
+from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Chronicle, Track
-from pyama_core.processing.tracking.iou.tracker import TooManyCellsError
-from pyama_core.processing.tracking.lineage.track_state import Objects, at_edge
+from pyama_core.processing.tracking.objects import Objects, at_edge
+from pyama_core.processing.tracking.tracker import TooManyCellsError
 
 Node = tuple[int, int]
 """A frame and the number of an object in it, both from 0."""
@@ -87,8 +88,6 @@ class GraphTracker:
         TooManyCellsError
             If there are more cells than the dtype can number.
         """
-        from pyama_core.processing.runs.pixel_runs import paint
-
         if self._ids is None:
             self._ids = self._link()
         objects = Objects.of(np.asarray(frame))[0]

@@ -1,4 +1,4 @@
-"""The door for trackings: what one must offer, and how it is found by its name.
+"""What a tracking must offer, and how it is found by its name.
 
 A tracking that another package brings is an entry point of the group `pyama_core.trackers`, whose
 name is the method's name and whose object is a `TrackingMethod`.
@@ -19,8 +19,19 @@ from pyama_core.processing.tracking.fates import Track
 
 GROUP = "pyama_core.trackers"
 
+_BUILT_IN = {
+    "iou": "pyama_core.processing.tracking.iou.method:tracking_method",
+    "lineage": "pyama_core.processing.tracking.lineage.method:tracking_method",
+    "laptrack": "pyama_core.processing.tracking.laptrack.method:tracking_method",
+    "trackastra": "pyama_core.processing.tracking.trackastra.method:tracking_method",
+}
+
 Image = Literal["phase"] | int | None
 """Images that a tracker sees beside masks: phase contrast, a corrected channel, or none."""
+
+
+class TooManyCellsError(OverflowError):
+    """A movie has more cells than the dtype of its label images can number."""
 
 
 class Tracker(Protocol):
@@ -31,7 +42,13 @@ class Tracker(Protocol):
         """Number of cells so far, which is the largest id."""
 
     def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None, /) -> NDArray[Any]:
-        """Return the (Y, X) label image of the next frame, a bool mask or label image."""
+        """Return the (Y, X) label image of the next frame, a bool mask or label image.
+
+        Raises
+        ------
+        TooManyCellsError
+            If an id does not fit the dtype; the tracker is then as it was before.
+        """
 
     def tracks(self) -> Sequence[Track]:
         """Return the cells of all frames so far, by id."""
@@ -85,52 +102,6 @@ class TrackingMethod:
     create: Callable[[Any, DTypeLike], Tracker]
     image: Callable[[Any], Image] = _no_image
     compiled: bool = False
-
-
-def _iou() -> TrackingMethod:
-    from pyama_core.processing.tracking.iou import tracker as iou
-
-    return TrackingMethod(iou.IoUParameters, iou.ALGORITHM, iou.IoUTracker, compiled=True)
-
-
-def _lineage() -> TrackingMethod:
-    from pyama_core.processing.tracking.lineage import tracker as lineage
-    from pyama_core.processing.tracking.lineage.method import LineageParameters
-
-    return TrackingMethod(
-        LineageParameters,
-        lineage.ALGORITHM,
-        lineage.LineageTracker,
-        lambda parameters: parameters.brightness_channel if parameters.divisions else None,
-        compiled=True,
-    )
-
-
-def _laptrack() -> TrackingMethod:
-    from pyama_core.processing.tracking import laptrack_adapter
-
-    return TrackingMethod(
-        laptrack_adapter.LapTrackParameters, laptrack_adapter.algorithm(), laptrack_adapter.make
-    )
-
-
-def _trackastra() -> TrackingMethod:
-    from pyama_core.processing.tracking import trackastra_adapter
-
-    return TrackingMethod(
-        trackastra_adapter.TrackastraParameters,
-        trackastra_adapter.algorithm(),
-        trackastra_adapter.make,
-        lambda _parameters: "phase",
-    )
-
-
-_BUILT_IN: dict[str, Callable[[], TrackingMethod]] = {
-    "iou": _iou,
-    "lineage": _lineage,
-    "laptrack": _laptrack,
-    "trackastra": _trackastra,
-}
 
 
 def find_tracking(name: str) -> TrackingMethod:

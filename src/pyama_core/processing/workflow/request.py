@@ -21,7 +21,7 @@ from pyama_core.io.naming import (
     record_name,
 )
 from pyama_core.io.records import load_record
-from pyama_core.processing.extraction.measure import select_features
+from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation

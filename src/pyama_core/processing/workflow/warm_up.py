@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
-from pyama_core.processing.extraction.measure import Selection, measure_cells, select_features
+from pyama_core.processing.background.corrector import find_correction
+from pyama_core.processing.extraction.selection import Selection, select_features
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
-from pyama_core.processing.segmentation.segmenter import Prepared, find_segmentation
+from pyama_core.processing.segmentation.segmenter import SelfCalibrating, find_segmentation
 from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.services.parameters import StepParameters, validate_params
 from pyama_core.processing.workflow.threads import start_thread
@@ -98,12 +98,12 @@ def _segment(params: dict[str, dict[str, Any]] | None, dtype: str, nuclei: bool)
         parameters = parameters.model_copy(update={"cell_diameter": 2.0 * _RADIUS + 2})
     segmenter = method.create(parameters, 0)
     frames = [_textured(centres).astype(dtype) for centres in _MOVIE]
-    if isinstance(segmenter, Prepared):
+    if isinstance(segmenter, SelfCalibrating):
         segmenter.prepare(frames)
     segmenter.segment(frames[0])
     segmenter.segment(_widened(frames[0]))
     if nuclei and method.by_nuclei:
-        segmenter.segment(frames[0], _numbered(_MOVIE[0]).astype(dtype))  # type: ignore[call-arg]
+        segmenter.segment(frames[0], _numbered(_MOVIE[0]).astype(dtype))
 
 
 def _widened(frame: NDArray[Any]) -> NDArray[Any]:
@@ -127,13 +127,16 @@ def _track(params: dict[str, dict[str, Any]] | None) -> None:
 
 
 def _correct_and_measure(params: dict[str, dict[str, Any]] | None, dtype: str) -> None:
+    from pyama_core.processing.extraction.measure import measure_cells  # loads the compiler
+
     parameters = validate_params(params)
     labels = _numbered(_MOVIE[0])
     frame = _textured(_MOVIE[0]).astype(dtype)
-    background = TiledBackground(labels.shape, parameters.correction)
-    medians = background.tile_medians(frame, labels > 0)
-    assert medians is not None
-    corrected = background.correct(frame, medians)
+    method = find_correction(parameters.correction.model_dump()["method"])
+    corrected = frame.astype(np.float32)
+    if method.compiled:
+        corrector = method.create(method.resolve(parameters.correction, None), labels.shape)
+        corrected = corrector.correct(frame, corrector.estimate(frame, labels > 0))
     measure_cells(labels, [corrected], _built_in(parameters), parameters.extraction.background_ring)
 
 

@@ -2,72 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
+from pyama_core.processing.background.tiled_interpolation.kernels.spline import subtract
+from pyama_core.processing.background.tiled_interpolation.kernels.tile_medians import (
+    BlockCounts,
+    no_counts,
+    tile_medians,
+)
+from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.background.tiled_interpolation.spline_basis import ORDER, SplineBasis
+from pyama_core.processing.bit_masks import PackedMask
 from pyama_core.processing.frame import as_frame
-from pyama_core.processing.parameters import OddInt
-
-if TYPE_CHECKING:
-    from pyama_core.processing.background.tiled_interpolation.kernels.tile_medians import (
-        BlockCounts,
-    )
-
-ALGORITHM = "tiled-interpolation/1"
 
 _COUNTED = {"uint8": (0, 256), "uint16": (0, 65_536), "int16": (32_768, 65_536)}
 _MOST_COUNTED_TILES = 256  # per row of tiles: counts of 65,536 values take 0.5 MB for each
-_USUAL_TILE, _LEAST_TILE, _LARGEST_TILE = 256, 64, 16_384
 _SUBTRACTED = ("uint8", "uint16", "int16", "float32")
-
-
-TileSize = Annotated[int, Field(ge=8, le=_LARGEST_TILE)]
-
-
-class TiledInterpolationParameters(BaseModel):
-    """Parameters of the background by tiled interpolation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["tiled-interpolation"] = Field(
-        "tiled-interpolation", description="name of the background correction"
-    )
-    dilation_size: OddInt = Field(
-        21, ge=1, le=1001, description="cells are enlarged by a square of this side, odd, pixels"
-    )
-    tile_size: TileSize | Literal["auto"] = Field(
-        "auto",
-        description="the frame is cut into tiles of about this side, overlapping by half, pixels; "
-        "auto: four cells wide where the segmentation knows their diameter, otherwise 256",
-    )
-
-    edges: Literal["constant", "linear", "auto"] = Field(
-        "auto",
-        description="the background beyond the centres of the outer tiles: constant, or linear, "
-        "going on as it comes from the tiles before; auto: linear where the segmentation knows "
-        "the diameter of cells, otherwise constant",
-    )
-
-    def for_cells_of(self, diameter: float | None) -> TiledInterpolationParameters:
-        """Return parameters that leave nothing to be settled.
-
-        Parameters
-        ----------
-        diameter
-            Of a typical cell, in pixels; None where it is not known.
-        """
-        size, edges = self.tile_size, self.edges
-        if size == "auto":
-            size = _USUAL_TILE if diameter is None else max(_LEAST_TILE, round(4 * diameter))
-            size = min(size, _LARGEST_TILE)
-        if edges == "auto":
-            edges = "constant" if diameter is None else "linear"
-        return self.model_copy(update={"tile_size": size, "edges": edges})
 
 
 class TiledBackground:
@@ -89,7 +43,7 @@ class TiledBackground:
     shape
         (Y, X) of the frames.
     parameters
-        The defaults if None; what they leave open is settled as for cells of unknown size: tiles of
+        The defaults if None; what they leave open is taken as for cells of unknown size: tiles of
         256 pixels, constant beyond the outer centres.
 
     Examples
@@ -98,10 +52,10 @@ class TiledBackground:
     >>> frame = np.full((300, 300), 100, dtype=np.uint16)
     >>> frame[20:40, 20:40] = 500
     >>> background = TiledBackground(frame.shape)
-    >>> medians = background.tile_medians(frame, frame > 200)
+    >>> medians = background.estimate(frame, frame > 200)
     >>> corrected = background.correct(frame, medians)
-    >>> corrected[0, 0].round(3), corrected[30, 30].round(3)
-    (np.float32(0.0), np.float32(400.0))
+    >>> round(float(corrected[0, 0]), 3), round(float(corrected[30, 30]), 3)
+    (0.0, 400.0)
     """
 
     def __init__(
@@ -120,7 +74,7 @@ class TiledBackground:
         )
         self._counts: BlockCounts | None = None
 
-    def tile_medians(self, frame: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64] | None:
+    def estimate(self, frame: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64] | None:
         """Return the median of the unmasked pixels of each tile.
 
         Parameters
@@ -170,8 +124,6 @@ class TiledBackground:
             If the frame has another shape or dtype, or pixels that are not finite, or if
             `medians` are not one finite number per tile.
         """
-        from pyama_core.processing.background.tiled_interpolation.kernels.spline import subtract
-
         frame = self._checked(frame, "fluorescence frame")
         if frame.dtype.name not in _SUBTRACTED:
             frame = as_frame(frame.astype(np.float64))
@@ -209,8 +161,6 @@ class TiledBackground:
 
     def _dilated(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
         """Return 1 within reach of a cell, else 0."""
-        from pyama_core.processing.bit_masks import PackedMask
-
         reach = self.parameters.dilation_size // 2
         cells = self._checked(mask, "mask")
         packed = PackedMask(cells if cells.dtype == np.uint8 else cells > 0, reach)
@@ -221,11 +171,6 @@ class TiledBackground:
         self, frame: NDArray[Any], masked: NDArray[np.uint8]
     ) -> NDArray[np.float64]:
         """Return the medians of the tiles of a frame with few enough possible values to count."""
-        from pyama_core.processing.background.tiled_interpolation.kernels.tile_medians import (
-            no_counts,
-            tile_medians,
-        )
-
         row_edges, column_edges = self._edges
         offset, n_values = _COUNTED[frame.dtype.name]
         if self._counts is None or self._counts.fine.shape[2] != n_values:
@@ -250,6 +195,11 @@ class TiledBackground:
             if unmasked.size:
                 medians[i, j] = np.median(unmasked.astype(np.float64))
         return medians
+
+
+def create(parameters: TiledInterpolationParameters, shape: tuple[int, int]) -> TiledBackground:
+    """Make the corrector of a field of view."""
+    return TiledBackground(shape, parameters)
 
 
 def _tile_edges(n: int, tile_size: int) -> NDArray[np.int64]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.frame import read_only
-
-if TYPE_CHECKING:
-    from pyama_core.processing.runs.pixel_runs import Runs
+from pyama_core.processing.runs.holes import fill_small
+from pyama_core.processing.runs.pixel_runs import Runs, find_runs, label_connected
+from pyama_core.processing.segmentation.instances.kernels.contrast import contrast_images
+from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
+from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
 
 Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -30,16 +33,12 @@ ENOUGH_PIXELS = 40_000  # for the distribution of roughness
 
 def blur(image: Float32Array, sigma: float) -> Float32Array:
     """Return an image smoothed by a Gaussian of `sigma` pixels, cut off at 2.5 sigma."""
-    import cv2
-
     side = 2 * max(1, int(np.ceil(2.5 * sigma))) + 1
     return as_2d(cv2.GaussianBlur(image, (side, side), sigma), image)
 
 
 def box_mean(image: Float32Array, sigma: float) -> Float32Array:
     """Return the mean in a square of about the width of a Gaussian of `sigma` pixels."""
-    import cv2
-
     side = 2 * max(1, round(1.73 * sigma)) + 1
     return as_2d(cv2.blur(image, (side, side)), image)
 
@@ -66,9 +65,6 @@ class ContrastImages:
 
     def compute(self, image: Float32Array, diameter: float) -> None:
         """Compute all images of a working image, in which cells have a diameter."""
-        from pyama_core.processing.segmentation.instances.kernels.contrast import contrast_images
-        from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
-
         if self.clean.shape != image.shape:
             # The C library of Linux keeps as much freed memory for reuse as the largest block that
             # was ever freed; else it takes new pages for every frame. This one is never touched.
@@ -88,10 +84,6 @@ class ContrastImages:
 
 def _median_tiles(image: Float32Array, diameter: float) -> Float32Array:
     """Return the median of 5×5 tiles for each tile of about a cell."""
-    import cv2
-
-    from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
-
     height, width = (max(1, round(n / diameter)) for n in image.shape)
     tiles = shrink_frame(read_only(image), height, width)
     return as_2d(cv2.medianBlur(tiles, 5), tiles)
@@ -177,9 +169,6 @@ def fill_holes(mask: BoolArray, largest: float) -> BoolArray:
 
     A hole is a 4-connected part of the background that does not reach the edge of the image.
     """
-    from pyama_core.processing.runs.holes import fill_small
-    from pyama_core.processing.runs.pixel_runs import label_connected
-
     background = runs_of(~mask)
     filled = mask.copy()
     fill_small(background, label_connected(background), mask.shape[1], largest, filled)
@@ -188,8 +177,6 @@ def fill_holes(mask: BoolArray, largest: float) -> BoolArray:
 
 def runs_of(mask: NDArray[Any]) -> Runs:
     """Return the runs of a mask of bool or uint8."""
-    from pyama_core.processing.runs.pixel_runs import find_runs
-
     return find_runs(read_only(mask.view(np.uint8)), 0)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import cv2
 import numpy as np
 
+from pyama_core.processing.runs.pixel_runs import Runs
 from pyama_core.processing.segmentation.instances.contrast import (
     BoolArray,
     ContrastImages,
@@ -14,9 +14,15 @@ from pyama_core.processing.segmentation.instances.contrast import (
     fill_holes,
     runs_of,
 )
-
-if TYPE_CHECKING:
-    from pyama_core.processing.runs.pixel_runs import Runs
+from pyama_core.processing.segmentation.instances.kernels.outlines import (
+    coherent_lines,
+    halve,
+    long_lines,
+    peel,
+    retreat_to_crest,
+    some_of,
+)
+from pyama_core.processing.segmentation.instances.kernels.smoothing import box
 
 # Sizes in cell diameters.
 COHERENCE_REACH = 0.08  # over which lines agree with each other
@@ -50,8 +56,6 @@ class Outlines:
     """
 
     def __init__(self, images: ContrastImages, foreground: BoolArray, diameter: float) -> None:
-        from pyama_core.processing.segmentation.instances.kernels.outlines import halve
-
         self._diameter = diameter
         self._images = images
         self._foreground = foreground
@@ -67,12 +71,6 @@ class Outlines:
 
     def lines(self) -> BoolArray:
         """Return the bright lines that are long, coherent and strong for their surroundings."""
-        from pyama_core.processing.segmentation.instances.kernels.outlines import (
-            coherent_lines,
-            long_lines,
-        )
-        from pyama_core.processing.segmentation.instances.kernels.smoothing import box
-
         weights = box(COHERENCE_REACH * self._diameter)
         # Far from the foreground, lines are noise.
         reach = max(1, round(NEAR * self._diameter))
@@ -95,13 +93,6 @@ class Outlines:
         First the border climbs to the crest of the halo; then what is bright for its
         surroundings goes as far as it is connected to the outside. Rounded cells stay.
         """
-        import cv2
-
-        from pyama_core.processing.segmentation.instances.kernels.outlines import (
-            peel,
-            retreat_to_crest,
-        )
-
         runs, smooth = runs_of(mask), self._images.smooth
         some = _some_of(self._images.clean, runs)
         contrast = float(np.median(np.abs(some)))
@@ -118,8 +109,6 @@ class Outlines:
 
     def _bright_cells(self, limit: float) -> BoolArray:
         """Return the rounded cells, far brighter than others, with what their rings enclose."""
-        import cv2
-
         bright = self._images.clean > np.float32(limit)
         if not bright.any():
             return bright
@@ -135,8 +124,6 @@ class Outlines:
 
     def _spans(self, reach: int) -> Runs:
         """Return the runs of pixels that are so near to the foreground, along either axis."""
-        import cv2
-
         square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
         near = cv2.dilate(self._foreground.view(np.uint8), square)
         return runs_of(np.asarray(near, np.uint8).reshape(self._foreground.shape))
@@ -144,7 +131,5 @@ class Outlines:
 
 def _some_of(image: Float32Array, runs: Runs, shrunk: int = 1) -> Float32Array:
     """Return the values of an image, shrunk by a factor, in some of the pixels of runs."""
-    from pyama_core.processing.segmentation.instances.kernels.outlines import some_of
-
     n_pixels = int((runs.stop - runs.start).sum())
     return some_of(image, runs, max(1, n_pixels // ENOUGH_PIXELS), shrunk)

@@ -9,6 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.frame import read_only
+from pyama_core.processing.segmentation.instances.kernels.resample import (
+    enlarge_labels,
+    shrink_frame,
+)
+from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
 
 WORKING_DIAMETER = 18.0
 """Cells are looked at with so many pixels per diameter; finer detail says little about borders."""
@@ -46,8 +51,6 @@ class Scale:
 
     def shrink(self, frame: NDArray[Any]) -> NDArray[np.float32]:
         """Return the working image of a frame, float32, each pixel the mean of what it covers."""
-        from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
-
         height, width = (max(1, round(n / self.factor)) for n in frame.shape)
         if (height, width) == frame.shape:
             return frame.astype(np.float32)
@@ -62,9 +65,6 @@ class Scale:
 
         They are uint16, or int32 where there might be more than fit.
         """
-        from pyama_core.processing.segmentation.instances.kernels.resample import enlarge_labels
-        from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
-
         weights = np.ones(1, np.float32) if labels.shape == shape else gaussian(SMOOTH_OUTLINE)
         # The largest label is a bound on the number of labels.
         dtype = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.int32

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame, read_only
-from pyama_core.processing.segmentation.cell_diameter import (
-    AUTO,
-    SMALLEST,
-    CellDiameterParameters,
-    DiameterOrAuto,
-)
+from pyama_core.processing.segmentation.cell_diameter import AUTO, SMALLEST
+from pyama_core.processing.segmentation.instances import separation
 from pyama_core.processing.segmentation.instances.contrast import (
     LARGEST_HOLE,
     ContrastImages,
@@ -25,26 +20,17 @@ from pyama_core.processing.segmentation.instances.contrast import (
     foreground,
     rounding,
 )
+from pyama_core.processing.segmentation.instances.diameter import estimate_diameter
+from pyama_core.processing.segmentation.instances.method import InstanceParameters
+from pyama_core.processing.segmentation.instances.outlines import Outlines
 from pyama_core.processing.segmentation.instances.scale import Scale
-
-ALGORITHM = "instances/6"
+from pyama_core.processing.segmentation.segmenter import Calibration
 
 FALLBACK_DIAMETER = 60.0
 """Pixels: what the fixed numbers of the log-STD segmentation suit."""
 
 SMALLEST_PEAK, LARGEST_PEAK = 1e-3, 1e12
 """Floats whose squares, and those of faint contrast, are within the range of single precision."""
-
-
-class InstanceParameters(CellDiameterParameters):
-    """Parameters of the segmentation into instances."""
-
-    method: Literal["instances"] = Field("instances", description="name of the segmentation")
-    cell_diameter: DiameterOrAuto = Field(
-        AUTO,
-        description="diameter of a disc with the area of a typical cell, in pixels, as 38, or with "
-        "a unit, as 25 um; auto estimates it for each position from three of its frames",
-    )
 
 
 class InstanceSegmenter:
@@ -79,8 +65,6 @@ class InstanceSegmenter:
     ----------
     cell_diameter : float or None
         Pixels; None until `prepare` has estimated it.
-    found_cells : bool
-        Whether `prepare` found cells to estimate the diameter from; else it is `FALLBACK_DIAMETER`.
 
     Examples
     --------
@@ -91,8 +75,8 @@ class InstanceSegmenter:
     ...     frame[80:120, x - 20 : x + 20] += rng.normal(0, 100, (40, 40))
     >>> segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=45))
     >>> labels = segmenter.segment(frame)
-    >>> int(labels.max()), int(labels[100, 60]), int(labels[100, 140])
-    (2, 1, 2)
+    >>> int(labels.max()), bool(labels[100, 60] != labels[100, 140])
+    (2, True)
     """
 
     def __init__(self, parameters: InstanceParameters | None = None) -> None:
@@ -104,10 +88,9 @@ class InstanceSegmenter:
             )
         given = self.parameters.cell_diameter
         self.cell_diameter: float | None = None if given == AUTO else float(given)
-        self.found_cells = True
         self._images = ContrastImages()
 
-    def prepare(self, frames: Sequence[NDArray[Any]]) -> None:
+    def prepare(self, frames: Sequence[NDArray[Any]]) -> Calibration:
         """Estimate the diameter of the cells in whole pixels, if the parameters leave it open.
 
         Of frames without cells nothing can be estimated: `FALLBACK_DIAMETER` is taken, which finds
@@ -120,26 +103,29 @@ class InstanceSegmenter:
             cells, the better the estimate; that of three frames costs as much as to segment ten
             to thirty.
 
+        Returns
+        -------
+        Calibration
+            The diameter, given or estimated, and whether there were cells to estimate it from.
+
         Raises
         ------
         InputError
             If there is no frame, or one is not an image.
         """
         if self.parameters.cell_diameter != AUTO:
-            return
+            return Calibration(self.cell_diameter)
         if len(frames) == 0:
             raise InputError(
                 "Expected at least one frame to estimate the diameter of cells from, found none; "
                 "give the diameter as cell_diameter."
             )
-        from pyama_core.processing.segmentation.instances.diameter import estimate_diameter
-
         checked = [_checked(frame, "phase-contrast frame") for frame in frames]
         found = estimate_diameter(checked, partial(_label, images=self._images))
-        self.found_cells = found is not None
         self.cell_diameter = (
             FALLBACK_DIAMETER if found is None else max(SMALLEST, float(round(found)))
         )
+        return Calibration(self.cell_diameter, found_cells=found is not None)
 
     def segment(
         self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None
@@ -182,6 +168,11 @@ class InstanceSegmenter:
         return scale.enlarge(_label(frame, scale, self._images, nuclei), frame.shape)
 
 
+def create(parameters: InstanceParameters, _fov: int) -> InstanceSegmenter:
+    """Make the segmenter of a field of view; all are alike."""
+    return InstanceSegmenter(parameters)
+
+
 def _checked(pixels: NDArray[Any], what: str) -> NDArray[Any]:
     """Return a frame that can be segmented in single precision; see `as_frame` for errors."""
     frame = as_frame(pixels, what)
@@ -198,9 +189,6 @@ def _label(
     frame: NDArray[Any], scale: Scale, images: ContrastImages, nuclei: NDArray[Any] | None = None
 ) -> NDArray[np.int32]:
     """Label the cells in the working image of a checked frame."""
-    from pyama_core.processing.segmentation.instances import separation
-    from pyama_core.processing.segmentation.instances.outlines import Outlines
-
     diameter = scale.working_diameter
     small = scale.shrink(frame)
     images.compute(small, diameter)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.runs.pixel_runs import Runs, paint
 from pyama_core.processing.segmentation.instances.contrast import (
     N_SIGMA,
     BoolArray,
@@ -16,10 +18,17 @@ from pyama_core.processing.segmentation.instances.contrast import (
     of_single_precision,
     runs_of,
 )
+from pyama_core.processing.segmentation.instances.kernels.distance import depths
+from pyama_core.processing.segmentation.instances.kernels.joining import join_round
+from pyama_core.processing.segmentation.instances.kernels.parts import (
+    interior,
+    largest_parts,
+    mean_distance,
+    relabel,
+)
+from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
+from pyama_core.processing.segmentation.instances.kernels.watershed import HIGHEST, flood
 from pyama_core.processing.segmentation.instances.scale import Scale
-
-if TYPE_CHECKING:
-    from pyama_core.processing.runs.pixel_runs import Runs
 
 Int32Array = NDArray[np.int32]
 
@@ -51,10 +60,6 @@ def separate(body: BoolArray, lines: BoolArray, image: Float32Array, scale: Scal
 
     Returns the runs of the cells, each one 4-connected part, in an order of no meaning.
     """
-    from pyama_core.processing.segmentation.instances.kernels.joining import join_round
-    from pyama_core.processing.segmentation.instances.kernels.parts import largest_parts, relabel
-    from pyama_core.processing.segmentation.instances.kernels.watershed import flood
-
     least_area = LEAST_BASIN * scale.working_area
     basins, peaks = flood(_depths(body, lines, scale), runs_of(body), _NO_SEEDS, NECK, least_area)
     n_basins = peaks.size - 1
@@ -76,8 +81,6 @@ def without_specks(cells: Runs, image: Float32Array, n_labels: int, scale: Scale
     is not judged by its dirt. A small rounded cell makes up in contrast for what it lacks in
     area, a thin spread one the other way round.
     """
-    from pyama_core.processing.segmentation.instances.kernels.parts import mean_distance, relabel
-
     area, contrast = mean_distance(cells, image, n_labels).T
     order = np.argsort(contrast, kind="stable")
     place = np.searchsorted(np.cumsum(area[order]), TYPICAL_CONTRAST * area.sum())
@@ -92,9 +95,6 @@ def separate_by_nuclei(body: BoolArray, lines: BoolArray, nuclei: Int32Array, sc
 
     Returns runs with the labels of the nuclei, each one 4-connected part.
     """
-    from pyama_core.processing.segmentation.instances.kernels.parts import largest_parts, relabel
-    from pyama_core.processing.segmentation.instances.kernels.watershed import HIGHEST, flood
-
     body = body | (nuclei > 0)
     height = _depths(body, lines, scale)
     height[1:-1, 1:-1][nuclei > 0] = HIGHEST
@@ -113,9 +113,6 @@ def find_nuclei(frame: NDArray[Any], scale: Scale) -> Int32Array:
 
     Returns (Y, X) labels in the working image, 0 outside.
     """
-    from pyama_core.processing.segmentation.instances.kernels.parts import largest_parts
-    from pyama_core.processing.segmentation.instances.kernels.watershed import flood
-
     image = scale.shrink(frame)
     labels = np.zeros(image.shape, np.int32)
     sigma = max(0.8, NUCLEUS * scale.working_diameter)
@@ -144,8 +141,6 @@ def _in_blobs(variance: float, sigma: float) -> float:
 
 def _heights(blobs: Float32Array, inside: BoolArray, threshold: float) -> NDArray[np.uint16]:
     """Return the heights of blobs for `flood`, from 1 at a threshold to `HIGHEST` at the top."""
-    from pyama_core.processing.segmentation.instances.kernels.watershed import HIGHEST
-
     height = np.zeros((blobs.shape[0] + 2, blobs.shape[1] + 2), np.uint16)
     relative = (blobs[inside] - threshold) / (float(blobs.max()) - threshold)
     # The two differences are rounded differently; close to the threshold that is much.
@@ -155,8 +150,6 @@ def _heights(blobs: Float32Array, inside: BoolArray, threshold: float) -> NDArra
 
 def painted(runs: Runs, out: Int32Array) -> Int32Array:
     """Write the labels of runs, from 1, into an image of zeros; return it."""
-    from pyama_core.processing.runs.pixel_runs import paint
-
     largest = int(runs.label.max(initial=0))
     paint(runs, np.arange(largest + 1, dtype=np.int32), out)
     return out
@@ -164,19 +157,12 @@ def painted(runs: Runs, out: Int32Array) -> Int32Array:
 
 def _depths(body: BoolArray, lines: BoolArray, scale: Scale) -> NDArray[np.uint16]:
     """Return how deep each pixel lies between the outlines, in 64ths of a pixel."""
-    from pyama_core.processing.segmentation.instances.kernels.distance import depths
-    from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
-
     weights = gaussian(max(0.5, SMOOTHING * scale.working_diameter))
     return depths(runs_of(body), runs_of(body & ~lines), body.shape, weights)
 
 
 def _without_protrusions(cells: Runs, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Return a mask without what is narrow of cells, each cell on its own."""
-    import cv2
-
-    from pyama_core.processing.segmentation.instances.kernels.parts import interior
-
     inner = np.zeros(shape, np.uint8)
     interior(cells, inner)
     opened = cv2.morphologyEx(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.frame import as_frame
+from pyama_core.processing.segmentation.log_std.kernels import integer_variance, logarithms
 
 Float64Array = NDArray[np.float64]
 
@@ -70,24 +71,19 @@ def _is_small(frame: NDArray[Any], radius: int) -> bool:
     """Whether n²·variance fits the integer kernels, whatever the arrangement of the pixels."""
     if frame.dtype.kind not in "iu" or frame.dtype.itemsize > 2:
         return False
-    from pyama_core.processing.segmentation.log_std.kernels.integer_variance import LARGEST
-
     n = (2 * radius + 1) ** 2
     span = int(frame.max()) - int(frame.min())
     # Largest where half of the window is at either end; n² stands for 0.
-    return max((n * span) ** 2 // 4, n * n) <= LARGEST
+    return max((n * span) ** 2 // 4, n * n) <= integer_variance.LARGEST
 
 
 class IntegerImage:
     """V = n²·variance for each pixel."""
 
     def __init__(self, frame: NDArray[Any], radius: int, scaled: NDArray[np.uint32]) -> None:
-        from pyama_core.processing.segmentation.log_std.kernels import integer_variance as kernels
-
-        self._kernels = kernels
         self._n = float((2 * radius + 1) ** 2)
         self._scaled = scaled
-        self._range = kernels.scaled_variance(frame, radius, scaled)
+        self._range = integer_variance.scaled_variance(frame, radius, scaled)
         self.low, self.high = map(float, self._log_std(np.array(self._range, np.int64)))
 
     def count_bins(self, n_bins: int) -> NDArray[np.int64]:
@@ -99,7 +95,7 @@ class IntegerImage:
         first[1:n_bins] = self._first_reaching(edges)
         # ½ ln (V / n²) in octaves of V
         offset = np.log2(self._n**2) + 2 * self.low / np.log(2)
-        counts: NDArray[np.int64] = self._kernels.count_bins(
+        counts: NDArray[np.int64] = integer_variance.count_bins(
             self._scaled, first, float(offset), float(np.log(2) / 2 / step)
         )
         return counts
@@ -107,16 +103,14 @@ class IntegerImage:
     def spread_up_to(self, level: float) -> float:
         """Return the population standard deviation of the values ≤ `level`."""
         highest = int(self._first_above(level)) - 1
-        return float(self._kernels.spread_up_to(self._scaled, highest, self._n, self.low))
+        return float(integer_variance.spread_up_to(self._scaled, highest, self._n, self.low))
 
     def write_above(self, level: float, out: NDArray[np.uint8]) -> None:
         """Write 1 where the value exceeds `level`, else 0."""
-        from pyama_core.processing.segmentation.log_std.kernels.logarithms import above
-
-        above(self._scaled, np.uint32(self._first_above(level) - 1), out)
+        logarithms.above(self._scaled, np.uint32(self._first_above(level) - 1), out)
 
     def _log_std(self, scaled: NDArray[np.int64]) -> Float64Array:
-        values: Float64Array = self._kernels.log_std_of(scaled, self._n)
+        values: Float64Array = integer_variance.log_std_of(scaled, self._n)
         return values
 
     def _first_above(self, level: float) -> np.int64:
@@ -141,34 +135,27 @@ class FloatImage:
     """The log-STD for each pixel."""
 
     def __init__(self, frame: NDArray[Any], radius: int, values: Float64Array) -> None:
-        from pyama_core.processing.segmentation.log_std.kernels import logarithms as kernels
-
-        self._kernels = kernels
         self._values = values
         self.low, self.high = write_log_std(frame, radius, values)
 
     def count_bins(self, n_bins: int) -> NDArray[np.int64]:
         """Count the pixels in bins of equal width from the lowest to the highest value."""
-        counts: NDArray[np.int64] = self._kernels.histogram(
-            self._values, self.low, self.high, n_bins
-        )
+        counts: NDArray[np.int64] = logarithms.histogram(self._values, self.low, self.high, n_bins)
         return counts
 
     def spread_up_to(self, level: float) -> float:
         """Return the population standard deviation of the values ≤ `level`."""
-        return float(self._kernels.spread_below(self._values, level, self.low))
+        return float(logarithms.spread_below(self._values, level, self.low))
 
     def write_above(self, level: float, out: NDArray[np.uint8]) -> None:
         """Write 1 where the value exceeds `level`, else 0."""
-        self._kernels.above(self._values, level, out)
+        logarithms.above(self._values, level, out)
 
 
 def write_log_std(frame: NDArray[Any], radius: int, out: Float64Array) -> tuple[float, float]:
     """Write the log-STD of a checked frame, return its smallest and largest value."""
-    from pyama_core.processing.segmentation.log_std.kernels import logarithms as kernels
-
     if frame.dtype.kind in "iu" and frame.dtype.itemsize <= 2:
-        return kernels.log_std_integer(frame, radius, out)
+        return logarithms.log_std_integer(frame, radius, out)
     if frame.dtype != np.float32:
         frame = as_frame(frame.astype(np.float64))
-    return kernels.log_std_float(frame, radius, out)
+    return logarithms.log_std_float(frame, radius, out)

@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
+from pyama_core.processing.bit_masks import PackedMask
 from pyama_core.processing.frame import as_frame, read_only
-from pyama_core.processing.parameters import OddInt
+from pyama_core.processing.runs.pixel_runs import fill_enclosed, find_runs, label_connected
 from pyama_core.processing.segmentation.log_std.image import (
     LogStdImage,
     LogStdImages,
     write_log_std,
 )
-
-ALGORITHM = "log-std/1"
-
-
-class LogStdParameters(BaseModel):
-    """Parameters of the log-STD segmentation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["log-std"] = Field("log-std", description="name of the segmentation")
-    window_radius: int = Field(
-        1,
-        ge=1,
-        # 18 is the largest radius for which the sums of 16-bit images fit 53 bits.
-        le=18,
-        description="the variance is that of a window of (2·radius + 1)² pixels",
-    )
-    n_bins: int = Field(
-        200, ge=2, le=65_536, description="bins of the histogram of log-STD whose mode is taken"
-    )
-    n_sigma: float = Field(
-        3.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="a cell's log-STD exceeds the mode by so many standard deviations",
-    )
-    square_size: OddInt = Field(
-        7, ge=1, le=101, description="side of the opening's and the closing's square, odd, pixels"
-    )
-    iterations: int = Field(
-        3, ge=1, le=20, description="how often the opening and the closing apply their square"
-    )
+from pyama_core.processing.segmentation.log_std.method import LogStdParameters
 
 
 class LogStdSegmenter:
@@ -69,8 +38,11 @@ class LogStdSegmenter:
         self.parameters = LogStdParameters() if parameters is None else parameters
         self._images = LogStdImages(self.parameters.window_radius)
 
-    def segment(self, frame: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return the (Y, X) bool mask of the cells in a (Y, X) phase-contrast frame."""
+    def segment(self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None) -> NDArray[np.bool_]:
+        """Return the (Y, X) bool mask of the cells in a (Y, X) phase-contrast frame.
+
+        `nuclei` is not looked at.
+        """
         frame = as_frame(frame, "phase-contrast frame")
         image = self._images.of(frame, self.parameters.n_bins)
         mask = np.zeros(frame.shape, np.uint8)
@@ -94,14 +66,17 @@ class LogStdSegmenter:
         Iterating a square is the same as a larger square once, and the dilation that ends the
         opening and the one that begins the closing are one dilation.
         """
-        from pyama_core.processing.bit_masks import PackedMask
-
         reach = self.parameters.iterations * (self.parameters.square_size // 2)
         packed = PackedMask(mask, 2 * reach)
         packed.erode(reach)
         packed.dilate(2 * reach)
         packed.erode(reach)
         return packed.unpack()
+
+
+def create(parameters: LogStdParameters, _fov: int) -> LogStdSegmenter:
+    """Make the segmenter of a field of view; all are alike."""
+    return LogStdSegmenter(parameters)
 
 
 def segment_frame(
@@ -179,7 +154,5 @@ def log_std(frame: NDArray[Any], window_radius: int = 1) -> NDArray[np.float64]:
 
 def _fill_holes(mask: NDArray[np.uint8]) -> None:
     """Set the background that is not 4-connected to the edge of the frame, in place."""
-    from pyama_core.processing.runs.pixel_runs import fill_enclosed, find_runs, label_connected
-
     background = find_runs(read_only(mask), 1)
     fill_enclosed(background, label_connected(background), mask.shape[1], mask)

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
+from pyama_core.processing.runs.measures import areas_and_boxes
 from pyama_core.processing.runs.objects import components, labelled_objects
+from pyama_core.processing.runs.pixel_runs import Runs, paint
 from pyama_core.processing.tracking.assignment import best_assignment
 from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Chronicle, Track
-from pyama_core.processing.tracking.lineage.track_state import at_edge
-
-if TYPE_CHECKING:
-    from pyama_core.processing.runs.pixel_runs import Runs
-
-ALGORITHM = "iou/1"
-
-
-class TooManyCellsError(OverflowError):
-    """A movie has more cells than the dtype of its label images can number."""
-
-
-class IoUParameters(BaseModel):
-    """Parameters of the tracking by intersection over union."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["iou"] = Field("iou", description="name of the tracking")
-    min_iou: float = Field(
-        0.1,
-        gt=0,
-        le=1,
-        description="objects of consecutive frames may be the same cell from this intersection "
-        "over union on",
-    )
+from pyama_core.processing.tracking.iou.method import IoUParameters
+from pyama_core.processing.tracking.kernels.overlaps import overlaps
+from pyama_core.processing.tracking.objects import at_edge
+from pyama_core.processing.tracking.tracker import TooManyCellsError
 
 
 class IoUTracker:
@@ -118,9 +98,6 @@ class IoUTracker:
         TooManyCellsError
             If an id does not fit the dtype; the tracker is then as it was before.
         """
-        from pyama_core.processing.runs.pixel_runs import paint
-        from pyama_core.processing.tracking.lineage.kernels.moved_runs import describe_objects
-
         frame = np.asarray(frame)
         if self._shape not in (None, frame.shape):
             raise InputError(
@@ -131,7 +108,7 @@ class IoUTracker:
         else:
             runs, labels = labelled_objects(frame)
             n_objects = labels.size
-        areas, _, _, box = describe_objects(runs, n_objects)
+        areas, _, _, box = areas_and_boxes(runs, n_objects)
         ids = self._predecessors(runs, areas)
         is_new = ids == 0
         n_cells = self._n_cells + int(np.count_nonzero(is_new))
@@ -158,8 +135,6 @@ class IoUTracker:
 
     def _predecessors(self, runs: Runs, areas: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the id that each object had in the frame before, 0 where it had none."""
-        from pyama_core.processing.tracking.kernels.overlaps import overlaps
-
         ids = np.zeros(areas.size, np.int64)
         if self._runs is None:
             return ids

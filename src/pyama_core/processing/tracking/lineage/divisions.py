@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
 from pyama_core.processing.tracking.lineage.pairing import UNPAIRED
-from pyama_core.processing.tracking.lineage.track_state import (
-    Objects,
-    Remembered,
-    equivalent_diameter,
-)
+from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.objects import Objects, equivalent_diameter
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -57,8 +55,6 @@ def find_divisions(
     available
         (n_objects,) bool: the objects that can be daughters.
     """
-    from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
-
     new = np.flatnonzero(available & (partner == UNPAIRED))
     if new.size == 0 or cells.cell.size == 0:
         return []

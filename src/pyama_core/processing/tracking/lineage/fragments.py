@@ -10,13 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.runs.pixel_runs import rows_of
 from pyama_core.processing.tracking.lineage.pairing import COVERED, UNPAIRED, Overlaps
-from pyama_core.processing.tracking.lineage.track_state import (
-    Objects,
-    Remembered,
-    equivalent_diameter,
-    runs_of_each,
-)
+from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.objects import Objects, equivalent_diameter, runs_of_each
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -154,8 +151,6 @@ class _Contacts:
     """Tells which objects of a frame touch."""
 
     def __init__(self, objects: Objects) -> None:
-        from pyama_core.processing.tracking.lineage.kernels.moved_runs import rows_of
-
         runs = objects.runs
         self._of = runs_of_each(runs, objects.area.size)
         self._row, self._start, self._stop = rows_of(runs), runs.start, runs.stop

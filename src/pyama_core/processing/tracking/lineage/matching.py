@@ -7,17 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.lineage.divisions import Division, find_divisions
 from pyama_core.processing.tracking.lineage.drift import best_shift, phase_shift
 from pyama_core.processing.tracking.lineage.fragments import join_pieces, origins, proven, swallow
+from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
 from pyama_core.processing.tracking.lineage.merges import Split, find_shared, split_shared
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.pairing import UNPAIRED, Overlaps, link, overlap
-from pyama_core.processing.tracking.lineage.track_state import (
-    Objects,
-    Remembered,
-    equivalent_diameter,
-)
+from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.objects import Objects, equivalent_diameter
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -177,9 +176,6 @@ def _overlap_and_rest(
 
 
 def _mask(cells: Remembered, moved: Float64Array, shape: tuple[int, int]) -> BoolArray:
-    from pyama_core.processing.runs.pixel_runs import paint
-    from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
-
     runs, area = move_runs(cells.row, cells.runs, np.rint(moved).astype(np.int64), *shape)
     mask = np.zeros(shape, np.bool_)
     paint(runs, np.ones(area.size, np.bool_), mask)
@@ -187,8 +183,6 @@ def _mask(cells: Remembered, moved: Float64Array, shape: tuple[int, int]) -> Boo
 
 
 def _mask_of_objects(objects: Objects, shape: tuple[int, int]) -> BoolArray:
-    from pyama_core.processing.runs.pixel_runs import paint
-
     mask = np.zeros(shape, np.bool_)
     paint(objects.runs, np.ones(objects.area.size, np.bool_), mask)
     return mask

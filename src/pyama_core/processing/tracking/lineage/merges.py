@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.runs.pixel_runs import paint
+from pyama_core.processing.tracking.lineage.kernels.moved_runs import paint_moved
 from pyama_core.processing.tracking.lineage.pairing import COVERED, UNPAIRED, Overlaps
-from pyama_core.processing.tracking.lineage.track_state import Objects, Remembered, runs_of_each
+from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.objects import Objects, runs_of_each
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -82,8 +85,6 @@ def split_shared(
     Masks are moved to where each cell is expected or, if that covers more of the object, all by
     the step that brings their common centroid to that of the object: cells that touch move on.
     """
-    from pyama_core.processing.runs.pixel_runs import paint
-
     numbers = np.zeros(shape, np.int64)
     paint(objects.runs, np.arange(1, objects.area.size + 1), numbers)
     runs_of = runs_of_each(cells.runs, cells.cell.size)
@@ -121,8 +122,6 @@ def _seeds(
     inside: BoolArray,
 ) -> IntArray:
     """Paint the moved masks of cells, numbered from 1, where the object is."""
-    from pyama_core.processing.tracking.lineage.kernels.moved_runs import paint_moved
-
     seeds = np.zeros(inside.shape, np.int64)
     for number, member in enumerate(members, 1):
         down, across = np.rint(moved[member]).astype(np.int64).tolist()

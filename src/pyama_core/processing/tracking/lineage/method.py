@@ -1,10 +1,15 @@
-"""Parameters of the tracking of lineages."""
+"""The tracking of lineages as the pipeline knows it: parameters and version."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from pyama_core.processing.plugins import Imported
+from pyama_core.processing.tracking.tracker import TrackingMethod
+
+ALGORITHM = "lineage/5"
 
 
 class LineageParameters(BaseModel):
@@ -59,4 +64,19 @@ class LineageParameters(BaseModel):
         10,
         ge=0,
         description="a cell last seen within so many pixels of the edge has left the frame",
+    )
+
+    def brightness_image(self) -> int | None:
+        """Return the channel whose corrected images the tracker is to be given, if any."""
+        return self.brightness_channel if self.divisions else None
+
+
+def tracking_method() -> TrackingMethod:
+    """Describe the method."""
+    return TrackingMethod(
+        LineageParameters,
+        ALGORITHM,
+        Imported("pyama_core.processing.tracking.lineage.tracker:LineageTracker"),
+        LineageParameters.brightness_image,
+        compiled=True,
     )

@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.assignment import best_assignment
-from pyama_core.processing.tracking.lineage.track_state import Objects, Remembered, at_edge
+from pyama_core.processing.tracking.kernels.overlaps import overlaps
+from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
+from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
+from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.objects import Objects, at_edge
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -64,9 +68,6 @@ def overlap(
     cells: Remembered, moved: Float64Array, objects: Objects, shape: tuple[int, int]
 ) -> Overlaps:
     """Overlap remembered cells, each moved by (row, column) in pixels, with the objects."""
-    from pyama_core.processing.tracking.kernels.overlaps import overlaps
-    from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
-
     shift = np.rint(moved).astype(np.int64)
     runs, area = move_runs(cells.row, cells.runs, shift, *shape)
     cell, target, common = overlaps(objects.runs, runs, objects.area.size)
@@ -141,8 +142,6 @@ def _near(
     reach: Float64Array,
 ) -> tuple[IntArray, IntArray, Float64Array]:
     """Return pairs of cells and objects within reach, with their nearness in ]0, 1]."""
-    from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
-
     i, j, distance = neighbours((cells.seen_at + moved)[far], reach[far], objects.position)
     i = far[i]
     within = distance < reach[i]

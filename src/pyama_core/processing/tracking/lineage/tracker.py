@@ -10,20 +10,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame
+from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.fates import Chronicle, Track
-from pyama_core.processing.tracking.iou.tracker import TooManyCellsError
 from pyama_core.processing.tracking.lineage.drift import common_displacement
 from pyama_core.processing.tracking.lineage.fragments import PROVEN, attached
 from pyama_core.processing.tracking.lineage.matching import Matches, match_frame
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.motion import Motion
 from pyama_core.processing.tracking.lineage.pairing import UNPAIRED
-from pyama_core.processing.tracking.lineage.track_state import (
-    Objects,
-    Remembered,
-    at_edge,
-    remember,
-)
+from pyama_core.processing.tracking.lineage.track_state import Remembered, remember
+from pyama_core.processing.tracking.objects import Objects, at_edge
+from pyama_core.processing.tracking.tracker import TooManyCellsError
 
 ALGORITHM = "lineage/5"
 
@@ -123,8 +120,6 @@ class LineageTracker:
         TooManyCellsError
             If an id does not fit the dtype; the tracker is then as it was before.
         """
-        from pyama_core.processing.runs.pixel_runs import paint
-
         frame, image = self._checked(frame, image)
         shape = (frame.shape[0], frame.shape[1])
         objects = Objects.of(frame, image)[0]

@@ -17,11 +17,10 @@ from pydantic import (
 )
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.background.tiled_interpolation.background import (
-    TiledInterpolationParameters,
-)
+from pyama_core.processing.background.corrector import find_correction
+from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.extraction.parameters import ExtractionParameters
-from pyama_core.processing.segmentation.instances.segmenter import InstanceParameters
+from pyama_core.processing.segmentation.instances.method import InstanceParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.tracker import find_tracking
@@ -44,8 +43,8 @@ class CopyingParameters(BaseModel):
 class StepParameters(BaseModel):
     """One section per step, named as the step.
 
-    The sections of segmentation and tracking are those of the default methods; another method
-    puts its own in their place (`validate_sections`).
+    The sections of segmentation, correction and tracking are those of the default methods; another
+    method puts its own in their place (`validate_sections`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,8 +62,8 @@ def validate_params(params: Mapping[str, Mapping[str, Any]] | None) -> StepParam
     Parameters
     ----------
     params : mapping or None
-        ``{step: {name: value}}``. The name ``method`` of segmentation and tracking decides which
-        other names there are.
+        ``{step: {name: value}}``. The name ``method`` of segmentation, correction and tracking
+        decides which other names there are.
 
     Returns
     -------
@@ -89,6 +88,7 @@ def validate_sections(model: type[SectionsT], content: Mapping[str, Any]) -> Sec
     chosen: type[SectionsT] = _with_methods(
         model,
         find_segmentation(_method_in(content, "segmentation", "instances")).parameters,
+        find_correction(_method_in(content, "correction", "tiled-interpolation")).parameters,
         find_tracking(_method_in(content, "tracking", "lineage")).parameters,
     )
     try:
@@ -104,16 +104,21 @@ def _method_in(content: Mapping[str, Any], step: str, default: str) -> str:
 
 @functools.lru_cache(maxsize=32)
 def _with_methods(
-    model: type[SectionsT], segmentation: type[BaseModel], tracking: type[BaseModel]
+    model: type[SectionsT],
+    segmentation: type[BaseModel],
+    correction: type[BaseModel],
+    tracking: type[BaseModel],
 ) -> type[SectionsT]:
     """Return a model whose sections have the names that the chosen methods know."""
-    if (segmentation, tracking) == (InstanceParameters, LineageParameters):
+    defaults = (InstanceParameters, TiledInterpolationParameters, LineageParameters)
+    if (segmentation, correction, tracking) == defaults:
         return model
     chosen: type[SectionsT] = create_model(
         model.__name__,
         __base__=model,
         __doc__=model.__doc__,
         segmentation=(segmentation, Field(default_factory=segmentation)),
+        correction=(correction, Field(default_factory=correction)),
         tracking=(tracking, Field(default_factory=tracking)),
     )
     return chosen
@@ -136,6 +141,7 @@ def _of_another_method(place: list[str]) -> str:
     step, name = (place[0], place[-1]) if len(place) == 2 else ("", "")
     methods = {
         "segmentation": {m: find_segmentation(m).parameters for m in ("instances", "log-std")},
+        "correction": {m: find_correction(m).parameters for m in ("tiled-interpolation",)},
         "tracking": {m: find_tracking(m).parameters for m in ("lineage", "iou")},
     }
     for method, parameters in methods.get(step, {}).items():

@@ -1,4 +1,4 @@
-"""Kernels that describe objects given as runs, and move objects each by its own shift."""
+"""Kernels that move objects, given as runs of pixels, each by its own shift."""
 
 from __future__ import annotations
 
@@ -9,36 +9,6 @@ from numpy.typing import NDArray
 from pyama_core.processing.runs.pixel_runs import Runs
 
 IntArray = NDArray[np.int64]
-
-
-@njit(cache=True, nogil=True)
-def describe_objects(runs: Runs, n_objects: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """Return area, sum of rows, sum of columns and (n, 4) box per object.
-
-    A box is the first row, first column, last row + 1 and last column + 1.
-    """
-    area, row_sum = np.zeros(n_objects, np.int64), np.zeros(n_objects, np.int64)
-    column_sum, box = np.zeros(n_objects, np.int64), np.zeros((n_objects, 4), np.int64)
-    for y in range(runs.first.size - 1):
-        for run in range(runs.first[y], runs.first[y + 1]):
-            i, start, stop = runs.label[run], runs.start[run], runs.stop[run]
-            if area[i] == 0:
-                box[i, 0], box[i, 1] = y, start
-            area[i] += stop - start
-            row_sum[i] += (stop - start) * y
-            column_sum[i] += (stop - start) * (start + stop - 1) // 2
-            box[i, 1], box[i, 2] = min(box[i, 1], start), y + 1
-            box[i, 3] = max(box[i, 3], stop)
-    return area, row_sum, column_sum, box
-
-
-@njit(cache=True, nogil=True)
-def rows_of(runs: Runs) -> IntArray:
-    """Return the row of each run."""
-    row = np.empty(runs.start.size, np.int64)
-    for y in range(runs.first.size - 1):
-        row[runs.first[y] : runs.first[y + 1]] = y
-    return row
 
 
 @njit(cache=True, nogil=True)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.records import Provenance
 from pyama_core.io.stacks import StackReader, StackWriter
-from pyama_core.processing.background.tiled_interpolation.background import (
-    ALGORITHM,
-    TiledBackground,
-    TiledInterpolationParameters,
+from pyama_core.processing.background.corrector import (
+    BackgroundCorrector,
+    CorrectionMethod,
+    find_correction,
 )
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
 from pyama_core.processing.workflow.services.job import FovJob
@@ -25,23 +27,23 @@ NO_BACKGROUND = "no frame shows any background: the mask, dilated, covers every 
 
 
 class CorrectionService(BaseProcessingService):
-    """Subtracts the interpolated background from the fluorescence."""
+    """Takes the background from the fluorescence."""
 
     step = "correction"
 
     def plan(self, job: FovJob) -> list[PlannedOutput]:
         """Plan one corrected stack per fluorescence channel, from its copy and the masks."""
         inputs = {"seg": job.checksum("seg")}
-        parameters, settled = job.parameters.correction, _for_cells_of(job)
-        if parameters != settled:
-            inputs |= {"tile_size": str(settled.tile_size), "edges": settled.edges}
+        parameters, method, resolved = job.parameters.correction, _method(job), _resolved(job)
+        if parameters != resolved:
+            inputs |= {name: str(getattr(resolved, name)) for name in method.resolved}
         return [
             PlannedOutput(
                 "fl_corrected",
                 channel,
                 Provenance(
                     step=self.step,
-                    algorithm=ALGORITHM,
+                    algorithm=method.algorithm,
                     parameters=parameters.model_dump(mode="json"),
                     inputs={**inputs, "fl": job.checksum("fl", channel)},
                 ),
@@ -54,14 +56,14 @@ class CorrectionService(BaseProcessingService):
 
         A channel that shows no background in any frame is not corrected, and that is noted.
         """
-        operator = TiledBackground(job.shape[1:], _for_cells_of(job))
+        corrector = _method(job).create(_resolved(job), job.shape[1:])
         with contextlib.ExitStack() as stack:
             masks = stack.enter_context(job.open("seg"))
             channels = []
             for output in outputs:
                 frames = stack.enter_context(job.open("fl", output.channel))
                 missing = job.missing("fl", output.channel) | job.missing("seg")
-                background = _Background(operator, frames, masks, missing)
+                background = _Background(corrector, frames, masks, missing)
                 if self._find_any(job, background):
                     corrected = job.folder.new_stack(output, job.shape, np.float32)
                     channels.append(_Channel(background, stack.enter_context(corrected)))
@@ -80,7 +82,7 @@ class CorrectionService(BaseProcessingService):
     def _find_any(self, job: FovJob, background: _Background) -> bool:
         """Whether any frame shows background, which nearly always the first one does."""
         frames = self.frames(job.fov, job.shape[0], silent=True)
-        return any(background.medians(t) is not None for t in frames)
+        return any(background.estimate(t) is not None for t in frames)
 
 
 def _leave_uncorrected(job: FovJob, output: PlannedOutput, missing: frozenset[int]) -> None:
@@ -94,12 +96,17 @@ def _leave_uncorrected(job: FovJob, output: PlannedOutput, missing: frozenset[in
     job.folder.note_not_made(output, job.shape, np.float32, missing, NO_BACKGROUND)
 
 
-def _for_cells_of(job: FovJob) -> TiledInterpolationParameters:
+def _method(job: FovJob) -> CorrectionMethod:
+    return find_correction(job.parameters.correction.model_dump()["method"])
+
+
+def _resolved(job: FovJob) -> BaseModel:
     """Return the parameters for the diameter of cells that the segmentation has on record."""
     path = job.find("seg")
     entry = job.folder.record.outputs.get(path.name) if path.parent == job.folder.path else None
     diameter = None if entry is None else entry.summary.get("cell_diameter")
-    return job.parameters.correction.for_cells_of(diameter)
+    resolved: BaseModel = _method(job).resolve(job.parameters.correction, diameter)
+    return resolved
 
 
 class _Background:
@@ -107,27 +114,27 @@ class _Background:
 
     def __init__(
         self,
-        operator: TiledBackground,
+        corrector: BackgroundCorrector,
         frames: StackReader,
         masks: StackReader,
         missing: frozenset[int],
     ) -> None:
-        self.operator = operator
+        self.corrector = corrector
         self.frames = frames
         self.masks = masks
         self.missing = missing
 
-    def medians(self, t: int) -> NDArray[np.float64] | None:
-        """Tile medians of a frame; None if it is missing, or all cell."""
+    def estimate(self, t: int) -> Any | None:
+        """Return the estimate of a frame; None if it is missing, or all cell."""
         if t in self.missing:
             return None
         with at_frame(t):
-            return self.operator.tile_medians(self.frames.read(t), self.masks.read(t))
+            return self.corrector.estimate(self.frames.read(t), self.masks.read(t))
 
-    def first_medians(self, start: int) -> NDArray[np.float64]:
-        """Tile medians of the first frame after one that shows any; there is one."""
-        later = (self.medians(t) for t in range(start + 1, self.frames.shape[0]))
-        return next(medians for medians in later if medians is not None)
+    def first_estimate(self, start: int) -> Any:
+        """Return the estimate of the first frame after one that shows any; there is one."""
+        later = (self.estimate(t) for t in range(start + 1, self.frames.shape[0]))
+        return next(estimate for estimate in later if estimate is not None)
 
 
 class _Channel:
@@ -136,7 +143,7 @@ class _Channel:
     def __init__(self, background: _Background, corrected: StackWriter) -> None:
         self._background = background
         self._corrected = corrected
-        self._medians: NDArray[np.float64] | None = None
+        self._estimate: Any = None
 
     def correct(self, t: int, mask: NDArray[np.generic]) -> None:
         """Correct the next frame; one that is all cell takes the background of another."""
@@ -146,9 +153,9 @@ class _Channel:
             return
         frame = background.frames.read(t)
         with at_frame(t):
-            medians = background.operator.tile_medians(frame, mask)
-        if medians is None:
-            known = self._medians
-            medians = known if known is not None else background.first_medians(t)
-        self._medians = medians
-        self._corrected.append(background.operator.correct(frame, medians))
+            estimate = background.corrector.estimate(frame, mask)
+        if estimate is None:
+            known = self._estimate
+            estimate = known if known is not None else background.first_estimate(t)
+        self._estimate = estimate
+        self._corrected.append(background.corrector.correct(frame, estimate))

@@ -19,18 +19,15 @@ from pyama_core.io.records import Provenance
 from pyama_core.io.regular_files import open_regular
 from pyama_core.io.stacks import StackReader
 from pyama_core.io.traces import trace_blocks
-from pyama_core.processing.extraction.cells import Columns
-from pyama_core.processing.extraction.measure import (
+from pyama_core.processing.extraction.parameters import ExtractionParameters
+from pyama_core.processing.extraction.quality import Verdicts, judge_tracks
+from pyama_core.processing.extraction.selection import (
     ALGORITHM,
     BASIC_COLUMNS,
     Selection,
-    measure_cells,
     select_features,
-    unmeasured,
 )
-from pyama_core.processing.extraction.parameters import ExtractionParameters
-from pyama_core.processing.extraction.quality import Verdicts, judge_tracks
-from pyama_core.processing.extraction.tables import joined, rows_by_cell
+from pyama_core.processing.extraction.tables import Columns, joined, rows_by_cell
 from pyama_core.processing.tracking.fates import Track
 from pyama_core.processing.tracking.tables import read_tracks
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
@@ -74,6 +71,9 @@ class ExtractionService(BaseProcessingService):
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Measure frame by frame, all channels of a frame under one label image."""
+        # Here, for it loads the compiler.
+        from pyama_core.processing.extraction.measure import measure_cells, unmeasured
+
         parameters = job.parameters.extraction
         if job.fov not in self.tickets:  # a run says this once, not once for each FOV
             warn_of_times(job.metadata, parameters)

@@ -16,10 +16,11 @@ from pyama_core.io.records import Provenance
 from pyama_core.io.stacks import StackReader
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import (
-    Prepared,
+    Calibration,
     SegmentationMethod,
     Segmenter,
     SegmentsByIndex,
+    SelfCalibrating,
     find_segmentation,
 )
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
@@ -94,14 +95,15 @@ def _prepare(
 
     Returns what it found, for the record: repeating the run with that gives the same.
     """
-    if not isinstance(segmenter, Prepared):
+    if not isinstance(segmenter, SelfCalibrating):
         return {}
     last = len(there) - 1
-    segmenter.prepare([frames.read(there[i]) for i in sorted({0, last // 2, last})])
-    diameter = getattr(segmenter, "cell_diameter", None)
+    looked_at = [frames.read(there[i]) for i in sorted({0, last // 2, last})]
+    calibration = segmenter.prepare(looked_at) or Calibration()
+    diameter = calibration.cell_diameter
     if diameter is None:
         return {}
-    if getattr(segmenter, "found_cells", True):
+    if calibration.found_cells:
         logger.info("FOV %d: cells have a diameter of about %.0f pixels", job.fov, diameter)
     else:
         logger.warning(
@@ -122,7 +124,7 @@ def _segment(
         if isinstance(segmenter, SegmentsByIndex):
             found = segmenter.segment_at(t, frame)
         elif nuclei is not None:
-            found = segmenter.segment(frame, nuclei.read(t))  # type: ignore[call-arg]
+            found = segmenter.segment(frame, nuclei.read(t))
         else:
             found = segmenter.segment(frame)
         if found.dtype == np.bool_:

@@ -18,11 +18,11 @@ from pyama_core.io.records import Provenance
 from pyama_core.io.stacks import StackReader, StackWriter
 from pyama_core.io.traces import trace_blocks
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
-from pyama_core.processing.tracking.iou.tracker import TooManyCellsError
 from pyama_core.processing.tracking.tables import count_fates, shift_columns, track_columns
 from pyama_core.processing.tracking.tracker import (
     FindsShifts,
     LookAheadTracker,
+    TooManyCellsError,
     Tracker,
     TrackingMethod,
     find_tracking,

@@ -1,54 +1,16 @@
-"""Tracking by laptrack: linear assignment of centroids over the whole movie.
-
-References
-----------
-Y. T. Fukai, K. Kawaguchi, "LapTrack: linear assignment particle tracking with tunable metrics",
-Bioinformatics 39(1), btac799 (2023).
-"""
+"""The tracking by laptrack as the pipeline knows it: parameters and version."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.tracking.graph_tracker import GraphTracker, Node
-from pyama_core.processing.tracking.lineage.track_state import Objects
-
-
-class LapTrackLinker:
-    """Links centroids.
-
-    Parameters
-    ----------
-    model
-        A `laptrack.LapTrack`, or what has its method `predict(coords)` that returns a directed
-        graph of nodes (frame, index).
-    """
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._positions: list[NDArray[np.float64]] = []
-
-    def see(
-        self, objects: Objects, labels: NDArray[np.int64], frame: NDArray[Any], image: Any
-    ) -> None:
-        """Take note of the centroids of the next frame."""
-        self._positions.append(objects.position)
-
-    def edges(self) -> Iterable[tuple[Node, Node]]:
-        """Return which object becomes which."""
-        graph = self._model.predict(self._positions)
-        return [
-            ((int(first[0]), int(first[1])), (int(second[0]), int(second[1])))
-            for first, second in graph.edges
-        ]
+from pyama_core.processing.plugins import Imported
+from pyama_core.processing.tracking.tracker import TrackingMethod
 
 
 class LapTrackParameters(BaseModel):
@@ -66,7 +28,7 @@ class LapTrackParameters(BaseModel):
     @field_validator("options")
     @classmethod
     def _known_to_laptrack(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        known = _laptrack().LapTrack.model_fields
+        known = import_laptrack().LapTrack.model_fields
         unknown = sorted(set(options) - set(known))
         if unknown:
             raise ValueError(
@@ -90,18 +52,23 @@ def algorithm() -> str:
         raise _not_installed() from error
 
 
-def make(parameters: LapTrackParameters, dtype: DTypeLike = np.uint16) -> GraphTracker:
-    """Make a tracker of one field of view.
+def tracking_method() -> TrackingMethod:
+    """Describe the method.
 
     Raises
     ------
     InputError
         If laptrack is not installed.
     """
-    return GraphTracker(LapTrackLinker(_laptrack().LapTrack(**parameters.options)), dtype)
+    return TrackingMethod(
+        LapTrackParameters,
+        algorithm(),
+        Imported("pyama_core.processing.tracking.laptrack.linker:make"),
+    )
 
 
-def _laptrack() -> Any:
+def import_laptrack() -> Any:
+    """Import laptrack, or say how to install it."""
     try:
         return import_module("laptrack")
     except ImportError as error:

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
+from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.graph_tracker import GraphTracker, Node
-from pyama_core.processing.tracking.lineage.track_state import Objects
+from pyama_core.processing.tracking.objects import Objects
+from pyama_core.processing.tracking.trackastra.method import TrackastraParameters, not_installed
 
 
 class TrackastraLinker:
@@ -48,8 +47,6 @@ class TrackastraLinker:
         self, objects: Objects, labels: NDArray[np.int64], frame: NDArray[Any], image: Any
     ) -> None:
         """Keep the next frame."""
-        from pyama_core.processing.runs.pixel_runs import paint
-
         if image is None:
             raise InputError(
                 f"Tracking with trackastra needs images beside masks, found none for frame "
@@ -74,35 +71,6 @@ class TrackastraLinker:
         return [(node[first], node[second]) for first, second in graph.edges]
 
 
-class TrackastraParameters(BaseModel):
-    """Parameters of the tracking by trackastra."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["trackastra"] = Field("trackastra", description="name of the tracking")
-    folder: Path = Field(
-        description="folder on this machine with the model's weights and train_config.yaml"
-    )
-    mode: Literal["greedy", "greedy_nodiv"] = Field(
-        "greedy", description="how the model's links become tracks: with or without divisions"
-    )
-    device: str = Field("cpu", description="what to compute on: cpu, cuda, mps or automatic")
-
-
-def algorithm() -> str:
-    """Return name and version, which is that of the package.
-
-    Raises
-    ------
-    InputError
-        If trackastra is not installed.
-    """
-    try:
-        return f"trackastra/{version('trackastra')}"
-    except PackageNotFoundError as error:
-        raise _not_installed() from error
-
-
 def make(parameters: TrackastraParameters, dtype: DTypeLike = np.uint16) -> GraphTracker:
     """Make a tracker of one field of view.
 
@@ -119,13 +87,6 @@ def make(parameters: TrackastraParameters, dtype: DTypeLike = np.uint16) -> Grap
     try:
         trackastra = import_module("trackastra.model")
     except ImportError as error:
-        raise _not_installed() from error
+        raise not_installed() from error
     model = trackastra.Trackastra.from_folder(parameters.folder, device=parameters.device)
     return GraphTracker(TrackastraLinker(model, parameters.mode), dtype)
-
-
-def _not_installed() -> InputError:
-    return InputError(
-        "Tracking with trackastra needs the package trackastra, which is not installed: "
-        "pip install trackastra"
-    )

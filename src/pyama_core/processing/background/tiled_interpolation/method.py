@@ -1,0 +1,75 @@
+"""The background by tiled interpolation as the pipeline knows it: parameters and version."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pyama_core.processing.background.corrector import CorrectionMethod
+from pyama_core.processing.parameters import OddInt
+from pyama_core.processing.plugins import Imported
+
+ALGORITHM = "tiled-interpolation/1"
+
+_USUAL_TILE, _LEAST_TILE, _LARGEST_TILE = 256, 64, 16_384
+
+TileSize = Annotated[int, Field(ge=8, le=_LARGEST_TILE)]
+
+
+class TiledInterpolationParameters(BaseModel):
+    """Parameters of the background by tiled interpolation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["tiled-interpolation"] = Field(
+        "tiled-interpolation", description="name of the background correction"
+    )
+    dilation_size: OddInt = Field(
+        21, ge=1, le=1001, description="cells are enlarged by a square of this side, odd, pixels"
+    )
+    tile_size: TileSize | Literal["auto"] = Field(
+        "auto",
+        description="the frame is cut into tiles of about this side, overlapping by half, pixels; "
+        "auto: four cells wide where the segmentation knows their diameter, otherwise 256",
+    )
+
+    edges: Literal["constant", "linear", "auto"] = Field(
+        "auto",
+        description="the background beyond the centres of the outer tiles: constant, or linear, "
+        "going on as it comes from the tiles before; auto: linear where the segmentation knows "
+        "the diameter of cells, otherwise constant",
+    )
+
+    def for_cells_of(self, diameter: float | None) -> TiledInterpolationParameters:
+        """Return parameters of which none is ``auto``.
+
+        Parameters
+        ----------
+        diameter
+            Of a typical cell, in pixels; None where it is not known.
+
+        Examples
+        --------
+        >>> TiledInterpolationParameters().for_cells_of(40).tile_size
+        160
+        """
+        size, edges = self.tile_size, self.edges
+        if size == "auto":
+            size = _USUAL_TILE if diameter is None else max(_LEAST_TILE, round(4 * diameter))
+            size = min(size, _LARGEST_TILE)
+        if edges == "auto":
+            edges = "constant" if diameter is None else "linear"
+        return self.model_copy(update={"tile_size": size, "edges": edges})
+
+
+def correction_method() -> CorrectionMethod:
+    """Describe the method."""
+    return CorrectionMethod(
+        TiledInterpolationParameters,
+        ALGORITHM,
+        Imported("pyama_core.processing.background.tiled_interpolation.background:create"),
+        resolve=TiledInterpolationParameters.for_cells_of,
+        resolved=("tile_size", "edges"),
+        compiled=True,
+    )

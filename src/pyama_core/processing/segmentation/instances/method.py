@@ -1,0 +1,39 @@
+"""The segmentation into instances as the pipeline knows it: parameters and version."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pyama_core.processing.plugins import Imported
+from pyama_core.processing.segmentation.cell_diameter import (
+    AUTO,
+    CellDiameterParameters,
+    DiameterOrAuto,
+)
+from pyama_core.processing.segmentation.segmenter import SegmentationMethod
+
+ALGORITHM = "instances/6"
+
+
+class InstanceParameters(CellDiameterParameters):
+    """Parameters of the segmentation into instances."""
+
+    method: Literal["instances"] = Field("instances", description="name of the segmentation")
+    cell_diameter: DiameterOrAuto = Field(
+        AUTO,
+        description="diameter of a disc with the area of a typical cell, in pixels, as 38, or with "
+        "a unit, as 25 um; auto estimates it for each position from three of its frames",
+    )
+
+
+def segmentation_method() -> SegmentationMethod:
+    """Describe the method."""
+    return SegmentationMethod(
+        InstanceParameters,
+        ALGORITHM,
+        Imported("pyama_core.processing.segmentation.instances.segmenter:create"),
+        by_nuclei=True,
+        compiled=True,
+    )

@@ -1,0 +1,66 @@
+"""The tracking by trackastra as the pipeline knows it: parameters and version."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pyama_core.io.errors import InputError
+from pyama_core.processing.plugins import Imported
+from pyama_core.processing.tracking.tracker import TrackingMethod
+
+
+class TrackastraParameters(BaseModel):
+    """Parameters of the tracking by trackastra."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["trackastra"] = Field("trackastra", description="name of the tracking")
+    folder: Path = Field(
+        description="folder on this machine with the model's weights and train_config.yaml"
+    )
+    mode: Literal["greedy", "greedy_nodiv"] = Field(
+        "greedy", description="how the model's links become tracks: with or without divisions"
+    )
+    device: str = Field("cpu", description="what to compute on: cpu, cuda, mps or automatic")
+
+
+def algorithm() -> str:
+    """Return name and version, which is that of the package.
+
+    Raises
+    ------
+    InputError
+        If trackastra is not installed.
+    """
+    try:
+        return f"trackastra/{version('trackastra')}"
+    except PackageNotFoundError as error:
+        raise not_installed() from error
+
+
+def tracking_method() -> TrackingMethod:
+    """Describe the method.
+
+    Raises
+    ------
+    InputError
+        If trackastra is not installed.
+    """
+    return TrackingMethod(
+        TrackastraParameters,
+        algorithm(),
+        Imported("pyama_core.processing.tracking.trackastra.linker:make"),
+        lambda _parameters: "phase",
+    )
+
+
+def not_installed() -> InputError:
+    """Say how to install trackastra."""
+    return InputError(
+        "Tracking with trackastra needs the package trackastra, which is not installed: "
+        "pip install trackastra"
+    )
