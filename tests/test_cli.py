@@ -157,16 +157,6 @@ def test_a_second_run_does_nothing(demo, finished):
     assert inodes(finished, "*_ch_*") == before
 
 
-@pytest.mark.parametrize("name", ["1", "GFP"])
-def test_channels_are_found_by_name_before_number(tmp_path, name):
-    pixels = rough_squares(3, 64, [(10, 10)])[:, [0, 1, 1]]
-    image = write_movie(tmp_path / "m.ome.tif", [pixels], ["phase", "GFP", "1"], 1.0)
-    result = pyama("run", image, "-o", tmp_path / "out", "--pc", "phase", "--fl", name)
-    assert result.exit_code == 0
-    (table,) = (tmp_path / "out").rglob("*_traces_*.csv")
-    assert table.name == f"m_fov_000_traces_ch_{['GFP', '1'].index(name) + 1}.csv"
-
-
 def test_an_interval_gives_the_times_that_the_file_does_not_know(tmp_path):
     image = write_movie(tmp_path / "m.ome.tif", [rough_squares(3, 64, [(10, 10)])], ["a", "b"])
     words = ["run", image, "-o", tmp_path / "out", "--pc", "a", "--fl", "b"]
@@ -226,10 +216,10 @@ BAD_INPUT = {
     "superscript": (["{image}", "--pc", 0, "--fl", "²", "-o", "{out}"], "no channel '²'"),
     "twice": (["{image}", "--pc", 0, "--fl", 1, "--fl", "GFP", "-o", "{out}"], "twice"),
     "position": (["{image}", *CHANNELS, "-o", "{out}", "--fovs", "0,3"], "no FOV 3"),
-    "positions": (["{image}", *CHANNELS, "-o", "{out}", "--fovs", "x"], "such as 0-3,7"),
-    "workers": (["{image}", *CHANNELS, "-o", "{out}", "--workers", "0"], "workers: "),
-    "batches": (["{image}", *CHANNELS, "-o", "{out}", "--batch-size", "-1"], "batch_size: "),
-    "interval": (["{image}", *CHANNELS, "-o", "{out}", "--interval", "nan"], "interval_minutes"),
+    "positions": (["{image}", *CHANNELS, "-o", "{out}", "--fovs", "x"], "--fovs: expected names, "),
+    "workers": (["{image}", *CHANNELS, "-o", "{out}", "--workers", "0"], "--workers: "),
+    "batches": (["{image}", *CHANNELS, "-o", "{out}", "--batch-size", "-1"], "--batch-size: "),
+    "interval": (["{image}", *CHANNELS, "-o", "{out}", "--interval", "nan"], "--interval (extra"),
     "plane": (["{image}", *CHANNELS, "-o", "{out}", "--z", "1"], "z"),
     "config": (["{image}", *CHANNELS, "-o", "{out}", "--config", "{tmp}/no.yaml"], "no.yaml"),
 }

@@ -342,10 +342,26 @@ def test_a_channel_that_is_not_there_is_named_with_those_that_are(movie, tmp_pat
         CopyingService().process_fov(movie, context, tmp_path, 1)
 
 
-def test_channels_by_name_are_refused_with_words(movie, tmp_path):
-    context = ProcessingContext(channels=Channels(pc="phase", fl=["GFP"]))
-    with pytest.raises(InputError, match="expected numbers"):
-        CopyingService().process_all_fovs(movie, context, tmp_path)
+def test_a_service_alone_finds_channels_by_name(movie, tmp_path):
+    context = ProcessingContext(channels=Channels(pc="PHASE", fl=["GFP"]))
+    CopyingService().process_fov(movie, context, tmp_path, 0)
+    assert context.channels == Channels(pc=0, fl=[1])
+    assert [path.name[-8:] for path in sorted(tmp_path.rglob("*.npy"))] == ["ch_1.npy", "ch_0.npy"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [
+        (Channels(pc=1.5, fl=[1]), "expected numbers, from 0 .* or names, found Channels"),
+        (Channels(pc=0, fl=[None]), "expected numbers, from 0 .* or names, found Channels"),
+        (Channels(pc=True, fl=[1]), "expected numbers, from 0 .* or names, found Channels"),
+        (Channels(pc=0, fl=["DAPI"]), r"FOV 0, copying: channels\.fl: there is no channel 'DAPI'"),
+    ],
+)
+def test_channels_that_are_neither_number_nor_name_are_refused(movie, tmp_path, channels, words):
+    with pytest.raises(InputError, match=words):
+        CopyingService().process_all_fovs(movie, ProcessingContext(channels=channels), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("service", AFTER_COPYING)

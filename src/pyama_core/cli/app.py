@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -41,6 +41,7 @@ Outside = Annotated[
     bool,
     typer.Option("--outside", help="Also read files that FILE names outside of its own folder."),
 ]
+_CHANNEL = "name, or number from 0 (name:2 or index:2 where a name is a number)"
 
 
 def _show_version(wanted: bool) -> None:
@@ -62,16 +63,22 @@ def options(
 def command(function: Callable[..., int]) -> Callable[..., None]:
     """Register a command: its return value is the exit code, its errors are one or two lines.
 
-    Every command gains the option `--debug`.
+    Every command gains the option `--debug`, and refuses paths whose text is empty.
     """
+    signature = inspect_module.signature(function, eval_str=True)
+    paths = {name: flag for name, flag in map(_path_of, signature.parameters.values()) if flag}
 
     @functools.wraps(function)
     def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
         from pyama_core.cli.messages import listen
         from pyama_core.io.errors import PyamaError, ShortageError, is_shortage
+        from pyama_core.io.paths import given_path
 
         with listen(logging.DEBUG if debug else logging.INFO):
             try:
+                for name, flag in paths.items():
+                    if kwargs[name] is not None:
+                        kwargs[name] = given_path(kwargs[name], flag)
                 code = function(*args, **kwargs)
             except PyamaError as error:
                 if debug:
@@ -88,13 +95,31 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     parameter = inspect_module.Parameter(
         "debug", inspect_module.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
     )
-    signature = inspect_module.signature(function, eval_str=True)
-    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*signature.parameters.values(), parameter]
-    )
-    run.__annotations__ = {**function.__annotations__, "debug": Debug}
+    typed = [*map(_as_typed, signature.parameters.values()), parameter]
+    run.__signature__ = signature.replace(parameters=typed)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in typed}
     app.command()(run)
     return run
+
+
+def _path_of(parameter: inspect_module.Parameter) -> tuple[str, str]:
+    """Return the name of a parameter and, if it is a path, the flag that people know it by."""
+    kind, about = get_args(parameter.annotation)[:2] or (None, None)
+    if kind not in (Path, Path | None):
+        return parameter.name, ""
+    # Where a default may stand, typer keeps the first of the flags.
+    flags = [about.default, *(about.param_decls or ())]
+    long = [flag for flag in flags if isinstance(flag, str) and flag.startswith("--")]
+    return parameter.name, long[0] if long else about.metavar
+
+
+def _as_typed(parameter: inspect_module.Parameter) -> inspect_module.Parameter:
+    """Let a path be taken as text, for a path without text is the current folder."""
+    if not _path_of(parameter)[1]:
+        return parameter
+    kind, *about = get_args(parameter.annotation)
+    text = str if kind is Path else str | None
+    return parameter.replace(annotation=Annotated[text, *about])
 
 
 @command
@@ -127,7 +152,7 @@ def inspect(
         ),
     ] = None,
 ) -> int:
-    """Show positions, frames, channels, sizes, times and what a run would take."""
+    """Show FOVs, frames, channels, sizes, times and what a run would take."""
     from pyama_core.cli.inspect import show
 
     given = {"axes": axes, "pattern": pattern, "outside": outside or None}
@@ -144,11 +169,11 @@ def run(
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for all outputs.")
     ] = None,
     pc: Annotated[
-        str | None, typer.Option("--pc", metavar="CH", help="Phase contrast: name or number.")
+        str | None, typer.Option("--pc", metavar="CH", help=f"Phase contrast: {_CHANNEL}.")
     ] = None,
     fl: Annotated[
         list[str] | None,
-        typer.Option("--fl", metavar="CH", help="Fluorescence: name or number; may be repeated."),
+        typer.Option("--fl", metavar="CH", help="Fluorescence, the same way; may be repeated."),
     ] = None,
     nuclei: Annotated[
         str | None,
@@ -177,10 +202,13 @@ def run(
         ),
     ] = None,
     fovs: Annotated[
-        str | None, typer.Option("--fovs", metavar="LIST", help="Positions, e.g. 0-3,7; or all.")
+        str | None,
+        typer.Option(
+            "--fovs", metavar="LIST", help="FOVs by number or name, e.g. 0-3,7 or A1,B2; or all."
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", metavar="N", help="Positions copied at a time.")
+        int | None, typer.Option("--batch-size", metavar="N", help="FOVs copied at a time.")
     ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", help="Processes that work.")
@@ -242,7 +270,7 @@ def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of outputs.")],
     json: Json = False,
 ) -> int:
-    """Show what is done, failed and missing, per position and step."""
+    """Show what is done, failed and missing, per FOV and step."""
     from pyama_core.cli.status import show
 
     return show(folder, as_json=json)

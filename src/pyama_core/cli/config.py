@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveInt,
-    StrictInt,
     StrictStr,
 )
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.paths import not_empty
 from pyama_core.io.yaml_files import load_yaml
-from pyama_core.processing.workflow.services.parameters import StepParameters, validate_sections
+from pyama_core.processing.workflow.services.parameters import (
+    ParameterError,
+    StepParameters,
+    validate_sections,
+)
 
-Word = StrictStr | StrictInt
-"""Strict, because YAML takes `yes` for true, and true is 1."""
+_WORDS = (("channels",), ("fovs",), ("tracking", "brightness_channel"))
+"""What a person means by `01` or `no` there is for the names in the file to say, not for YAML."""
+
+
+def _as_word(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+Word = Annotated[StrictStr, BeforeValidator(_as_word)]
+PathText = Annotated[str, AfterValidator(not_empty)]
 
 
 class ChannelWords(BaseModel):
@@ -39,12 +54,18 @@ class ChannelWords(BaseModel):
 class RunConfig(StepParameters):
     """Everything that a run can be told."""
 
-    file: str | None = Field(default=None, description="microscope file")
-    output: str | None = Field(default=None, description="folder for all outputs")
-    channels: ChannelWords = Field(default=ChannelWords(), description="by name or number")
-    fovs: Word = Field(default="all", description="positions, such as 0-3,7; or all")
+    file: PathText | None = Field(default=None, description="microscope file")
+    output: PathText | None = Field(default=None, description="folder for all outputs")
+    channels: ChannelWords = Field(
+        default=ChannelWords(),
+        description="by name, or by number from 0; name:2 and index:2 where a name is a number",
+    )
+    fovs: Word | list[Word] = Field(
+        default="all",
+        description="FOVs (positions), by number or name, such as 0-3,7 or A1,B2; or all",
+    )
     batch_size: PositiveInt | None = Field(
-        default=None, description="positions that are copied at a time; empty: as many as workers"
+        default=None, description="FOVs that are copied at a time; empty: as many as workers"
     )
     workers: PositiveInt | None = Field(
         default=None, description="processes that work; empty: one per processor"
@@ -68,7 +89,11 @@ class RunConfig(StepParameters):
         return self.model_dump(mode="json", include=set(StepParameters.model_fields))
 
 
-def load_config(path: Path | None, overrides: dict[str, Any]) -> RunConfig:
+def load_config(
+    path: Path | None,
+    overrides: dict[str, Any],
+    flags: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+) -> RunConfig:
     """Read a configuration and put what flags say over it.
 
     Parameters
@@ -77,13 +102,15 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> RunConfig:
         YAML file.
     overrides : dict
         Nested values that win over the file's.
+    flags : mapping of tuple of str to str
+        The flag that each of them was typed with, by its keys, to be named if it is wrong.
 
     Raises
     ------
     InputError
         The file cannot be read, or something in it is unknown or out of bounds.
     """
-    content = {} if path is None else load_yaml(path)
+    content = {} if path is None else load_yaml(path, _WORDS)
     if content is None:
         content = {}
     if not isinstance(content, dict):
@@ -92,8 +119,25 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> RunConfig:
     content = {key: value for key, value in content.items() if value is not None}
     try:
         return validate_sections(RunConfig, _merged(content, overrides))
-    except InputError as error:
-        raise InputError(str(error) if path is None else f"{path}: {error}") from error
+    except ParameterError as error:
+        raise InputError(_blame(error, path, overrides, flags)) from error
+
+
+def _blame(
+    error: ParameterError,
+    path: Path | None,
+    overrides: dict[str, Any],
+    flags: Mapping[tuple[str, ...], str],
+) -> str:
+    """Say who gave a wrong value: the flag that was typed, otherwise the file."""
+    flag = flags.get(error.place)
+    if flag is not None:
+        as_key = flag.removeprefix("--").replace("-", "_")
+        key = "" if as_key == error.place[-1] else f" ({'.'.join(error.place)})"
+        return f"{flag}{key}: {error.reason}"
+    method = flags.get((error.place[0], "method"))
+    typed = f" (with {method} {overrides[error.place[0]]['method']})" if method else ""
+    return f"{error}{typed}" if path is None else f"{path}: {error}{typed}"
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

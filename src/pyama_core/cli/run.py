@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,13 @@ import typer
 from pyama_core.cli.config import RunConfig, commented_yaml, load_config
 from pyama_core.cli.display import progress_display
 from pyama_core.cli.interrupt import cancel_on_interrupt
-from pyama_core.cli.selection import find_channel, parse_fovs
 from pyama_core.io.atomic import write_whole
 from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.naming import LOG_NAME, RESULTS_NAME
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import run_workflow
+from pyama_core.processing.workflow.services.selection import find_channel, find_fovs
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 
 _SHOWN_FAILURES = 10
@@ -47,25 +49,42 @@ class Flags:
     outside: bool | None = None
     check: bool | None = None
 
+    def typed(self) -> dict[str, Any]:
+        """Return what was typed, by the names of these attributes."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value not in (None, [])}
+
     def as_config(self) -> dict[str, Any]:
         """Return what was typed, in the shape of the configuration."""
-        values = {
-            "file": None if self.file is None else str(self.file),
-            "output": None if self.output is None else str(self.output),
-            "channels": _given(pc=self.pc, fl=self.fl or None, nuclei=self.nuclei),
-            "fovs": self.fovs,
-            "batch_size": self.batch_size,
-            "workers": self.workers,
-            "axes": self.axes,
-            "pattern": self.pattern,
-            "outside": self.outside,
-            "check": self.check,
-            "copying": _given(z=self.z),
-            "segmentation": _given(method=self.segmentation, cell_diameter=self.cell_diameter),
-            "tracking": _given(method=self.tracking),
-            "extraction": _given(interval_minutes=self.interval),
-        }
-        return {key: value for key, value in values.items() if value not in (None, {})}
+        config: dict[str, Any] = {}
+        for name, value in self.typed().items():
+            *sections, key = _KEYS.get(name, (name,))
+            section = config
+            for outer in sections:
+                section = section.setdefault(outer, {})
+            section[key] = str(value) if isinstance(value, Path) else value
+        return config
+
+    def names(self) -> dict[tuple[str, ...], str]:
+        """Return the flag that was typed for each of the keys of the configuration."""
+        return {_KEYS.get(name, (name,)): _flag(name) for name in self.typed()}
+
+
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "pc": ("channels", "pc"),
+    "fl": ("channels", "fl"),
+    "nuclei": ("channels", "nuclei"),
+    "z": ("copying", "z"),
+    "segmentation": ("segmentation", "method"),
+    "cell_diameter": ("segmentation", "cell_diameter"),
+    "tracking": ("tracking", "method"),
+    "interval": ("extraction", "interval_minutes"),
+}
+"""Flags whose key in the configuration is another; of the others it is their name."""
+
+
+def _flag(name: str) -> str:
+    return "FILE" if name == "file" else f"--{name.replace('_', '-')}"
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -78,7 +97,7 @@ def write_configuration(flags: Flags, config: Path | None) -> int:
     if config is None and source is not None and source.suffix.lower() in (".yaml", ".yml"):
         target, source = source, None
     typed = {**flags.as_config(), "file": None if source is None else str(source)}
-    text = commented_yaml(load_config(None, typed))
+    text = commented_yaml(load_config(None, typed, flags.names()))
     if target.exists():
         raise InputError(f"{target} exists already; name another file with --config")
     write_whole(target, text)
@@ -88,7 +107,7 @@ def write_configuration(flags: Flags, config: Path | None) -> int:
 
 def start(flags: Flags, config_path: Path | None) -> int:
     """Run and say how it ended."""
-    config = load_config(config_path, flags.as_config())
+    config = load_config(config_path, flags.as_config(), flags.names())
     if config.file is None:
         raise InputError("no microscope file was given; see pyama run --help")
     if config.output is None:
@@ -102,10 +121,12 @@ def start(flags: Flags, config_path: Path | None) -> int:
     source, metadata = load_microscopy_file(config.file, **options)
     source.close()
     workers = config.workers or os.cpu_count() or 1
-    fovs = parse_fovs(str(config.fovs))
+    places = _Places(flags, config_path)
+    with places.named("fovs"):
+        fovs = find_fovs(config.fovs, metadata.fov_names)
     context = ProcessingContext(
         output_dir=Path(config.output),
-        channels=_find_channels(config, metadata),
+        channels=_find_channels(config, metadata, places),
         params=config.params(),
     )
     cancel = threading.Event()
@@ -128,18 +149,38 @@ def start(flags: Flags, config_path: Path | None) -> int:
     return outcome.exit_code
 
 
-def _find_channels(config: RunConfig, metadata: MicroscopyMetadata) -> Channels:
-    words, names = config.channels, list(metadata.channel_names)
-    known = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
+@dataclass(frozen=True)
+class _Places:
+    """Where words of a run come from: a flag, or a key of the configuration."""
+
+    flags: Flags
+    config_path: Path | None
+
+    @contextlib.contextmanager
+    def named(self, *keys: str) -> Iterator[None]:
+        """Say in every error where the word that is looked up comes from."""
+        try:
+            yield
+        except InputError as error:
+            place = self.flags.names().get(keys) or f"{self.config_path}: {'.'.join(keys)}"
+            raise InputError(f"{place}: {error}") from error
+
+
+def _find_channels(config: RunConfig, metadata: MicroscopyMetadata, places: _Places) -> Channels:
+    words, names = config.channels, metadata.channel_names
     if words.pc is None or not words.fl:
+        known = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
         raise InputError(
             f"choose channels with --pc and --fl; {metadata.file_path.name} has {known}"
         )
-    return Channels(
-        pc=find_channel(words.pc, names),
-        fl=[find_channel(word, names) for word in words.fl],
-        nuclei=None if words.nuclei is None else find_channel(words.nuclei, names),
-    )
+    channels = Channels()
+    with places.named("channels", "pc"):
+        channels.pc = find_channel(words.pc, names)
+    with places.named("channels", "fl"):
+        channels.fl = [find_channel(word, names) for word in words.fl]
+    with places.named("channels", "nuclei"):
+        channels.nuclei = None if words.nuclei is None else find_channel(words.nuclei, names)
+    return channels
 
 
 def _tell(outcome: RunOutcome, output_dir: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.frame_source import FrameSource, MicroscopyMetadata, ReadOptions
+from pyama_core.io.paths import given_path
 from pyama_core.io.readers import find_reader, read_signature, reader_named
 from pyama_core.io.retrying import patiently
 from pyama_core.io.urls import local_path
@@ -54,7 +55,7 @@ def load_microscopy_file(
     >>> with source:  # doctest: +SKIP
     ...     frame = source.read_frame(fov=0, channel=1, time=0)
     """
-    path = local_path(path)
+    path = local_path(given_path(path, "microscope file"))
     ReadOptions.parse(options)
     reader = find_reader(path)
     source = patiently(lambda: reader.open(path, options))

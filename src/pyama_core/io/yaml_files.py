@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pyama_core.io.regular_files import open_regular
 
 _MAX_SIZE = 1 << 20
 _SHOWN = 60
+_TAKEN_FOR = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp"))
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -34,8 +35,16 @@ class _PlainLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(path: Path) -> Any:
+def load_yaml(path: Path, words: Iterable[Sequence[str]] = ()) -> Any:
     """Read a small YAML file of plain data, written by a person.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    words : iterable of sequences of str
+        Keys, from the outermost to the innermost, of values that are words: what stands there is
+        text as it stands, even where YAML takes it for something else, such as ``01`` or ``no``.
 
     Raises
     ------
@@ -50,11 +59,35 @@ def load_yaml(path: Path) -> Any:
     if len(content) > _MAX_SIZE:
         raise InputError(f"{path}: expected at most 1 MB of settings, found a larger file")
     try:
-        return yaml.load(content.decode(), Loader=_PlainLoader)  # noqa: S506
+        return _parse(content.decode(), words)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # ValueError: not UTF-8, a date with a 13th month, a number of thousands of digits.
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not valid YAML: {reason}") from error
+
+
+def _parse(text: str, words: Iterable[Sequence[str]]) -> Any:
+    loader = _PlainLoader(text)
+    try:
+        node = loader.get_single_node()
+        for keys in words:
+            _keep_as_text(node, keys)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _keep_as_text(node: yaml.Node | None, keys: Sequence[str]) -> None:
+    """Make text of all that stands under some keys; what is empty stays so."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if not keys or key.value == keys[0]:
+                _keep_as_text(value, keys[1:])
+    elif isinstance(node, yaml.SequenceNode) and not keys:
+        for value in node.value:
+            _keep_as_text(value, keys)
+    elif isinstance(node, yaml.ScalarNode) and not keys and node.tag in _TAKEN_FOR:
+        node.tag = "tag:yaml.org,2002:str"
 
 
 def dump_yaml(value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.paths import GivenPath
 from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.processing.frame import as_frame, as_labels
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters, Diameter
@@ -30,7 +30,7 @@ class CellposeParameters(CellDiameterParameters):
     """Parameters of the segmentation by Cellpose."""
 
     method: Literal["cellpose"] = Field("cellpose", description="name of the segmentation")
-    weights: Path = Field(description="file of the model's weights on this machine")
+    weights: GivenPath = Field(description="file of the model's weights on this machine")
     cell_diameter: Diameter | None = Field(
         None,
         description="diameter of cells, in pixels, as 38, or with a unit, as 25 um; empty: what "

@@ -76,7 +76,7 @@ def run_complete_workflow(
     batch_size: int = 2,
     n_workers: int = 2,
     *,
-    fovs: Sequence[int] | None = None,
+    fovs: str | Sequence[int | str] | None = None,
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
     executor: ForeignExecutor | None = None,
@@ -96,8 +96,9 @@ def run_complete_workflow(
         Fields of view that are copied at a time.
     n_workers : int
         Worker processes.
-    fovs : sequence of int, optional
-        A selection of fields of view, instead of a range.
+    fovs : str, or sequence of int or str, optional
+        A selection of fields of view, instead of a range: numbers, or words as ``--fovs`` takes
+        them, such as ``"A1, B2"``.
     on_progress : callable, optional
         Called with each `ProgressEvent`, in a thread of its own.
     cancel : threading.Event, optional
@@ -147,7 +148,7 @@ def run_workflow(
     fov_end: int | None = None,
     batch_size: int = 2,
     n_workers: int = 2,
-    fovs: Sequence[int] | None = None,
+    fovs: str | Sequence[int | str] | None = None,
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
     executor: ForeignExecutor | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,12 +27,13 @@ from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range
 from pyama_core.processing.workflow.services.copying import chosen_plane
 from pyama_core.processing.workflow.services.parameters import validate_params
+from pyama_core.processing.workflow.services.selection import find_fovs
 from pyama_core.processing.workflow.services.steps.extraction import warn_of_times
 from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
 from pyama_core.processing.workflow.services.types import (
-    Channels,
+    ChannelNumbers,
     ProcessingContext,
-    ensure_context,
+    find_named_channels,
     requested_channels,
 )
 from pyama_core.processing.workflow.sizes import expected_outputs
@@ -78,7 +78,7 @@ def validate_request(
     context: ProcessingContext,
     fov_start: int | None,
     fov_end: int | None,
-    fovs: Sequence[int] | None,
+    fovs: str | Sequence[int | str] | None,
     batch_size: int,
     n_workers: int,
 ) -> RunRequest:
@@ -89,7 +89,7 @@ def validate_request(
     InputError
         One sentence on the first thing that is wrong.
     """
-    ensure_context(context)
+    find_named_channels(context, metadata.channel_names)
     if context.output_dir is None:
         raise InputError("no output folder was given")
     for name, value in (("batch_size", batch_size), ("n_workers", n_workers)):
@@ -123,18 +123,24 @@ def _select_fovs(
     metadata: MicroscopyMetadata,
     fov_start: int | None,
     fov_end: int | None,
-    fovs: Sequence[int] | None,
+    fovs: str | Sequence[int | str] | None,
 ) -> list[int]:
     if fovs is None:
         return list(validate_fov_range(metadata, fov_start, fov_end))
-    if not fovs:
+    words = [fovs] if isinstance(fovs, str) else fovs
+    for fov in words:
+        if not isinstance(fov, str):
+            metadata.shape_of(fov)
+    try:
+        chosen = find_fovs(words, metadata.fov_names)
+    except InputError as error:
+        raise InputError(f"fovs: {error}") from error
+    if not chosen:
         raise InputError("the selection of FOVs is empty")
-    for fov in fovs:
-        metadata.shape_of(fov)
-    return sorted({operator.index(fov) for fov in fovs})
+    return chosen
 
 
-def _check_channels(metadata: MicroscopyMetadata, channels: Channels) -> None:
+def _check_channels(metadata: MicroscopyMetadata, channels: ChannelNumbers) -> None:
     known = ", ".join(f"{i} ({name})" for i, name in enumerate(metadata.channel_names))
     if channels.pc is None and not channels.fl:
         raise InputError(f"no channel was chosen; {metadata.file_path.name} has {known}")

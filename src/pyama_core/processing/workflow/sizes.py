@@ -7,11 +7,11 @@ import numpy as np
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.naming import OutputKind
 from pyama_core.io.stacks import stack_size
-from pyama_core.processing.workflow.services.types import Channels
+from pyama_core.processing.workflow.services.types import ChannelNumbers
 
 
 def expected_outputs(
-    metadata: MicroscopyMetadata, channels: Channels, fov: int
+    metadata: MicroscopyMetadata, channels: ChannelNumbers, fov: int
 ) -> list[tuple[OutputKind, int, int]]:
     """Kind, channel and expected size in bytes of all stacks of a field of view."""
     shape = metadata.shape_of(fov)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
+from pyama_core.io.errors import InputError
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
@@ -44,11 +45,10 @@ class LineageParameters(BaseModel):
         "frames; then pieces are cells",
     )
     divisions: bool = Field(False, description="look for cells that divide")
-    brightness_channel: int | None = Field(
+    brightness_channel: NonNegativeInt | str | None = Field(
         None,
-        ge=0,
-        description="fluorescence channel, by number, whose brightness daughters share as they do "
-        "their mother's area; empty: the area alone is looked at",
+        description="fluorescence channel, by name or number, whose brightness daughters share as "
+        "they do their mother's area; empty: the area alone is looked at",
     )
     conservation: float = Field(
         0.5,
@@ -67,8 +67,17 @@ class LineageParameters(BaseModel):
     )
 
     def brightness_image(self) -> int | None:
-        """Return the channel whose corrected images the tracker is to be given, if any."""
-        return self.brightness_channel if self.divisions else None
+        """Return the channel whose corrected images the tracker is to be given, if any.
+
+        Raises
+        ------
+        InputError
+            It has a name in its place still; only the source file can tell its number.
+        """
+        channel = self.brightness_channel if self.divisions else None
+        if isinstance(channel, str):
+            raise InputError(f"brightness_channel: expected a number, found the name {channel!r}")
+        return channel
 
 
 def tracking_method() -> TrackingMethod:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.paths import GivenPath
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
@@ -19,7 +19,7 @@ class TrackastraParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["trackastra"] = Field("trackastra", description="name of the tracking")
-    folder: Path = Field(
+    folder: GivenPath = Field(
         description="folder on this machine with the model's weights and train_config.yaml"
     )
     mode: Literal["greedy", "greedy_nodiv"] = Field(

@@ -22,6 +22,7 @@ from pyama_core.processing.workflow.services.settings import settings_of
 from pyama_core.processing.workflow.services.types import (
     ProcessingContext,
     ensure_context,
+    find_named_channels,
 )
 
 logger = logging.getLogger(__name__)
@@ -158,6 +159,7 @@ class BaseProcessingService(ABC):
     ) -> Iterator[FovJob]:
         """Open the folder of a field of view for writing; errors inside gain FOV and step."""
         with self._located(fov), contextlib.ExitStack() as stack:
+            find_named_channels(context, metadata.channel_names)
             if metadata.shape_of(fov)[0] == 0:
                 raise InputError(
                     f"{metadata.file_path.name} announces it, but has no frame of it; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import (
@@ -17,13 +17,13 @@ from pydantic import (
 )
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.background.corrector import find_correction
+from pyama_core.processing.background.corrector import CorrectionMethod, find_correction
 from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.segmentation.instances.method import InstanceParameters
-from pyama_core.processing.segmentation.segmenter import find_segmentation
+from pyama_core.processing.segmentation.segmenter import SegmentationMethod, find_segmentation
 from pyama_core.processing.tracking.lineage.method import LineageParameters
-from pyama_core.processing.tracking.tracker import find_tracking
+from pyama_core.processing.tracking.tracker import TrackingMethod, find_tracking
 
 SectionsT = TypeVar("SectionsT", bound="StepParameters")
 
@@ -87,19 +87,29 @@ def validate_sections(model: type[SectionsT], content: Mapping[str, Any]) -> Sec
     """Check a configuration that has sections for the steps; see `validate_params`."""
     chosen: type[SectionsT] = _with_methods(
         model,
-        find_segmentation(_method_in(content, "segmentation", "instances")).parameters,
-        find_correction(_method_in(content, "correction", "tiled-interpolation")).parameters,
-        find_tracking(_method_in(content, "tracking", "lineage")).parameters,
+        _parameters_of(find_segmentation, content, "segmentation", "instances"),
+        _parameters_of(find_correction, content, "correction", "tiled-interpolation"),
+        _parameters_of(find_tracking, content, "tracking", "lineage"),
     )
     try:
         return chosen.model_validate(content)
     except ValidationError as error:
-        raise InputError(explain(error, chosen)) from error
+        raise _explained(error, chosen) from error
 
 
-def _method_in(content: Mapping[str, Any], step: str, default: str) -> str:
+def _parameters_of(
+    find: Callable[[str], SegmentationMethod | CorrectionMethod | TrackingMethod],
+    content: Mapping[str, Any],
+    step: str,
+    default: str,
+) -> type[BaseModel]:
+    """Return the parameters of the method that a section names."""
     section = content.get(step)
-    return str(section.get("method", default)) if isinstance(section, Mapping) else default
+    name = section.get("method", default) if isinstance(section, Mapping) else default
+    try:
+        return find(str(name)).parameters
+    except InputError as error:
+        raise ParameterError(str(error), (step, "method")) from error
 
 
 @functools.lru_cache(maxsize=32)
@@ -124,16 +134,35 @@ def _with_methods(
     return chosen
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
+class ParameterError(InputError):
+    """A value of a configuration cannot be used.
+
+    Attributes
+    ----------
+    place : tuple of str
+        Keys that lead to the value.
+    reason : str
+        What is wrong, without the place.
+    """
+
+    def __init__(self, message: str, place: Sequence[str] = (), reason: str = "") -> None:
+        super().__init__(message)
+        self.place = tuple(place)
+        self.reason = reason or message
+
+
+def _explained(error: ValidationError, model: type[BaseModel]) -> ParameterError:
     """Say in one sentence what is wrong with the first wrong value of a configuration."""
     problem = error.errors(include_url=False)[0]
     place = _keys_of(model, problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = _known_keys(model, place[:-1])
         hint = _of_another_method(place) or nearest(place[-1], known)
-        return f"unknown key {'.'.join(place)!r}{hint}"
-    found = problem.get("input")
-    return f"{'.'.join(place)}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {found!r}"
+        return ParameterError(f"unknown key {'.'.join(place)!r}{hint}", place)
+    reason = problem["msg"].removeprefix("Value error, ")
+    if reason == problem["msg"] or "found" not in reason:
+        reason = f"{reason[:1].lower()}{reason[1:]}, found {problem.get('input')!r}"
+    return ParameterError(f"{'.'.join(place)}: {reason}", place, reason)
 
 
 def _of_another_method(place: list[str]) -> str:

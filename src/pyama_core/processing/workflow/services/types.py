@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.naming import OutputKind
+from pyama_core.io.paths import given_path
+from pyama_core.processing.workflow.services.selection import find_channel
 
 ChannelPath = tuple[int, Path]
 """A channel of the source and the file made from it."""
@@ -17,17 +19,34 @@ ChannelPath = tuple[int, Path]
 
 @dataclass
 class Channels:
-    """Channels by their number in the source file.
+    """Channels by their number in the source file, from 0, or by name.
+
+    A name is any word that the command line takes (see `selection.find_channel`). When a run or a
+    service begins, the number of the channel takes its place.
 
     Attributes
     ----------
-    pc : int or None
+    pc : int, str or None
         Phase contrast, which is segmented.
-    fl : list of int
+    fl : list of int or str
         Fluorescence channels, each of which gives traces.
-    nuclei : int or None
+    nuclei : int, str or None
         A channel that shows nuclei, for segmentation methods that use one.
+
+    Examples
+    --------
+    >>> Channels(pc="Phase", fl=["GFP", 2])
+    Channels(pc='Phase', fl=['GFP', 2], nuclei=None)
     """
+
+    pc: int | str | None = None
+    fl: list[int | str] = field(default_factory=list)
+    nuclei: int | str | None = None
+
+
+@dataclass(frozen=True)
+class ChannelNumbers:
+    """Channels by their number in the source file; the attributes are those of `Channels`."""
 
     pc: int | None = None
     fl: list[int] = field(default_factory=list)
@@ -123,10 +142,10 @@ def ensure_context(context: ProcessingContext) -> ProcessingContext:
     Raises
     ------
     InputError
-        A channel is not a number.
+        The name of the output folder is empty, or a channel neither a number nor a name.
     """
     if context.output_dir is not None:
-        context.output_dir = Path(context.output_dir)
+        context.output_dir = given_path(context.output_dir, "output_dir")
     if context.channels is None:
         context.channels = Channels()
     _require_numbers(context.channels)
@@ -140,17 +159,60 @@ def ensure_context(context: ProcessingContext) -> ProcessingContext:
 
 
 def _require_numbers(channels: Channels) -> None:
-    """Make channels Python's own integers, which records can keep, from any others."""
+    """Make numbers of channels Python's own, which records can keep, from any others."""
     try:
-        channels.fl = [operator.index(channel) for channel in channels.fl]
-        for name in ("pc", "nuclei"):
-            channel = getattr(channels, name)
-            if channel is not None:
-                setattr(channels, name, operator.index(channel))
+        channels.pc = None if channels.pc is None else _own_number(channels.pc)
+        channels.nuclei = None if channels.nuclei is None else _own_number(channels.nuclei)
+        channels.fl = [_own_number(channel) for channel in channels.fl]
     except TypeError as error:
         raise InputError(
-            f"channels: expected numbers, from 0 in the order of the file, found {channels}"
+            "channels: expected numbers, from 0 in the order of the file, or names, found "
+            f"{channels}"
         ) from error
+
+
+def _own_number(channel: int | str) -> int | str:
+    if isinstance(channel, bool):
+        raise TypeError("true and false are numbers to Python, but no channels")
+    return channel if isinstance(channel, str) else operator.index(channel)
+
+
+def find_named_channels(context: ProcessingContext, names: Sequence[str]) -> None:
+    """Put the number of a channel in the place of every name in a context.
+
+    Parameters
+    ----------
+    context : ProcessingContext
+        Its channels and, in its parameters, ``tracking.brightness_channel``.
+    names : sequence of str
+        Names of the channels of the source file.
+
+    Raises
+    ------
+    InputError
+        A name means no channel, or several.
+    """
+
+    def number_of(channel: int | str, place: str) -> int:
+        try:
+            return find_channel(channel, names) if isinstance(channel, str) else channel
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from error
+
+    channels = ensure_context(context).channels
+    assert channels is not None
+    if channels.pc is not None:
+        channels.pc = number_of(channels.pc, "channels.pc")
+    if channels.nuclei is not None:
+        channels.nuclei = number_of(channels.nuclei, "channels.nuclei")
+    channels.fl = [number_of(channel, "channels.fl") for channel in channels.fl]
+    tracking = (context.params or {}).get("tracking")
+    if tracking and isinstance(word := tracking.get("brightness_channel"), str):
+        number = number_of(word, "tracking.brightness_channel")
+        context.params = {
+            **(context.params or {}),
+            "tracking": {**tracking, "brightness_channel": number},
+        }
 
 
 def paths_of_fov(context: ProcessingContext, fov: int) -> ResultsPathsPerFOV:
@@ -160,8 +222,21 @@ def paths_of_fov(context: ProcessingContext, fov: int) -> ResultsPathsPerFOV:
     return context.results_paths.setdefault(fov, ResultsPathsPerFOV())
 
 
-def requested_channels(context: ProcessingContext) -> Channels:
-    """Return the channels of a context, empty if none were given."""
+def requested_channels(context: ProcessingContext) -> ChannelNumbers:
+    """Return the channels of a context, empty if none were given.
+
+    Raises
+    ------
+    InputError
+        One has a name in its place still; only the source file can tell its number.
+    """
     channels = ensure_context(context).channels
     assert channels is not None
-    return channels
+    numbers = ChannelNumbers(
+        pc=None if isinstance(channels.pc, str) else channels.pc,
+        fl=[channel for channel in channels.fl if not isinstance(channel, str)],
+        nuclei=None if isinstance(channels.nuclei, str) else channels.nuclei,
+    )
+    if (numbers.pc, numbers.fl, numbers.nuclei) != (channels.pc, channels.fl, channels.nuclei):
+        raise InputError(f"channels: expected numbers, from 0 in the order of the file, {channels}")
+    return numbers
