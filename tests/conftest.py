@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -67,6 +68,14 @@ def nothing_is_left_behind(tmp_path: Path) -> Iterator[None]:
     assert not left, left
     assert logging.getLogger("pyama_core").handlers == handlers
     assert [path for path in tmp_path.rglob("*") if is_temporary(path)] == []
+
+
+@pytest.fixture
+def zarr_ends_its_threads(nothing_is_left_behind: None) -> Iterator[None]:
+    """End the event loop of zarr, which is one for the whole process and outlives its arrays."""
+    yield
+    if "zarr" in sys.modules:
+        sys.modules["zarr.core.sync"].cleanup_resources()
 
 
 def _describe_leftovers(

@@ -7,7 +7,7 @@ at the speed of memory, so that hashing every byte written costs next to nothing
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -79,41 +79,72 @@ class SourceIdentity(BaseModel):
     size: int
     mtime_ns: int
     sample: str
-    """Checksum of blocks spread over the content, because hashing 100 GB would take minutes."""
+    """Checksum of blocks spread over the content, because hashing 100 GB would take minutes.
+
+    The time of each file went into it too.
+    """
+    content: str = ""
+    """The same without times; older records have none."""
+
+    def is_same(self, other: SourceIdentity) -> bool:
+        """Whether size, times and sampled content are the same."""
+        mine, others = (self.size, self.mtime_ns, self.sample), (other.size, other.mtime_ns)
+        return mine == (*others, other.sample)
+
+    def may_be(self, other: SourceIdentity) -> bool:
+        """Whether nothing but times is known to differ, so that a look at all pixels decides."""
+        unknown = not self.content or not other.content
+        return self.size == other.size and (unknown or self.content == other.content)
 
     def as_text(self) -> str:
         """One line that names the identity as the input of a copy."""
         return f"size={self.size} mtime_ns={self.mtime_ns} {self.sample}"
 
 
-def identify_source(files: Sequence[Path]) -> SourceIdentity:
+def identify_source(files: Sequence[Path], mtime_ns: int | None = None) -> SourceIdentity:
     """Identify a data set by the size, modification time and sampled content of its files.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        Files of the data set.
+    mtime_ns : int, optional
+        A time to take for that of each file, to find out what the identity was at that time.
 
     Raises
     ------
     OSError
         A file cannot be read.
     """
-    hasher = new_hasher()
-    size, mtime_ns = 0, 0
+    hasher, without_times = new_hasher(), new_hasher()
+    size, latest_ns = 0, 0
     # A folder may have a hundred thousand images: all are asked for their size and time, some read.
     step = -(-len(files) // _SAMPLED_FILES)
     for index, file in enumerate(sorted(files, key=lambda path: path.name)):
         status = file.stat()
         size += status.st_size
-        mtime_ns = max(mtime_ns, status.st_mtime_ns)
-        hasher.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+        changed_ns = status.st_mtime_ns if mtime_ns is None else mtime_ns
+        latest_ns = max(latest_ns, changed_ns)
+        hasher.update(f"{status.st_size} {changed_ns}".encode())
+        without_times.update(f"{status.st_size} ".encode())
         if index % step == 0:
-            _sample_into(hasher, file, status.st_size)
-    return SourceIdentity(size=size, mtime_ns=mtime_ns, sample=name_checksum(hasher))
+            for block in _sampled_blocks(file, status.st_size):
+                hasher.update(block)
+                without_times.update(block)
+    return SourceIdentity(
+        size=size,
+        mtime_ns=latest_ns,
+        sample=name_checksum(hasher),
+        content=name_checksum(without_times),
+    )
 
 
-def _sample_into(hasher: Hasher, path: Path, size: int) -> None:
-    """Hash evenly spread blocks, the first and the last included; small files whole."""
+def _sampled_blocks(path: Path, size: int) -> Iterator[bytes]:
+    """Read evenly spread blocks, the first and the last included; small files whole."""
     with open_unbuffered(path) as file:
         if size <= _SAMPLES * _SAMPLE_SIZE:
-            hasher.update(file.read())
+            yield file.read()
             return
         for index in range(_SAMPLES):
             file.seek((size - _SAMPLE_SIZE) * index // (_SAMPLES - 1))
-            hasher.update(file.read(_SAMPLE_SIZE))
+            yield file.read(_SAMPLE_SIZE)

@@ -104,12 +104,15 @@ class FovFolder:
         self._cancelled = cancelled
         self._record_path = self.path / record_name(base_name, fov)
         record = load_record(self._record_path)
-        if record is not None and (record.fov != fov or record.source != source):
+        if record is not None and (record.fov != fov or not record.may_be_of(source)):
             raise InputError(
                 f"{self._record_path} belongs to another source file or field of view; "
                 "choose another output folder, or delete this one"
             )
+        if record is not None and not record.outputs:
+            record = record.model_copy(update={"source": source, "seen_source": None})
         self.record = record or FovRecord(fov=fov, base_name=base_name, source=source)
+        self._source = source
 
     def path_of(self, kind: OutputKind, channel: int) -> Path:
         """Path of an output, whether it exists or not."""
@@ -200,6 +203,24 @@ class FovFolder:
     def _checksum(self, path: Path) -> str:
         return file_checksum(path, self._cancelled)
 
+    # The source
+
+    @property
+    def is_source_settled(self) -> bool:
+        """Whether the source is known to be the one that the copies were made of."""
+        return self.record.is_settled(self._source)
+
+    def confirm_source(self) -> None:
+        """Note that the source has the pixels that were copied, whatever its times."""
+        known = self.record.source.model_copy(update={"content": self._source.content})
+        confirmed = {"source": known, "seen_source": self._source}
+        self._save(self.record.model_copy(update=confirmed))
+
+    def adopt_source(self) -> None:
+        """Note that the source has other pixels by now: what was copied proves nothing more."""
+        adopted = {"source": self._source, "seen_source": None}
+        self._save(self.record.model_copy(update=adopted))
+
     # Work
 
     def begin(self, settings: Settings) -> None:
@@ -227,7 +248,7 @@ class FovFolder:
 
         If the block raises, nothing is left behind.
         """
-        value = _value_of_missing(planned.kind, np.dtype(dtype))
+        value = value_of_missing(planned.kind, np.dtype(dtype))
         writer = StackWriter(self.planned_path(planned), shape, dtype, value)
         try:
             yield writer
@@ -387,7 +408,7 @@ class FovFolder:
         self._ticket.require()
 
 
-def _value_of_missing(kind: OutputKind, dtype: np.dtype[Any]) -> float:
+def value_of_missing(kind: OutputKind, dtype: np.dtype[Any]) -> float:
     """Return what the pixels of a frame that does not exist are.
 
     In images no number, or the largest where every value is a number: a white frame is not

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -279,6 +279,11 @@ class FrameSource(ABC):
         for z in range(1, self.metadata.n_z):
             projection = np.maximum(projection, self._read_plane(fov, channel, time, z))
         return projection
+
+    def files_of(self, fov: int) -> Sequence[Path]:
+        """Return the files that the planes of a field of view are read from, or more than those."""
+        del fov
+        return self.metadata.companions
 
     def _refresh(self) -> None:  # noqa: B027  a reader without open files has nothing to do
         """Let go of file handles that a network failure may have broken, before another try."""

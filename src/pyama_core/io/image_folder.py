@@ -88,6 +88,12 @@ class ImageFolderSource(FrameSource):
         except (UnreadablePlaneError, OSError) as error:
             raise self._missing(fov, channel, time, z, f"{path.name}: {error}") from error
 
+    def files_of(self, fov: int) -> Sequence[Path]:
+        """Return the images of a field of view."""
+        return [
+            self._folder / self._grid.names[i] for i in np.unique(self._grid.files[fov]) if i >= 0
+        ]
+
     def _release(self) -> None:
         """No file is open between reads."""
 

@@ -89,6 +89,12 @@ class MmStackSource(FrameSource):
         except (UnreadablePlaneError, InputError) as error:
             raise self._missing(fov, channel, time, z, str(error)) from error
 
+    def files_of(self, fov: int) -> Sequence[Path]:
+        """Return the files that hold planes of a position."""
+        planes = self._planes
+        owners = np.unique(planes.file[fov][planes.page[fov] >= 0])
+        return [planes.files[int(owner)] for owner in owners]
+
     def _refresh(self) -> None:
         self._files.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,11 @@ class OmeTiffSource(FrameSource):
         if path is None:
             raise UnreadablePlaneError(f"its file {self._set.absent[owner]}")
         return self._files.get(path), ifd
+
+    def files_of(self, fov: int) -> Sequence[Path]:
+        """Return the files that the OME-XML names for a field of view."""
+        paths = (self._set.paths[int(owner)] for owner in np.unique(self._images[fov].file))
+        return [path for path in paths if path is not None]
 
     def _refresh(self) -> None:
         self._files.close()

@@ -169,6 +169,37 @@ class StackWriter:
         self._file.discard()
 
 
+class StackHasher:
+    """The checksum that a stack would have, frame by frame, without writing it.
+
+    Parameters
+    ----------
+    shape, dtype, missing_value
+        As of `StackWriter`.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], dtype: DTypeLike, missing_value: float = 0
+    ) -> None:
+        self._missing_value = missing_value
+        self._shape = shape
+        self._dtype = np.dtype(dtype)
+        self._hasher = new_hasher()
+        self._hasher.update(_npy_header(shape, self._dtype))
+
+    def append(self, frame: NDArray[Any]) -> None:
+        """Take in the next frame."""
+        self._hasher.update(np.ascontiguousarray(frame).data.cast("B"))
+
+    def append_missing(self) -> None:
+        """Take in a frame that does not exist."""
+        self.append(np.full(self._shape[1:], self._missing_value, self._dtype))
+
+    def checksum(self) -> str:
+        """Return the checksum of all so far."""
+        return name_checksum(self._hasher)
+
+
 class StackReader:
     """Reads a stack of frames, one at a time, into memory of its own.
 

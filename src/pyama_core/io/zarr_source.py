@@ -71,6 +71,15 @@ class ZarrSource(FrameSource):
             raise self._missing(fov, channel, time, z, told) from _vanished(self._store, image)
         return np.ascontiguousarray(pixels, dtype=image.array.dtype)
 
+    def files_of(self, fov: int) -> Sequence[Path]:
+        """Return the files of an image: its chunks, and the documents of all."""
+        companions = self.metadata.companions
+        if not companions:  # behind a URL
+            return ()
+        array = self.metadata.file_path / self._images[fov].array.path
+        documents = {self.metadata.file_path / name for name in self._store.documents}
+        return [path for path in companions if path in documents or path.is_relative_to(array)]
+
     def _array(self, fov: int) -> Array[Any]:
         import zarr
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from pyama_core.io.checksums import SourceIdentity
+from pyama_core.io.checksums import SourceIdentity, identify_source
 from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.naming import (
@@ -20,11 +20,12 @@ from pyama_core.io.naming import (
     record_name,
 )
 from pyama_core.io.records import load_record
+from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
-from pyama_core.processing.workflow.services.base import identify, validate_fov_range
+from pyama_core.processing.workflow.services.base import identify, validate_fov_range, watch
 from pyama_core.processing.workflow.services.copying import chosen_plane
 from pyama_core.processing.workflow.services.parameters import validate_params
 from pyama_core.processing.workflow.services.selection import find_fovs
@@ -62,6 +63,8 @@ class RunRequest:
         Fields of view copied at a time, worker processes.
     identity : SourceIdentity
         Identity of the source file.
+    watched : WatchedFiles
+        All its files, and how they were before.
     """
 
     metadata: MicroscopyMetadata
@@ -71,6 +74,7 @@ class RunRequest:
     batch_size: int
     n_workers: int
     identity: SourceIdentity
+    watched: WatchedFiles
 
 
 def validate_request(
@@ -107,6 +111,7 @@ def validate_request(
         fovs=_select_fovs(metadata, fov_start, fov_end, fovs),
         batch_size=batch_size,
         n_workers=n_workers,
+        watched=watch(metadata),
         identity=identify(metadata),
     )
     _check_nuclei(context)
@@ -194,18 +199,30 @@ def _check_folder(request: RunRequest) -> None:
     """Refuse a folder that belongs to another source."""
     if request.output_dir.exists() and not request.output_dir.is_dir():
         raise InputError(f"the output folder {request.output_dir} is a file")
+    decided: dict[SourceIdentity, bool] = {}
     for path in find_records(request.output_dir):
         record = load_record(path)
         if record is None:
             continue
-        if record.source != request.identity or path.name != record_name(
-            request.metadata.base_name, record.fov
-        ):
+        fits = record.is_settled(request.identity)
+        if not fits:
+            if record.source not in decided:
+                decided[record.source] = _may_be_of(request, record.source)
+            fits = decided[record.source]
+        if not fits or path.name != record_name(request.metadata.base_name, record.fov):
             raise InputError(
                 f"{request.output_dir} holds results of another file ({record.base_name}, "
                 f"{record.source.size} bytes) or of an earlier state of this one; "
                 "choose another output folder, or delete this one"
             )
+
+
+def _may_be_of(request: RunRequest, known: SourceIdentity) -> bool:
+    """Whether the source of older results may be that of a request, only with other times."""
+    files = request.metadata.companions
+    if known.content or len(files) != 1:
+        return known.may_be(request.identity)
+    return identify_source(files, known.mtime_ns).is_same(known)
 
 
 def _check_space(request: RunRequest) -> None:

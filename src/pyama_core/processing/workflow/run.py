@@ -129,19 +129,31 @@ class Run:
         for fov in self._request.fovs:
             folder = self._folder(fov)
             folder.begin(settings)
+            job = FovJob(self._request.metadata, self._context_for([fov]), folder)
             try:
                 if check:
                     _forget_damaged(folder)
+                is_settled = self._settle_source(job)
             except CancelledError:
                 self._settle(FovOutcome(fov, FovStatus.CANCELLED))
                 continue
-            if self._first_open_step(fov, folder, services) is None:
+            if is_settled and self._first_open_step(fov, folder, services) is None:
                 self._settle(FovOutcome(fov, FovStatus.SKIPPED), folder)
             else:
-                context = self._context_for([fov])
-                forget_released_inputs(services, FovJob(self._request.metadata, context, folder))
+                forget_released_inputs(services, job)
                 remaining.append(fov)
         return remaining
+
+    def _settle_source(self, job: FovJob) -> bool:
+        """Whether the source is the one on record; if that fails, copying will say why."""
+        try:
+            self._copying.settle(job)
+        except CancelledError:
+            raise
+        except PyamaError as error:
+            logger.debug("FOV %d: %s", job.fov, error)
+            return False
+        return True
 
     def _first_open_step(
         self, fov: int, folder: FovFolder, services: list[BaseProcessingService]
@@ -350,6 +362,7 @@ def open_copying(
     """Return a copying service that works under the run's locks from one open source."""
     copying = CopyingService()
     copying.source = source
+    copying.watched = request.watched
     copying.source_identity = request.identity
     copying.tickets = tickets
     return copying

@@ -16,6 +16,7 @@ from pyama_core.io.fov_folder import FovFolder, PlannedOutput
 from pyama_core.io.locks import FolderLock, LockTicket
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.naming import fov_folder_name
+from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.processing.workflow.progress import ProgressEvent
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.settings import settings_of
@@ -116,6 +117,7 @@ class BaseProcessingService(ABC):
             One sentence with FOV, step, what was expected and what was found.
         """
         with self._working_on(metadata, context, output_dir, fov) as job:
+            self.settle(job)
             planned = self.plan(job)
             missing = [output for output in planned if job.folder.proves(output) is None]
             if missing:
@@ -125,6 +127,9 @@ class BaseProcessingService(ABC):
                 logger.info("FOV %d, %s: already done", job.fov, self.step)
                 self.progress_callback(job.fov, n_frames, n_frames, f"{self.step}: already done")
             job.note(planned)
+
+    def settle(self, job: FovJob) -> None:  # noqa: B027  only copying reads the source
+        """Find out what must be known before anything on record can be believed."""
 
     @abstractmethod
     def plan(self, job: FovJob) -> list[PlannedOutput]:
@@ -220,13 +225,29 @@ def identify(metadata: MicroscopyMetadata) -> SourceIdentity:
     """
     if metadata.content_checksum:
         # Not made of local files: the reader took a checksum of what describes the data set.
-        return SourceIdentity(size=0, mtime_ns=0, sample=metadata.content_checksum)
+        checksum = metadata.content_checksum
+        return SourceIdentity(size=0, mtime_ns=0, sample=checksum, content=checksum)
     try:
         return identify_source(metadata.companions)
     except OSError as error:
         raise InputError(
             f"cannot read {error.filename or metadata.file_path}: {error.strerror or error}"
         ) from error
+
+
+def watch(metadata: MicroscopyMetadata) -> WatchedFiles:
+    """Remember how all files of the source are now.
+
+    Raises
+    ------
+    InputError
+        One cannot be looked at.
+    """
+    path = metadata.file_path
+    try:
+        return WatchedFiles(metadata.companions, path if path.is_dir() else None)
+    except OSError as error:
+        raise InputError(f"cannot read {error.filename}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from pyama_core.io.errors import InputError, MissingFrameError
-from pyama_core.io.fov_folder import PlannedOutput
+from pyama_core.io.fov_folder import PlannedOutput, value_of_missing
 from pyama_core.io.frame_ranges import format_ranges
+from pyama_core.io.frame_source import Frame
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
-from pyama_core.io.naming import OutputKind
+from pyama_core.io.naming import KINDS_OF_STEP, OutputKind
 from pyama_core.io.records import Provenance
 from pyama_core.io.retrying import system_failure
+from pyama_core.io.stacks import StackHasher
 from pyama_core.io.survey import dark_channels, dark_warning, is_dark
-from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
+from pyama_core.io.watched_files import WatchedFiles
+from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame, watch
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.parameters import validate_params
 from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
@@ -32,6 +38,8 @@ class CopyingService(BaseProcessingService):
     ----------
     source : FrameSource or None
         An open source to read from; without one, each field of view opens the file anew.
+    watched : WatchedFiles or None
+        How the files of the source were before it was opened, where the caller knows.
     """
 
     step = "copying"
@@ -39,63 +47,143 @@ class CopyingService(BaseProcessingService):
     def __init__(self) -> None:
         super().__init__()
         self.source: FrameSource | None = None
+        self.watched: WatchedFiles | None = None
+
+    def settle(self, job: FovJob) -> None:
+        """Let the pixels decide about a source that has other times than the one on record.
+
+        Copying a data set to another disk gives its files other times, and so may opening them.
+        If the pixels are those that were copied, all that was made of them stays valid; otherwise
+        they are copied anew.
+
+        Raises
+        ------
+        InputError
+            They are others, and nothing else tells that it is the same data set at all.
+        """
+        if job.folder.is_source_settled:
+            return
+        name = job.metadata.file_path.name
+        copies = self._forget_other_copies(job)
+        logger.info("FOV %d: %s has another time; comparing its pixels", job.fov, name)
+        if copies and self._are_the_same(job, copies):
+            job.folder.confirm_source()
+            return
+        known = job.folder.record.source.content or len(job.metadata.companions) == 1
+        if copies and not known:
+            raise InputError(
+                f"{job.folder.path} holds results of another data set than {name}, or of an "
+                "earlier state of it; choose another output folder, or delete this one"
+            )
+        logger.warning("FOV %d: %s has other pixels than were copied", job.fov, name)
+        job.folder.adopt_source()
+
+    def _forget_other_copies(self, job: FovJob) -> dict[str, PlannedOutput]:
+        """Return the copies on record; those of other planes than would be copied now are lost."""
+        kept = {}
+        for name, entry in job.folder.record.outputs.items():
+            kind = next((kind for kind in KINDS_OF_STEP[self.step] if kind == entry.kind), None)
+            if kind is None:
+                continue
+            planned = self._planned(job, kind, entry.channel)
+            if entry.provenance == planned.provenance:
+                kept[name] = planned
+            else:
+                job.folder.forget(name)
+        return kept
+
+    def _are_the_same(self, job: FovJob, copies: dict[str, PlannedOutput]) -> bool:
+        """Read all planes of some copies again, and compare checksums."""
+        dtype = job.metadata.dtype
+        hashers = [
+            StackHasher(job.shape, dtype, value_of_missing(planned.kind, np.dtype(dtype)))
+            for planned in copies.values()
+        ]
+        channels = [planned.channel for planned in copies.values()]
+        with self._opened(job.metadata) as source:
+            for _, index, frame, _ in self._read_planes(job, source, channels, silent=True):
+                if frame is None:
+                    hashers[index].append_missing()
+                else:
+                    hashers[index].append(frame)
+        recorded = [job.folder.record.outputs[name].checksum for name in copies]
+        return recorded == [hasher.checksum() for hasher in hashers]
 
     def plan(self, job: FovJob) -> list[PlannedOutput]:
         """Plan one copy per channel; its input is a part of the source."""
-        options = {**dict(job.metadata.options), "z": chosen_plane(job.metadata, job.context)}
         return [
-            PlannedOutput(
-                kind,
-                channel,
-                Provenance(
-                    step=self.step,
-                    algorithm=ALGORITHM,
-                    parameters=job.parameters.copying.model_dump(mode="json"),
-                    inputs={
-                        "source": job.folder.record.source.as_text(),
-                        "part": f"FOV {job.fov}, channel {channel}, {json.dumps(options)}",
-                    },
-                ),
-            )
+            self._planned(job, kind, channel)
             for kind, channel in _wanted_channels(job.metadata, job.context)
         ]
+
+    def _planned(self, job: FovJob, kind: OutputKind, channel: int) -> PlannedOutput:
+        options = {**dict(job.metadata.options), "z": chosen_plane(job.metadata, job.context)}
+        provenance = Provenance(
+            step=self.step,
+            algorithm=ALGORITHM,
+            parameters=job.parameters.copying.model_dump(mode="json"),
+            inputs={
+                "source": job.folder.record.source.as_text(),
+                "part": f"FOV {job.fov}, channel {channel}, {json.dumps(options)}",
+            },
+        )
+        return PlannedOutput(kind, channel, provenance)
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Copy frame by frame, all channels of a frame before the next.
 
         A plane that the source lacks, or that makes no sense, is left out and noted. A drive that
-        fails is another matter: what it has will be there when the run is repeated.
+        fails is another matter: what it has will be there when the run is repeated. If a file was
+        written to meanwhile, nothing of what was read counts.
         """
-        metadata, z = job.metadata, chosen_plane(job.metadata, job.context)
+        watched = self.watched or watch(job.metadata)
+        channels = [output.channel for output in outputs]
         with contextlib.ExitStack() as stack:
-            source = self.source or stack.enter_context(open_source(metadata))
+            source = stack.enter_context(self._opened(job.metadata))
             copies = [
-                (
-                    output.channel,
-                    stack.enter_context(job.folder.new_stack(output, job.shape, metadata.dtype)),
-                )
+                stack.enter_context(job.folder.new_stack(output, job.shape, job.metadata.dtype))
                 for output in outputs
             ]
             why: dict[int, str] = {}
-            dark: dict[int, list[int]] = {channel: [] for channel, _ in copies}
-            for t in self.frames(job.fov, job.shape[0]):
-                for channel, copy in copies:
-                    try:
-                        frame = source.read_frame(job.fov, channel, t, z)
-                    except MissingFrameError as error:
-                        if system_failure(error) is not None:
-                            raise
-                        why.setdefault(channel, str(error))
-                        copy.append_missing()
-                        continue
-                    with at_frame(t):
-                        _require_like(frame, job.shape[1:], metadata.dtype, channel)
-                    copy.append(frame)
-                    if is_dark(frame):
-                        dark[channel].append(t)
-            for channel, copy in copies:
+            dark: dict[int, list[int]] = {channel: [] for channel in channels}
+            for t, index, frame, reason in self._read_planes(job, source, channels):
+                if frame is None:
+                    why.setdefault(channels[index], reason)
+                    copies[index].append_missing()
+                    continue
+                copies[index].append(frame)
+                if is_dark(frame):
+                    dark[channels[index]].append(t)
+            watched.require_unchanged(source.files_of(job.fov), job.metadata.file_path.name)
+            for channel, copy in zip(channels, copies, strict=True):
                 _tell_missing(job, channel, copy.missing, why.get(channel, ""))
                 _tell_dark(job, channel, dark[channel])
+
+    @contextlib.contextmanager
+    def _opened(self, metadata: MicroscopyMetadata) -> Iterator[FrameSource]:
+        if self.source is not None:
+            yield self.source
+            return
+        with open_source(metadata) as source:
+            yield source
+
+    def _read_planes(
+        self, job: FovJob, source: FrameSource, channels: Sequence[int], *, silent: bool = False
+    ) -> Iterator[tuple[int, int, Frame | None, str]]:
+        """Yield frame, index of the channel, and its plane, or None and why there is none."""
+        z = chosen_plane(job.metadata, job.context)
+        for t in self.frames(job.fov, job.shape[0], silent=silent):
+            for index, channel in enumerate(channels):
+                try:
+                    frame = source.read_frame(job.fov, channel, t, z)
+                except MissingFrameError as error:
+                    if system_failure(error) is not None:
+                        raise
+                    yield t, index, None, str(error)
+                    continue
+                with at_frame(t):
+                    _require_like(frame, job.shape[1:], job.metadata.dtype, channel)
+                yield t, index, frame, ""
 
 
 def warn_of_dark_channels(source: FrameSource, context: ProcessingContext) -> None:
