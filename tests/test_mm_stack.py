@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,28 @@ def test_stacks_with_ome_xml_are_read_through_any_of_them(tmp_path: Path, asked:
     source.close()
     assert (about.file_type, about.fov_names) == ("ome-tiff", ("Pos0", "Pos1"))
     assert about.stage_positions_um == ((0.0, 5.0, None), (100.0, 5.0, None))
+
+
+def test_an_index_that_does_not_fit_the_pages_gives_right_pixels_or_missing_frames(
+    tmp_path: Path,
+) -> None:
+    path = write_position(tmp_path, 0)
+    whole = path.read_bytes()
+    index = whole.rindex(struct.pack("<I", 3453623)) + 8
+    for entry in range(N_T * N_C * N_Z):
+        place = index + 20 * entry + 16
+        for offset in (8, 2**31, int.from_bytes(whole[place : place + 4], "little") + 2):
+            damaged = bytearray(whole)
+            struct.pack_into("<I", damaged, place, offset)
+            path.write_bytes(damaged)
+            source, about = load_microscopy_file(path, z=0)
+            n_missing = 0
+            with source:
+                for c, t, z in np.ndindex(N_C, about.fov_shapes[0][0], N_Z):
+                    try:
+                        frame = source.read_frame(0, c, t, z)
+                    except MissingFrameError:
+                        n_missing += 1
+                        continue
+                    np.testing.assert_array_equal(frame, PIXELS[0, t, c, z])
+            assert n_missing

@@ -24,6 +24,7 @@ from zarr.core.sync import cleanup_resources
 
 from mm_stack_writer import write_mm_stack
 from nd2_writer import position_loop, time_loop, write_nd2, z_loop
+from ndtiff_writer import NdTiffWriter
 from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
 
@@ -251,6 +252,22 @@ def write_mm_stacks(path: Path) -> None:
         write_mm_stack(file, places, summary=summary, elapsed_ms=elapsed, planes_metadata=about)
 
 
+def write_ndtiff(path: Path) -> None:
+    writer = NdTiffWriter(path, images_per_file=5)
+    for p, t, z, c in np.ndindex(2, 3, 2, 2):
+        axes = {"position": "AB"[p], "time": t, "z": z, "channel": ("Phase", "GFP")[c]}
+        elapsed = {"ElapsedTime-ms": 90_000.0 * t + 1000 * p}
+        writer.put(axes, FRAMES[p, t, z, :, :, c], elapsed)
+    writer.close()
+
+
+def with_ndtiff_series(path: Path) -> Planes:
+    """Read with the index that tifffile follows, in the order of acquisition."""
+    with tifffile.TiffFile(min(path.glob("*.tif"))) as tiff:
+        stack = tiff.series[0].asarray().reshape(2, 3, 2, 2, 6, 8)
+    return lambda fov, c, t, z: stack[fov, t, z, c]
+
+
 def as_written(path: Path) -> Planes:
     return lambda fov, c, t, z: FRAMES[fov, t, z, :, :, c]
 
@@ -279,6 +296,8 @@ WRITTEN = [
     (write_mm_stacks, Row("run_MMStack_Pos0.tif", with_mm_series, "micro-manager", ((3, 6, 8),) * 2,
                           ("Phase", "GFP"), n_z=2, fovs=("Pos0", "Pos1"), times=(0, 1.5, 3),
                           source="measured")),
+    (write_ndtiff, Row("scan_1", with_ndtiff_series, "ndtiff", ((3, 6, 8),) * 2, ("Phase", "GFP"),
+                       n_z=2, fovs=("A", "B"), times=(0, 1.5, 3), source="measured")),
     (write_czi, Row("a.czi", with_pylibczirw, "czi", ((3, 6, 8),) * 2, ("Channel 0", "Channel 1"),
                     n_z=2, fovs=("FOV 0", "FOV 1"))),
     (write_zarr, Row("a.ome-zarr", with_zarr, "ome-zarr", ((3, 6, 8),) * 2,
@@ -311,7 +330,12 @@ def test_positions_of_unequal_length_and_stage_coordinates_come_out_of_an_nd2(
             np.testing.assert_array_equal(source.read_frame(fov, 1, t), FRAMES[fov, t, 0, :, :, 1])
 
 
-WRITERS = {"czi": write_czi, "ome-zarr": write_zarr, "image-folder": write_folder}
+WRITERS = {
+    "czi": write_czi,
+    "ndtiff": write_ndtiff,
+    "ome-zarr": write_zarr,
+    "image-folder": write_folder,
+}
 
 
 @pytest.fixture(params=WRITERS)

@@ -85,7 +85,8 @@ class MmStackSource(FrameSource):
             raise self._missing(fov, channel, time, z, "it was never written")
         try:
             tiff = self._files.get(self._planes.files[self._planes.file[at]])
-            return read_page(tiff, page, self.metadata.fov_shapes[fov][1:], self._dtype)
+            shape, offset = self.metadata.fov_shapes[fov][1:], int(self._planes.offset[at])
+            return read_page(tiff, page, shape, self._dtype, offset=offset)
         except (UnreadablePlaneError, InputError) as error:
             raise self._missing(fov, channel, time, z, str(error)) from error
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.frame_source import FrameSource
+from pyama_core.io.ndtiff_files import is_ndtiff_folder
 from pyama_core.io.regular_files import open_regular
 from pyama_core.io.retrying import patiently
 from pyama_core.io.urls import is_url
@@ -49,6 +50,8 @@ class Reader:
         How files of this format begin.
     endings : tuple of str
         How their names end, in lower case, the dot included.
+    file_names : tuple of str
+        Whole names of files of this format, which begin in no way of their own.
     claims : callable
         Tells of a folder (or URL) whether it is of this format; for formats that are folders.
     """
@@ -57,6 +60,7 @@ class Reader:
     open: Callable[[Path, Mapping[str, Any]], FrameSource]
     signatures: tuple[bytes, ...] = ()
     endings: tuple[str, ...] = ()
+    file_names: tuple[str, ...] = ()
     claims: Callable[[Path], bool] = _never
 
 
@@ -94,6 +98,10 @@ def _is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in ("zarr.json", ".zattrs", ".zgroup", ".zarray"))
 
 
+def _is_ndtiff(path: Path) -> bool:
+    return not is_url(path) and is_ndtiff_folder(path)
+
+
 _BUILT_IN = (
     Reader(
         name="nd2",
@@ -129,6 +137,12 @@ _BUILT_IN = (
         signatures=(b"\x89PNG\r\n\x1a\n",),
         open=_open_single_image,
     ),
+    Reader(
+        name="ndtiff",
+        file_names=("NDTiff.index",),
+        claims=_is_ndtiff,
+        open=_lazily("ndtiff_source", "open_ndtiff"),
+    ),
     Reader(name="ome-zarr", claims=_is_zarr, open=_lazily("zarr_source", "open_zarr")),
     Reader(
         name="image-folder",
@@ -154,6 +168,9 @@ def find_reader(path: Path) -> Reader:
         for reader in readers:
             if reader.signatures and signature.startswith(reader.signatures):
                 return reader
+    for reader in _BUILT_IN:
+        if path.name in reader.file_names:
+            return reader
     name = path.name.lower()
     for reader in _third_party():
         if reader.endings and name.endswith(reader.endings):

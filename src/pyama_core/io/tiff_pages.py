@@ -88,7 +88,14 @@ class TiffFiles:
             self._open.popitem()[1].close()
 
 
-def read_page(tiff: TiffFile, index: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Frame:
+def read_page(
+    tiff: TiffFile,
+    index: int,
+    shape: tuple[int, int],
+    dtype: np.dtype[Any],
+    *,
+    offset: int | None = None,
+) -> Frame:
     """Decode one page.
 
     Parameters
@@ -101,6 +108,8 @@ def read_page(tiff: TiffFile, index: int, shape: tuple[int, int], dtype: np.dtyp
         Expected (Y, X).
     dtype : dtype
         Expected pixel type.
+    offset : int or None
+        Expected first byte of the page, where that is known from elsewhere.
 
     Returns
     -------
@@ -113,6 +122,8 @@ def read_page(tiff: TiffFile, index: int, shape: tuple[int, int], dtype: np.dtyp
         If the page is not the plane expected, lies beyond the end of the file or is damaged.
     """
     page = _load_page(tiff, index)
+    if offset is not None and page.offset != offset:
+        raise UnreadablePlaneError(f"page {index} is not where the index of the file says it is")
     found = page.shape, page.dtype
     if found != (shape, dtype):
         raise UnreadablePlaneError(

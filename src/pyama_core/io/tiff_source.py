@@ -21,6 +21,8 @@ from pyama_core.io.frame_source import (
     check_plane_count,
 )
 from pyama_core.io.mm_stack import is_mm_stack, open_mm_stack
+from pyama_core.io.ndtiff_files import has_index, is_ndtiff_file
+from pyama_core.io.ndtiff_source import open_ndtiff
 from pyama_core.io.ome_tiff_source import open_ome_tiff
 from pyama_core.io.tiff_pages import (
     TiffFiles,
@@ -107,6 +109,9 @@ def open_tiff(path: Path, options: Mapping[str, Any]) -> FrameSource:
     InputError
         If it is damaged, in colour, or a stack that does not say what its pages are.
     """
+    # Looked at first, because the list of pages in such a file need not be whole.
+    if is_ndtiff_file(path) and (has_index(path) or ReadOptions.parse(options).axes is None):
+        return open_ndtiff(path, options)
     files = TiffFiles()
     try:
         tiff = files.get(path)
@@ -160,6 +165,12 @@ def _main_series(path: Path, tiff: TiffFile) -> tuple[TiffPageSeries, tuple[str,
         raise damaged(path, error) from error
     if height < 1 or width < 1 or first.keyframe.dtype is None:
         raise damaged(path, f"an image of {height}×{width} pixels")
+    if first.is_multifile:
+        # A page number counts in one file alone.
+        raise InputError(
+            f"{path} is one of several files of a data set ({first.kind}) that is not known; "
+            "export it as OME-TIFF."
+        )
     # tifffile falls back to a bare row of pages where a description announces more than there is.
     if announced != first.size or (tiff.is_imagej and first.kind != "imagej"):
         raise damaged(path, "fewer images than its description says")
