@@ -100,7 +100,7 @@ def test_a_plane_that_was_never_written_is_missing_and_not_zeros(tmp_path: Path)
         ):
             source.read_frame(1, 0, 1)
         np.testing.assert_array_equal(source.read_frame(1, 0, 2), plane(1, 2, 0, 0))
-    assert any("missing in the middle, FOV 1 in frames 1" in w for w in metadata.warnings)
+    assert any("planes are missing, FOV 1 in frames 1" in w for w in metadata.warnings)
 
 
 def test_a_stopped_acquisition_has_the_frames_that_are_whole(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from image_folders import write_image
 from pyama_core.io.errors import InputError, MissingFrameError
-from pyama_core.io.file_patterns import compile_pattern, minutes_in_name, natural_order
+from pyama_core.io.file_patterns import compile_pattern, natural_order
 from pyama_core.io.microscopy import load_microscopy_file, open_source
 
 SHAPE = (2, 3, 2, 2, 5, 7)
@@ -60,14 +61,6 @@ NAMINGS = {
     "NIS-Elements export, other order": (nis_other_order, 2),
     "tTt": (ttt, 2),
 }
-
-
-def write_image(path: Path, pixels: np.ndarray[Any, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".png":
-        path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
-    else:
-        tifffile.imwrite(path, pixels)
 
 
 def write_folder(folder: Path, name: Callable[[int, int, int, int], str], n_z: int = 1) -> Path:
@@ -135,27 +128,6 @@ def test_a_pattern_takes_apart_what_it_would_have_made(
 def test_numbers_in_names_are_sorted_by_value(numbers: list[int]) -> None:
     names = [f"B{number}_x" for number in numbers]
     assert natural_order(names) == [f"B{number}_x" for number in sorted(set(numbers))]
-
-
-@pytest.mark.parametrize(
-    ("text", "minutes"),
-    [
-        ("00d00h30m", 30),
-        ("02d03h", 2 * 1440 + 180),
-        ("01d02h03m30s", 1440 + 123.5),
-        ("0007", None),
-        ("2021y13m01d_00h00m", None),
-    ],
-)
-def test_a_time_in_a_name_counts_only_with_its_unit(text: str, minutes: float | None) -> None:
-    assert minutes_in_name(text) == minutes
-
-
-def test_dates_in_names_differ_by_real_days() -> None:
-    before, after = (minutes_in_name(f"2024y0{m}m{d}d_23h59m") for m, d in ((2, 28), (3, "01")))
-    assert before is not None
-    assert after is not None
-    assert after - before == 2 * 1440
 
 
 def test_times_with_a_unit_are_nominal_minutes(tmp_path: Path) -> None:
@@ -301,7 +273,7 @@ def test_a_frame_number_that_no_image_has_shifts_nothing(tmp_path: Path) -> None
             source.read_frame(0, 0, 2)
 
 
-@pytest.mark.parametrize("numbers", [(0, 10, 20), (0, 1, 2), (7,), (1, 2, 900)])
+@pytest.mark.parametrize("numbers", [(0, 10, 20), (0, 1, 2), (7,)])
 def test_numbers_without_a_lost_frame_between_them_make_no_gap(
     tmp_path: Path, numbers: tuple[int, ...]
 ) -> None:

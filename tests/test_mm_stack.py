@@ -108,7 +108,7 @@ def test_a_channel_taken_more_seldom_is_missing_where_it_was_not_taken(tmp_path:
     places = [place for place in TIMES if place[0] == 0 and not (place[1] == 1 and place[2])]
     source, about = load_microscopy_file(write_position(tmp_path, 0, planes=planes_of(places)), z=0)
     with source:
-        assert "planes are missing in the middle, FOV 0 in frames 1" in about.warnings
+        assert "planes are missing, FOV 0 in frames 1" in about.warnings
         np.testing.assert_array_equal(source.read_frame(0, 1, 2), PIXELS[0, 2, 1, 0])
         with pytest.raises(MissingFrameError, match=r"channel 1, frame 1.*never written"):
             source.read_frame(0, 1, 1)

@@ -320,7 +320,7 @@ def test_a_hole_in_the_middle_is_an_error_when_it_is_read_and_shifts_nothing(
     write_nd2(tmp_path / "a.nd2", frames, [time_loop(4)], written=[0, 2, 3])
     source, metadata = load_microscopy_file(tmp_path / "a.nd2")
     assert metadata.fov_shapes == ((4, 5, 7),)
-    assert "planes are missing in the middle, FOV 0 in frames 1" in metadata.warnings
+    assert "planes are missing, FOV 0 in frames 1" in metadata.warnings
     with source:
         np.testing.assert_array_equal(source.read_frame(0, 0, 2), frames[2, :, :, 0])
         with pytest.raises(MissingFrameError, match=r"a\.nd2 lacks FOV 0, channel 1, frame 1"):

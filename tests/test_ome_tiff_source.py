@@ -234,7 +234,7 @@ def test_a_plane_without_a_page_is_a_missing_frame(tmp_path: Path) -> None:
         np.testing.assert_array_equal(source.read_frame(0, 0, 3), pixels(3, 9, 13)[2])
         with pytest.raises(MissingFrameError, match=r"a\.ome\.tif lacks FOV 0, channel 0, frame 1"):
             source.read_frame(0, 0, 1)
-    assert "planes are missing in the middle, FOV 0 in frames 1" in metadata.warnings
+    assert "planes are missing, FOV 0 in frames 1" in metadata.warnings
 
 
 def test_a_page_that_is_not_what_was_announced_is_a_missing_frame(tmp_path: Path) -> None:

@@ -41,6 +41,15 @@ Outside = Annotated[
     bool,
     typer.Option("--outside", help="Also read files that FILE names outside of its own folder."),
 ]
+Numbering = Annotated[
+    str | None,
+    typer.Option(
+        "--numbering",
+        metavar="HOW",
+        help="Frame numbers in names of images: auto (those that jump are gaps), order (no gaps), "
+        "or how far frames are apart.",
+    ),
+]
 _CHANNEL = "name, or number from 0 (name:2 or index:2 where a name is a number)"
 
 
@@ -143,6 +152,7 @@ def inspect(
     axes: Axes = None,
     pattern: Pattern = None,
     outside: Outside = False,
+    numbering: Numbering = None,
     thumbnail: Annotated[
         Path | None,
         typer.Option(
@@ -155,7 +165,12 @@ def inspect(
     """Show FOVs, frames, channels, sizes, times and what a run would take."""
     from pyama_core.cli.inspect import show
 
-    given = {"axes": axes, "pattern": pattern, "outside": outside or None}
+    given = {
+        "axes": axes,
+        "pattern": pattern,
+        "outside": outside or None,
+        "numbering": numbering,
+    }
     options = {name: value for name, value in given.items() if value is not None}
     return show(file, as_json=json, options=options, thumbnail=thumbnail)
 
@@ -223,6 +238,7 @@ def run(
     axes: Axes = None,
     pattern: Pattern = None,
     outside: Outside = False,
+    numbering: Numbering = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare what is there with its checksums first.")
     ] = False,
@@ -258,6 +274,7 @@ def run(
         axes=axes,
         pattern=pattern,
         outside=outside or None,
+        numbering=numbering,
         check=check or None,
     )
     if write_config:

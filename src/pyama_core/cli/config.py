@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.frame_source import ReadOptions
 from pyama_core.io.paths import not_empty
 from pyama_core.io.yaml_files import load_yaml
 from pyama_core.processing.workflow.services.parameters import (
@@ -37,6 +38,11 @@ def _as_word(value: object) -> object:
 
 Word = Annotated[StrictStr, BeforeValidator(_as_word)]
 PathText = Annotated[str, AfterValidator(not_empty)]
+
+
+def _parse_numbering(word: str | int) -> str | int | None:
+    numbering = ReadOptions.parse({"numbering": word}).numbering
+    return None if numbering == "auto" else numbering
 
 
 class ChannelWords(BaseModel):
@@ -79,6 +85,11 @@ class RunConfig(StepParameters):
     )
     outside: bool = Field(
         default=False, description="also read files that FILE names outside of its own folder"
+    )
+    numbering: Annotated[Word, AfterValidator(_parse_numbering)] | None = Field(
+        default=None,
+        description="frame numbers in names of images; empty: those that jump are gaps; order: no "
+        "gaps; or how far frames are apart in numbers",
     )
     check: bool = Field(
         default=False, description="compare what is there with its checksums before believing it"

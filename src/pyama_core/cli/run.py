@@ -47,6 +47,7 @@ class Flags:
     axes: str | None = None
     pattern: str | None = None
     outside: bool | None = None
+    numbering: str | None = None
     check: bool | None = None
 
     def typed(self) -> dict[str, Any]:
@@ -116,6 +117,7 @@ def start(flags: Flags, config_path: Path | None) -> int:
         axes=config.axes,
         pattern=config.pattern,
         outside=config.outside or None,
+        numbering=config.numbering,
         z=config.copying.z,
     )
     source, metadata = load_microscopy_file(config.file, **options)

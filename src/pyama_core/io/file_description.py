@@ -128,9 +128,9 @@ def _whole_frames(
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Shorten each field of view to its complete frames where nothing follows a gap.
 
-    An acquisition that was stopped leaves complete frames first, and one that is not. A gap in the
-    middle is damage, or a channel that was taken more seldom than others. It stays, so that
-    reading it is an error rather than a shift of all later frames.
+    An acquisition that was stopped leaves complete frames first, and one that is not. Anything
+    else is damage, or a channel that was taken more seldom than others. It stays, so that reading
+    it is an error rather than a shift of all later frames, and what there is is not lost.
     """
     lengths, short, broken = [], [], []
     for fov, planes in enumerate(present):
@@ -138,7 +138,7 @@ def _whole_frames(
         begun = np.flatnonzero(planes.any(axis=(1, 2)))
         announced, whole = len(complete), int(complete.sum())
         length = int(begun[-1]) + 1 if begun.size else 0
-        if complete[:whole].all() and (whole or length < 2):
+        if complete[:whole].all() and length <= whole + 1:
             length = whole
         else:
             gaps = format_ranges(np.flatnonzero(~complete[:length]).tolist())
@@ -150,7 +150,7 @@ def _whole_frames(
     if short:
         warnings.append(f"frames are missing at the end, {_few(short)}")
     if broken:
-        warnings.append(f"planes are missing in the middle, {_few(broken, separator='; ')}")
+        warnings.append(f"planes are missing, {_few(broken, separator='; ')}")
     return tuple(lengths), tuple(warnings)
 
 

@@ -2,13 +2,14 @@
 
 A pattern is the path of a file below its folder, with fields in braces: ``{fov}``, ``{channel}``,
 ``{time}``, ``{z}``, and ``{*}`` for a part that does not matter. ``{fov}`` may stand several times,
-as for well and site. A few common ways of naming are built in.
+as for well and site; ``{time:ms}`` says that the numbers are milliseconds. A few common ways of
+naming are built in.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +17,15 @@ from pyama_core.io.errors import InputError
 
 IMAGE_ENDINGS = (".tif", ".tiff", ".png")
 
+TIME_UNITS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
+"""Units that a pattern can give to the numbers of ``{time}``, in milliseconds."""
+
+MAX_DEPTH = 2
+"""How many folders deep images are looked for at first."""
+
 _SAMPLE = 500
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _INSIDE = {"fov": "[^/]+?", "channel": "[^/]+?", "time": "[^/]+?", "z": r"\d+", "*": "[^/]*?"}
-_ELAPSED = re.compile(r"(\d+)d(\d+)h(?:(\d+)m)?(?:(\d+)s)?")
-_DATE = re.compile(r"(\d{4})y(\d\d)m(\d\d)d_(\d\d)h(\d\d)m")
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -40,6 +45,15 @@ class ImageName:
     z: str
     experiment: str = ""
 
+    def __str__(self) -> str:
+        fields = (
+            ("position", self.fov),
+            ("channel", self.channel),
+            ("time", self.time),
+            ("z", self.z),
+        )
+        return ", ".join(f"{field} {value}" for field, value in fields if value)
+
 
 @dataclass(frozen=True)
 class FilePattern:
@@ -54,11 +68,17 @@ class FilePattern:
         number.
     depth : int
         How many folders deep images may lie.
+    unit : str or None
+        One of `TIME_UNITS`, if the numbers of frames are times.
+    prefix : str
+        Folders that all images lie in, which say nothing.
     """
 
     title: str
     regex: re.Pattern[str]
     depth: int
+    unit: str | None = None
+    prefix: str = ""
 
     def parse(self, relative_path: str) -> ImageName | None:
         """Take a path apart; None if it is not named so.
@@ -69,7 +89,8 @@ class FilePattern:
         >>> name.channel, name.fov, name.time
         ('GFP', 'A1', '03')
         """
-        match = self.regex.fullmatch(relative_path)
+        path = relative_path.removeprefix(self.prefix)
+        match = self.regex.fullmatch(path if path.isascii() else _composed(path))
         if match is None:
             return None
         parts = match.groupdict(default="")
@@ -83,11 +104,33 @@ class FilePattern:
         )
 
 
+def _composed(text: str) -> str:
+    """Write letters with accents as one character each, which macOS does not."""
+    return unicodedata.normalize("NFC", text)
+
+
+_FIELDS_OF_NIS = r"(?:t|xy|z|c)\d+"
 _END = r"\.(?:tif|tiff|png)"
 _ANYWHERE = r"(?:[^/]+/)*"
 _BUILT_IN = tuple(
-    FilePattern(title, re.compile("".join(parts) + _END, re.IGNORECASE), 2)
+    FilePattern(title, re.compile("".join(parts) + _END, re.IGNORECASE), MAX_DEPTH)
     for title, *parts in (
+        (
+            "ImageXpress",
+            r"(?P<experiment>(?:[^/]+/)*)TimePoint_(?P<time>\d+)/(?:ZStep_(?P<z>\d+)/)?",
+            r"[^/]*?_(?P<fov1>[A-Z]{1,2}\d\d)(?:_(?P<fov2>s\d+))?(?:_(?P<channel>w\d))?",
+            r"(?:[0-9A-F]{8}-[-0-9A-F]{27})?",
+        ),
+        (
+            "Opera Phenix",
+            r"(?P<experiment>(?:[^/]+/)*)(?P<fov1>r\d\dc\d\d)(?P<fov2>f\d+)p(?P<z>\d+)",
+            r"-(?P<channel>ch\d+)sk(?P<time>\d+)fk\d+fl\d+",
+        ),
+        (
+            "CellVoyager",
+            r"(?P<experiment>(?:[^/]+/)*[^/]*?)_(?P<fov1>[A-Z]{1,2}\d\d)",
+            r"_T(?P<time>\d{4})(?P<fov2>F\d{3,4})L\d\dA\d\dZ(?P<z>\d+)(?P<channel>C\d\d)",
+        ),
         (
             "Micro-Manager",
             r"(?:(?P<fov>[^/]+)/)?img_(?P<time>\d{9})_(?P<channel>[^/]*)_(?P<z>\d{3})",
@@ -113,6 +156,8 @@ _BUILT_IN = tuple(
             "NIS-Elements export",
             _ANYWHERE,
             r"(?P<experiment>[^/]*?)",
+            # None of the fields stands twice: "object12t05" has no time 12.
+            rf"(?!(?:{_FIELDS_OF_NIS})*?(?P<twice>t|xy|z|c)\d+(?:{_FIELDS_OF_NIS})*?(?P=twice)\d)",
             r"(?:t(?P<time>\d+)|(?P<fov>xy\d+)|z(?P<z>\d+)|(?P<channel>c\d+)){2,4}",
         ),
     )
@@ -127,13 +172,17 @@ def compile_pattern(pattern: str) -> FilePattern:
     InputError
         For a field that is not known or one other than ``{fov}`` that stands twice.
     """
-    text, regex, at, seen = pattern.replace("\\", "/"), "", 0, dict.fromkeys(_INSIDE, 0)
+    text, regex, at = _composed(pattern.replace("\\", "/")), "", 0
+    seen, unit = dict.fromkeys(_INSIDE, 0), None
     for field in _FIELD.finditer(text):
         name = field[1]
-        if name not in _INSIDE:
+        if name.startswith("time:"):
+            name, unit = "time", name.removeprefix("time:")
+        if name not in _INSIDE or unit not in (None, *TIME_UNITS):
             raise InputError(
-                f"pattern {pattern!r}: there is no field {{{name}}}; the known ones are "
-                "{fov}, {channel}, {time}, {z} and {*}."
+                f"pattern {pattern!r}: there is no field {{{field[1]}}}; the known ones are "
+                "{fov}, {channel}, {time}, {z} and {*}, and {time:ms}, {time:s}, {time:min} and "
+                "{time:h} for numbers that are times."
             )
         if seen[name] and name not in ("fov", "*"):
             raise InputError(f"pattern {pattern!r}: the field {{{name}}} stands twice.")
@@ -148,42 +197,32 @@ def compile_pattern(pattern: str) -> FilePattern:
             'as in "{channel}_{fov}_{time}.tif".'
         )
     regex += re.escape(text[at:])
-    return FilePattern(pattern, re.compile(regex, re.IGNORECASE), text.count("/"))
+    return FilePattern(pattern, re.compile(regex, re.IGNORECASE), text.count("/"), unit)
 
 
-MAX_DEPTH = max(pattern.depth for pattern in _BUILT_IN)
+def recognise_pattern(relative_paths: Sequence[str], least: float = 0.0) -> FilePattern | None:
+    """Find the built-in way of naming that fits most of some paths.
 
+    Parameters
+    ----------
+    relative_paths : sequence of str
+        Paths below the folder; some of them are looked at if there are many.
+    least : float
+        Share of the paths that it has to fit.
 
-def recognise_pattern(relative_paths: Sequence[str]) -> FilePattern | None:
-    """Find the built-in way of naming that fits most of some paths, or None if none fits any."""
+    Returns
+    -------
+    FilePattern or None
+        None if none fits so many, or any.
+    """
     step = max(1, len(relative_paths) // _SAMPLE)
     sample = relative_paths[::step]
 
     def fits(pattern: FilePattern) -> int:
-        return sum(pattern.regex.fullmatch(path) is not None for path in sample)
+        return sum(pattern.parse(path) is not None for path in sample)
 
     best = max(_BUILT_IN, key=fits)
-    return best if fits(best) else None
-
-
-def minutes_in_name(text: str) -> float | None:
-    """Return the minutes that a time in a name stands for; None for one without a unit.
-
-    Examples
-    --------
-    >>> minutes_in_name("01d02h30m"), minutes_in_name("0007")
-    (1590.0, None)
-    """
-    if match := _ELAPSED.fullmatch(text):
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        return days * 1440.0 + hours * 60 + minutes + seconds / 60
-    if match := _DATE.fullmatch(text):
-        try:
-            moment = dt.datetime.strptime(text, "%Yy%mm%dd_%Hh%Mm").replace(tzinfo=dt.UTC)
-        except ValueError:
-            return None
-        return moment.timestamp() / 60
-    return None
+    return best if fits(best) >= max(1, least * len(sample)) else None
 
 
 def natural_order(texts: Iterable[str]) -> list[str]:

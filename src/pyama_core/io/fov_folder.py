@@ -62,11 +62,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PlannedOutput:
-    """An output that is wanted, and what it would be made by and from."""
+    """An output that is wanted, and what it would be made by and from.
+
+    Its shape is given where a source may be understood otherwise than when it was made.
+    """
 
     kind: OutputKind
     channel: int
     provenance: Provenance
+    shape: tuple[int, ...] | None = None
 
 
 class FovFolder:

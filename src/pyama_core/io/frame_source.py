@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from pyama_core.io.errors import InputError, MissingFrameError
 from pyama_core.io.retrying import patiently
 
 PlaneChoice = int | Literal["max"]
+Numbering = int | Literal["auto", "order"]
 Frame = npt.NDArray[Any]
 StagePosition = tuple[float, float, float | None]
 
@@ -138,12 +140,16 @@ class ReadOptions:
         How the names of the images in a folder are made, such as ``"{channel}_{fov}_{time}.tif"``.
     outside : bool
         Whether files may be read that the opened one names outside of its folder.
+    numbering : "auto", "order" or int
+        What the times in those names mean: numbers that jump are gaps, unless they have a constant
+        step; all are frames in a row; or how far frames are apart.
     """
 
     z: PlaneChoice | None = None
     axes: str | None = None
     pattern: str | None = None
     outside: bool = False
+    numbering: Numbering = "auto"
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:
@@ -178,7 +184,8 @@ class ReadOptions:
         if not isinstance(outside, bool):
             raise InputError(f"Option outside takes True or False, not {outside!r}.")
         axes = None if axes is None else axes.upper()
-        return cls(z=z, axes=axes, pattern=pattern, outside=outside)
+        numbering = _parse_numbering(given.get("numbering"))
+        return cls(z=z, axes=axes, pattern=pattern, outside=outside, numbering=numbering)
 
     def refuse_axes(self, path: Path, kind: str) -> None:
         """Raise InputError if axes were given for a file that states their order itself."""
@@ -188,11 +195,28 @@ class ReadOptions:
             )
 
     def refuse_pattern(self, path: Path, kind: str) -> None:
-        """Raise InputError if a file name pattern was given for what is not a folder of images."""
-        if self.pattern is not None:
-            raise InputError(
-                f"{path} is {kind}; a pattern is for folders of single images, leave it out."
-            )
+        """Raise InputError if an option for names of images was given for what has none."""
+        for given, what in ((self.pattern, "pattern"), (self.numbering, "numbering")):
+            if given not in (None, "auto"):
+                raise InputError(
+                    f"{path} is {kind}; a {what} is for folders of single images, leave it out."
+                )
+
+
+def _parse_numbering(given: object) -> Numbering:
+    if given is None or given == "auto":
+        return "auto"
+    if given == "order":
+        return "order"
+    number = int(given) if isinstance(given, str) and re.fullmatch("[0-9]{1,9}", given) else given
+    if isinstance(number, SupportsIndex) and not isinstance(number, bool):
+        step = operator.index(number)
+        if step > 0:
+            return step
+    raise InputError(
+        "Option numbering takes 'auto', 'order' or how far the numbers of frames are apart, not "
+        f"{given!r}."
+    )
 
 
 class FrameSource(ABC):

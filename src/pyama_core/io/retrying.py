@@ -45,7 +45,7 @@ def patiently(action: Callable[[], T], prepare: Callable[[], None] = lambda: Non
         try:
             return action()
         except Exception as error:
-            failure = _passing_failure(error)
+            failure = passing_failure(error)
             if failure is None:
                 raise
             logger.warning("reading failed (%s); trying again in %.1f s", failure, pause)
@@ -93,7 +93,7 @@ def telling_damage(
     return read()
 
 
-def _passing_failure(error: BaseException) -> OSError | None:
+def passing_failure(error: BaseException) -> OSError | None:
     """Find the system's own error in what an error was raised from, if it may pass."""
     failure = system_failure(error)
     return None if failure is None or failure.errno in (None, *_LASTING) else failure

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import re
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +16,17 @@ from pyama_core.io.frame_source import Frame
 from pyama_core.io.regular_files import open_regular, read_regular
 from pyama_core.io.tiff_pages import UnreadablePlaneError, open_tiff_file, read_page
 
+if TYPE_CHECKING:
+    from tifffile import TiffFile
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _IHDR = struct.Struct(">II BB")
+_CHUNK = struct.Struct(">I4s")
+_PNG_START = 4096
 _GREY = 0
+_IMAGEJ_PLANES = re.compile(r"^images=(\d{1,9})\s*$", re.MULTILINE)
+_SHAPED = re.compile(r'\{"shape": \[([\d, ]+)\]')
 
 Header = tuple[tuple[int, int], np.dtype[Any]]
 
@@ -33,30 +43,22 @@ def read_header(path: Path) -> Header:
     """
     if path.suffix.lower() == ".png":
         with open_regular(path) as file:
-            return _png_header(file.read(33))
+            return _png_header(file.read(_PNG_START))
     with _open_tiff(path) as tiff:
-        page = tiff.pages.first
-        if len(page.shape) != 2 or page.dtype is None:
-            raise UnreadablePlaneError("it is a colour (RGB) image, expected one value per pixel")
-        for other in tiff.pages[1:]:
-            if (2 * other.imagelength > page.imagelength) or 2 * other.imagewidth > page.imagewidth:
-                raise UnreadablePlaneError(
-                    f"it has {len(tiff.pages)} planes, expected one; open it by itself"
-                )
-        return (page.imagelength, page.imagewidth), page.dtype.newbyteorder("=")
+        return _tiff_header(tiff)
 
 
-def read_image(path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> Frame:
+def read_image(path: Path, expected: Header, dtype: np.dtype[Any]) -> Frame:
     """Read an image as pixels of a type that holds its values.
 
     Parameters
     ----------
     path : Path
         A TIFF or PNG file.
-    shape : (int, int)
-        Expected (Y, X).
+    expected : ((int, int), dtype)
+        (Y, X) and pixel type that the image has to have.
     dtype : dtype
-        Pixel type wanted, at least as wide as the file's.
+        Pixel type wanted, at least as wide as that.
 
     Returns
     -------
@@ -72,17 +74,18 @@ def read_image(path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> Fram
     """
     if path.suffix.lower() == ".png":
         data = read_regular(path)
-        found_shape, found = _png_header(data[:33])
-        _check(found_shape, found, shape, dtype)
-        return np.ascontiguousarray(_decode_png(data), dtype=dtype)
-    with _open_tiff(path) as tiff:
-        page = tiff.pages.first
-        found = np.dtype(page.dtype)
-        _check(page.shape, found, shape, dtype)
-        return np.ascontiguousarray(read_page(tiff, 0, shape, found), dtype=dtype)
+        _check(_png_header(data), expected)
+        frame = _decode_png(data)
+    else:
+        with _open_tiff(path) as tiff:
+            _check(_tiff_header(tiff), expected)
+            frame = read_page(tiff, 0, *expected)
+    if (frame.shape, frame.dtype) != expected:
+        raise UnreadablePlaneError(f"it was decoded as {frame.shape} pixels of {frame.dtype}")
+    return np.ascontiguousarray(frame, dtype=dtype)
 
 
-def _open_tiff(path: Path) -> Any:
+def _open_tiff(path: Path) -> TiffFile:
     try:
         return open_tiff_file(path)
     except InputError as error:
@@ -91,13 +94,53 @@ def _open_tiff(path: Path) -> Any:
         raise UnreadablePlaneError(str(error)) from error
 
 
-def _check(
-    found_shape: tuple[int, ...], found: np.dtype[Any], shape: tuple[int, int], dtype: np.dtype[Any]
-) -> None:
-    if found_shape != shape or not np.can_cast(found, dtype, "safe"):
+def _check(found: Header, expected: Header) -> None:
+    if found != expected:
         raise UnreadablePlaneError(
-            f"it has the shape {found_shape} and pixels of {found}, expected {shape} and {dtype}"
+            f"it has the shape {found[0]} and pixels of {found[1]}, expected {expected[0]} and "
+            f"{expected[1]} as in others of its position and channel"
         )
+
+
+def _tiff_header(tiff: TiffFile) -> Header:
+    """Return size and pixel type of the only plane of a TIFF file."""
+    try:
+        pages: Any = tiff.pages
+        page = pages.first
+        # Pages that are much smaller are thumbnails.
+        others = sum(
+            2 * other.imagelength > page.imagelength or 2 * other.imagewidth > page.imagewidth
+            for other in itertools.islice(pages, 1, None)
+        )
+        n_samples, shape = page.samplesperpixel, page.shape
+        n_planes = max(1 + others, page.imagedepth, _announced_values(page) // max(page.size, 1))
+        dtype = None if page.dtype is None else page.dtype.newbyteorder("=")
+    except Exception as error:  # damaged tags raise nearly anything
+        raise UnreadablePlaneError(f"its tags are damaged ({error})") from error
+    if n_planes > 1:
+        raise UnreadablePlaneError(f"it has {n_planes} planes, expected one")
+    if n_samples > 1:
+        raise UnreadablePlaneError(
+            f"it has {n_samples} values per pixel (a colour image, or planes stored as colours), "
+            "expected one"
+        )
+    if dtype is None or len(shape) != 2:
+        raise UnreadablePlaneError(f"it has a pixel type or shape {shape} that is not supported")
+    return shape, dtype
+
+
+def _announced_values(page: Any) -> int:
+    """Return how many values ImageJ or tifffile say that a file has; 0 if they say nothing.
+
+    Both can write many planes behind a single page.
+    """
+    description = page.description
+    if description.startswith("ImageJ="):
+        match = _IMAGEJ_PLANES.search(description)
+        return 0 if match is None else int(match[1]) * int(page.size)
+    if match := _SHAPED.match(description):
+        return math.prod(int(size) for size in match[1].split(","))
+    return 0
 
 
 def _png_header(start: bytes) -> Header:
@@ -108,7 +151,22 @@ def _png_header(start: bytes) -> Header:
         raise UnreadablePlaneError(
             "it is a colour or palette image, expected one grey value per pixel"
         )
+    if (n_planes := _png_planes(start)) > 1:
+        raise UnreadablePlaneError(f"it has {n_planes} planes, expected one")
     return (height, width), np.dtype(np.uint16 if bits == 16 else np.uint8)
+
+
+def _png_planes(start: bytes) -> int:
+    """Return how many pictures an animated PNG says to have, before the first of them."""
+    at = len(PNG_SIGNATURE)
+    while at + 12 <= len(start):
+        length, kind = _CHUNK.unpack_from(start, at)
+        if kind == b"acTL":
+            return int.from_bytes(start[at + 8 : at + 12])
+        if kind == b"IDAT":
+            break
+        at += 12 + length
+    return 1
 
 
 def _decode_png(data: bytes) -> Frame:
@@ -118,4 +176,5 @@ def _decode_png(data: bytes) -> Frame:
         frame: Frame = imagecodecs.png_decode(data)
     except Exception as error:  # the codec has an error type of its own
         raise UnreadablePlaneError(f"it cannot be decoded ({error})") from error
-    return frame
+    # A value that is marked as transparent adds a plane of opacity.
+    return frame[..., 0] if frame.ndim == 3 and frame.shape[2] == 2 else frame

@@ -127,7 +127,7 @@ class CopyingService(BaseProcessingService):
                 "part": f"FOV {job.fov}, channel {channel}, {json.dumps(options)}",
             },
         )
-        return PlannedOutput(kind, channel, provenance)
+        return PlannedOutput(kind, channel, provenance, job.shape)
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Copy frame by frame, all channels of a frame before the next.
