@@ -359,6 +359,13 @@ def test_entries_around_junk_are_found(place: int, junk: bytes, cut: int) -> Non
     assert kept <= {int(values[0]) for values in index.values}
 
 
+def test_a_damaged_length_of_a_name_does_not_swallow_the_entries_behind_it() -> None:
+    entries = [index_entry({"time": t}, "a.tif", range(8)) for t in range(20)]
+    data = bytearray(b"".join(entries))
+    data[data.index(b"a.tif") - 4] = len(entries[0]) + len("a.tif")
+    assert [values[0] for values in parse_index(bytes(data)).values] == list(range(1, 20))
+
+
 # What cannot be read
 
 

@@ -209,7 +209,7 @@ def _content(
         pixel_size_um=xml.pixel_size_um,
         times=_measured(segments, planes, layout, z),
         nominal_times=xml.interval_times,
-        warnings=(*mixed, *_uncovered(scenes, layout)),
+        warnings=(*xml.warnings, *mixed, *_uncovered(scenes, layout)),
         stage_positions_um=[stage for _, stage in names],
         emission_nm=_padded(xml.emission_nm[first:], n_channels, None),
         z_step_um=xml.z_step_um,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree as ET
 
-from pyama_core.io.frame_source import StagePosition
+from pyama_core.io.frame_source import MAX_PLANES, StagePosition
+from pyama_core.io.stated_numbers import Doubts, tag_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class CziXml:
         Planned minutes of each frame.
     pixel_size_um, z_step_um : float or None
     bit_depth : int or None
+    warnings : tuple of str
+        What it says that is no number, and was left out.
     """
 
     channel_names: tuple[str, ...]
@@ -38,6 +40,7 @@ class CziXml:
     pixel_size_um: float | None
     z_step_um: float | None
     bit_depth: int | None
+    warnings: tuple[str, ...] = ()
 
 
 def parse_czi_xml(text: str, n_frames: int) -> CziXml:
@@ -59,57 +62,63 @@ def parse_czi_xml(text: str, n_frames: int) -> CziXml:
     image = root.find("Metadata/Information/Image")
     image = ET.Element("Image") if image is None else image
     channels = image.findall("Dimensions/Channels/Channel")
-    planned = int(_number(image, "SizeT") or 0)
-    bits = _number(image, "ComponentBitCount")
-    return CziXml(
+    doubts = Doubts()
+    # So many are refused later; the times of more would not fit into memory.
+    planned = min(int(_number(image, "SizeT", doubts) or 0), MAX_PLANES + 1)
+    bits = _number(image, "ComponentBitCount", doubts)
+    scenes = {
+        doubts.whole(scene, "Index"): (scene.get("Name", ""), _centre(scene, doubts))
+        for scene in image.findall("Dimensions/S/Scenes/Scene")
+    }
+    found = CziXml(
         channel_names=tuple(channel.get("Name", "") for channel in channels),
-        emission_nm=tuple(_number(channel, "EmissionWavelength") for channel in channels),
-        scenes={
-            int(scene.get("Index", -1)): (scene.get("Name", ""), _centre(scene))
-            for scene in image.findall("Dimensions/S/Scenes/Scene")
-        },
+        emission_nm=tuple(_number(channel, "EmissionWavelength", doubts) for channel in channels),
+        scenes={index: about for index, about in scenes.items() if index is not None},
         n_frames=planned,
-        interval_times=_planned_times(image, max(planned, n_frames)),
-        pixel_size_um=_scaling(root, "X"),
-        z_step_um=_scaling(root, "Z"),
+        interval_times=_planned_times(image, max(planned, n_frames), doubts),
+        pixel_size_um=_scaling(root, "X", doubts),
+        z_step_um=_scaling(root, "Z", doubts),
         bit_depth=int(bits) if bits else None,
     )
+    return replace(found, warnings=tuple(doubts.told()))
 
 
-def _planned_times(image: ET.Element, n_frames: int) -> tuple[float, ...] | None:
+def _planned_times(image: ET.Element, n_frames: int, doubts: Doubts) -> tuple[float, ...] | None:
     """Return minutes of each frame from the planned interval or offsets, both in seconds."""
-    increment = _number(image, "Dimensions/T/Positions/Interval/Increment")
+    increment = _number(image, "Dimensions/T/Positions/Interval/Increment", doubts)
+    if n_frames > MAX_PLANES:
+        return None
     if increment is not None and increment > 0:
         return tuple(frame * increment / 60 for frame in range(n_frames))
     offsets = (image.findtext("Dimensions/T/Positions/List/Offsets") or "").split()
-    try:
-        times = tuple(float(offset) / 60 for offset in offsets)
-    except ValueError:
-        return None
-    return times if len(times) >= n_frames > 1 else None
+    known = [doubts.value(offset, "Positions/List/Offsets") for offset in offsets]
+    times = tuple(offset / 60 for offset in known if offset is not None)
+    return times if len(times) == len(offsets) and len(times) >= n_frames > 1 else None
 
 
-def _scaling(root: ET.Element, axis: str) -> float | None:
+def _scaling(root: ET.Element, axis: str, doubts: Doubts) -> float | None:
     """Return a distance in µm; it is stored in metres."""
     for item in root.iterfind("Metadata/Scaling/Items/Distance"):
         if item.get("Id") == axis:
-            metres = _number(item, "Value")
+            metres = _number(item, "Value", doubts)
             return metres * 1e6 if metres else None
     return None
 
 
-def _centre(scene: ET.Element) -> StagePosition | None:
-    parts: Sequence[str] = (scene.findtext("CenterPosition") or "").split(",")
-    try:
-        x, y = (float(part) for part in parts)
-    except ValueError:
+def _centre(scene: ET.Element, doubts: Doubts) -> StagePosition | None:
+    text = scene.findtext("CenterPosition") or ""
+    parts: Sequence[str] = text.split(",") if text else ()
+    if len(parts) != 2:
+        if parts:
+            doubts.note(text, "CenterPosition of a scene")
         return None
-    return x, y, None
+    x, y = (doubts.value(part, "CenterPosition of a scene") for part in parts)
+    return None if x is None or y is None else (x, y, None)
 
 
-def _number(element: ET.Element, path: str) -> float | None:
-    try:
-        value = float(element.findtext(path, ""))
-    except ValueError:
+def _number(element: ET.Element, path: str, doubts: Doubts) -> float | None:
+    """Return the number in an element below another; None if it is absent or, noted, no number."""
+    text = element.findtext(path)
+    if not text or not text.strip():
         return None
-    return value if math.isfinite(value) else None
+    return doubts.value(text, f"{tag_of(element)} {path.rpartition('/')[2]}")

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyama_core.io.micro_manager_notes import elapsed_min, pixel_size_um, stage_um
 from pyama_core.io.regular_files import read_regular
+from pyama_core.io.stated_numbers import Doubts
 
 METADATA_NAME = "metadata.txt"
-
-_MS_PER_MINUTE = 60_000.0
 
 logger = logging.getLogger(__name__)
 
@@ -58,22 +57,24 @@ def read_notes(folder: Path, relative_path: str) -> MicroManagerNotes | None:
         logger.warning("%s cannot be read (%s); it is ignored", folder / relative_path, error)
         return None
     prefix = relative_path[: -len(METADATA_NAME)]
-    minutes, stage, sizes = {}, {}, []
+    minutes, stage, sizes, doubts = {}, {}, [], Doubts()
     for key, plane in content.items():
         if not isinstance(plane, dict) or not key.startswith(("FrameKey-", "Metadata-")):
             continue
         file = plane.get("FileName") or key.removeprefix("Metadata-")
         image = prefix + str(file).replace("\\", "/").rpartition("/")[2]
-        elapsed = _number(plane.get("ElapsedTime-ms", plane.get("ElapsedTimeMs")))
-        if elapsed is not None:
-            minutes[image] = elapsed / _MS_PER_MINUTE
-        x, y, z = (_number(plane.get(f"{axis}PositionUm")) for axis in "XYZ")
-        if x is not None and y is not None:
-            stage[image] = (x, y, z)
-        sizes.append(_number(plane.get("PixelSizeUm")))
+        taken = elapsed_min(plane, doubts)
+        if taken is not None:
+            minutes[image] = taken
+        place = stage_um(plane, doubts)
+        if place is not None:
+            stage[image] = place
+        sizes.append(pixel_size_um(plane, doubts))
     summary = content.get("Summary")
     if isinstance(summary, dict):
-        sizes.append(_number(summary.get("PixelSize_um")))
+        sizes.append(pixel_size_um(summary, doubts))
+    for told in doubts.told():
+        logger.warning("%s: %s", folder / relative_path, told)
     return MicroManagerNotes(minutes, stage, next((size for size in sizes if size), None))
 
 
@@ -88,9 +89,3 @@ def _parse(text: str) -> dict[str, Any]:
             f"expected keys and values, found {type(content).__name__}"
         )
     return content
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) else None

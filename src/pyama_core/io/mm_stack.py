@@ -11,7 +11,7 @@ import logging
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +26,18 @@ from pyama_core.io.frame_source import (
     FrameSource,
     MicroscopyMetadata,
     ReadOptions,
-    StagePosition,
     check_plane_count,
 )
+from pyama_core.io.micro_manager_notes import (
+    bit_depth,
+    channel_names,
+    interval_min,
+    minutes_in,
+    pixel_size_um,
+    stage_um,
+    z_step_um,
+)
+from pyama_core.io.stated_numbers import Doubts
 from pyama_core.io.tiff_pages import TiffFiles, UnreadablePlaneError, read_page
 
 if TYPE_CHECKING:
@@ -41,8 +50,6 @@ _INDEX_HEAD = struct.Struct("<II")
 _ENTRY = np.dtype([(name, "<u4") for name in ("c", "z", "t", "p", "offset")])
 _INDEX, _INDEX_MAP, _SUMMARY = 54773648, 3453623, 2355492
 _TAG = 51123
-_MS_PER_MINUTE = 60_000.0
-_ELAPSED = re.compile(rb'"ElapsedTime-ms"\s*:\s*([-+.0-9eE]+)')
 _NAME = re.compile(r"(.*MMStack)(?:[_.-].*)?\.tiff?", re.IGNORECASE)
 
 
@@ -236,10 +243,12 @@ def _content(path: Path, choice: ReadOptions, planes: _Planes, files: TiffFiles)
                 f"positions, found {page.shape} {page.dtype}. Export the positions separately."
             )
     about = [_metadata(page) for page in first]
-    names = [str(name) for name in planes.summary.get("ChNames") or ()]
+    names = channel_names(planes.summary)
     n_times, n_channels = planes.page.shape[1:3]
-    interval = _positive(planes.summary.get("Interval_ms"))
-    return FileContent(
+    doubts = Doubts()
+    interval = interval_min(planes.summary, doubts)
+    pixel_size = pixel_size_um(planes.summary, doubts) or pixel_size_um(about[0], doubts)
+    content = FileContent(
         file_type="micro-manager",
         base_name=_common_name(planes.files),
         reader="tiff",
@@ -248,17 +257,15 @@ def _content(path: Path, choice: ReadOptions, planes: _Planes, files: TiffFiles)
         channel_names=(*names, *("",) * n_channels)[:n_channels],
         fov_names=tuple(str(found.get("PositionName") or "") for found in about),
         dtype=np.dtype(known.dtype).newbyteorder("="),
-        pixel_size_um=_positive(planes.summary.get("PixelSize_um"))
-        or _positive(about[0].get("PixelSizeUm")),
+        pixel_size_um=pixel_size,
         times=[_minutes(planes, fov, choice, files) for fov in range(n_fovs)],
-        nominal_times=None
-        if interval is None
-        else [t * interval / _MS_PER_MINUTE for t in range(n_times)],
+        nominal_times=None if interval is None else [t * interval for t in range(n_times)],
         companions=tuple(dict.fromkeys((path, *planes.files))),
-        stage_positions_um=[_stage(found) for found in about],
-        z_step_um=_positive(planes.summary.get("z-step_um")),
-        bit_depth=int(_positive(about[0].get("BitDepth")) or 0) or None,
+        stage_positions_um=[stage_um(found, doubts) for found in about],
+        z_step_um=z_step_um(planes.summary, doubts),
+        bit_depth=bit_depth(about[0], doubts),
     )
+    return replace(content, warnings=tuple(doubts.told()))
 
 
 def _first_page(planes: _Planes, fov: int, files: TiffFiles) -> Any:
@@ -285,15 +292,15 @@ def _minutes(
     minutes: list[float | None] = []
     for offset, file in zip(planes.offset[fov, :, :, z], planes.file[fov, :, :, z], strict=True):
         there = np.flatnonzero(offset >= 0)
-        elapsed = None
+        taken = None
         if there.size:
             tiff = files.get(planes.files[file[there[0]]])
-            elapsed = _elapsed_ms(tiff, int(offset[there[0]]))
-        minutes.append(None if elapsed is None else elapsed / _MS_PER_MINUTE)
+            taken = _minutes_at(tiff, int(offset[there[0]]))
+        minutes.append(taken)
     return minutes
 
 
-def _elapsed_ms(tiff: TiffFile, offset: int) -> float | None:
+def _minutes_at(tiff: TiffFile, offset: int) -> float | None:
     """Return the time in the metadata of a page, None if there is none.
 
     Pages are not made objects of for this, which takes tifffile half a millisecond each.
@@ -305,8 +312,7 @@ def _elapsed_ms(tiff: TiffFile, offset: int) -> float | None:
         for tag, _, count, value in struct.iter_unpack("<HHII", file.read(12 * n_tags)):
             if tag == _TAG:
                 file.seek(value)
-                match = _ELAPSED.search(file.read(count))
-                return None if match is None else float(match[1])
+                return minutes_in(file.read(count))
     except (struct.error, ValueError) as error:
         logger.debug("%s: the page at byte %d has no time: %s", tiff.filename, offset, error)
     return None
@@ -316,14 +322,3 @@ def _common_name(paths: Sequence[Path]) -> str:
     """Return what the names of several files of an acquisition begin with, else nothing."""
     match = _NAME.fullmatch(paths[0].name) if len(paths) > 1 else None
     return "" if match is None else match[1].removesuffix("MMStack").rstrip("_-. ")
-
-
-def _stage(about: Mapping[str, Any]) -> StagePosition | None:
-    x, y, z = (about.get(f"{axis}PositionUm") for axis in "XYZ")
-    if not isinstance(x, (int, float)) or not isinstance(y, (int, float)):
-        return None
-    return float(x), float(y), float(z) if isinstance(z, (int, float)) else None
-
-
-def _positive(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and value > 0 else None

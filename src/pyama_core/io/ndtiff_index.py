@@ -125,7 +125,9 @@ def _entry_at(data: bytes, position: int) -> tuple[dict[str, AxisValue], bytes, 
         (n_name,) = _LENGTH.unpack_from(data, text)
         at = text + _LENGTH.size + n_name
         name = data[text + _LENGTH.size : at]
-        name.decode()
+        # A damaged length would take the entries that follow for part of the name.
+        if not name.decode().isprintable():
+            return None
     except (struct.error, ValueError, RecursionError):
         return None
     whole = 0 < n_name <= _MAX_NAME and at + _FIELDS.itemsize <= len(data)

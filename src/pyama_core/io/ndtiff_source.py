@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,7 @@ from pyama_core.io.companions import Surroundings
 from pyama_core.io.errors import InputError
 from pyama_core.io.file_description import FileContent, describe
 from pyama_core.io.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
-from pyama_core.io.ndtiff_axes import NdTiffGrid, arrange
-from pyama_core.io.ndtiff_files import NdTiffFiles, data_set_name, find_index
-from pyama_core.io.ndtiff_index import NdTiffIndex, parse_index
-from pyama_core.io.ndtiff_notes import (
+from pyama_core.io.micro_manager_notes import (
     Notes,
     channel_names,
     interval_min,
@@ -28,9 +25,12 @@ from pyama_core.io.ndtiff_notes import (
     stage_um,
     z_step_um,
 )
+from pyama_core.io.ndtiff_axes import NdTiffGrid, arrange
+from pyama_core.io.ndtiff_files import NdTiffFiles, data_set_name, find_index
+from pyama_core.io.ndtiff_index import NdTiffIndex, parse_index
 from pyama_core.io.regular_files import read_regular
+from pyama_core.io.stated_numbers import Doubts
 from pyama_core.io.tiff_pages import UnreadablePlaneError
-from pyama_core.io.xml_numbers import Doubts
 
 # Bits of a pixel by its type in the index; 2 is colour.
 _BITS = {0: 8, 1: 16, 3: 10, 4: 12, 5: 14, 6: 11}
@@ -112,6 +112,12 @@ class NdTiffSource(FrameSource):
         dtype = self._dtypes[int(data.index.fields["pixel_type"][entry])]
         pixels = self._files.read_pixels(path, int(self._offsets[entry]), shape, dtype)
         return pixels.astype(data.dtype, copy=False)
+
+    def files_of(self, fov: int) -> Sequence[Path]:
+        """Return the index, and the files that hold images of a position."""
+        data, entries = self._data, self._data.grid.entry[fov]
+        owners = np.unique(data.index.file[entries[entries >= 0]]).tolist()
+        return [data.path, *(path for owner in owners if (path := data.paths[owner]) is not None)]
 
     def _refresh(self) -> None:
         self._files.close()

@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.io.frame_source import MAX_PLANES, PlaneChoice, StagePosition
-from pyama_core.io.units import micrometres_per, seconds_per
-from pyama_core.io.xml_numbers import (
+from pyama_core.io.stated_numbers import (
     Doubts,
     MisstatedError,
     misstated,
@@ -25,6 +24,7 @@ from pyama_core.io.xml_numbers import (
     tag_of,
     whole_number,
 )
+from pyama_core.io.units import micrometres_per, seconds_per
 
 # The schema's own names, and those of numpy that some programs write in their place.
 _DTYPES = {

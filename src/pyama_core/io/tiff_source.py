@@ -24,6 +24,7 @@ from pyama_core.io.mm_stack import is_mm_stack, open_mm_stack
 from pyama_core.io.ndtiff_files import has_index, is_ndtiff_file
 from pyama_core.io.ndtiff_source import open_ndtiff
 from pyama_core.io.ome_tiff_source import open_ome_tiff
+from pyama_core.io.stated_numbers import Doubts
 from pyama_core.io.tiff_pages import (
     TiffFiles,
     TiffStack,
@@ -136,7 +137,8 @@ def _open_stack(
     stack = TiffStack(tiff, series, math.prod(layout.sizes))
     n_fovs, shape = layout.size("P"), tuple(layout.size(axis) for axis in "TCZ")
     about = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
-    interval = _imagej_interval(about)
+    doubts = Doubts()
+    interval = _imagej_interval(about, doubts)
     content = FileContent(
         file_type="imagej-tiff" if tiff.is_imagej else "tiff",
         reader="tiff",
@@ -149,7 +151,7 @@ def _open_stack(
         times=((),) * n_fovs,
         nominal_times=None if interval is None else [t * interval for t in range(shape[0])],
         companions=(path,),
-        warnings=warnings,
+        warnings=(*warnings, *doubts.told()),
     )
     return TiffStackSource(describe(path, options, content), choice, files, stack, layout)
 
@@ -221,10 +223,12 @@ def _is_order(axes: str) -> bool:
     return set(axes) <= set(_AXES) and len(set(axes)) == len(axes) and axes[-2:] == "YX"
 
 
-def _imagej_interval(about: Mapping[str, Any]) -> float | None:
+def _imagej_interval(about: Mapping[str, Any], doubts: Doubts) -> float | None:
     """Return the frame interval in minutes; ImageJ's own unit is the second."""
     seconds = seconds_per(str(about.get("tunit", "s")))
     interval = about.get("finterval", 0)
+    if isinstance(interval, str):
+        interval = doubts.value(interval, "finterval")
     if seconds is None or not isinstance(interval, (int, float)) or not interval > 0:
         return None
     return float(interval) * seconds / 60

@@ -1,6 +1,6 @@
-"""Numbers in the attributes of XML, and what to do with what is none.
+"""Numbers that metadata state as text, and what to do with what is none.
 
-An attribute that a format requires is told of in words and stops the reading. One that it could do
+An attribute that a format requires is told of in words and stops the reading. What could be done
 without (a pixel size, a time) is lost, with a warning: some programs write numbers the way their
 user's language does, and a comma may stand for a point or for thousands.
 """
@@ -72,7 +72,7 @@ def shortened(text: str) -> str:
 
 
 class Doubts:
-    """Optional attributes that are no numbers, counted and told of once each."""
+    """What is optional and no number, counted and told of once each."""
 
     def __init__(self) -> None:
         # By attribute: the first text that was no number, and how many there were.

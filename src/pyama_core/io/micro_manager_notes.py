@@ -1,4 +1,7 @@
-"""What Micro-Manager and pycro-manager say, as JSON, of an NDTiff data set and of its images."""
+"""What Micro-Manager and pycro-manager say, as JSON, of a data set and of its images.
+
+The same keys stand in the index of NDTiff, in the pages of stacks, and in ``metadata.txt``.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyama_core.io.frame_source import StagePosition
-from pyama_core.io.xml_numbers import Doubts
+from pyama_core.io.stated_numbers import Doubts
 
 Notes = Mapping[str, Any]
 
 _PIXEL_SIZE = ("PixelSize_um", "PixelSizeUm")
 _Z_STEP = ("z-step_um",)
 _INTERVAL = ("Interval_ms",)
+_BIT_DEPTH = ("BitDepth",)
 _ELAPSED = re.compile(rb'"ElapsedTime-ms"\s*:\s*(?:"([^"]*)"|([-+.0-9eE]+))')
 _MS_PER_MINUTE = 60_000.0
 
@@ -52,6 +56,17 @@ def z_step_um(notes: Notes, doubts: Doubts) -> float | None:
 def interval_min(notes: Notes, doubts: Doubts) -> float | None:
     """Return the interval between frames that was asked for."""
     milliseconds = _positive(notes, _INTERVAL, doubts)
+    return None if milliseconds is None else milliseconds / _MS_PER_MINUTE
+
+
+def bit_depth(notes: Notes, doubts: Doubts) -> int | None:
+    """Return the bits of a pixel that the camera used."""
+    return int(_positive(notes, _BIT_DEPTH, doubts) or 0) or None
+
+
+def elapsed_min(notes: Notes, doubts: Doubts) -> float | None:
+    """Return when an image was taken."""
+    milliseconds = _number(notes, ("ElapsedTime-ms", "ElapsedTimeMs"), doubts)
     return None if milliseconds is None else milliseconds / _MS_PER_MINUTE
 
 
