@@ -121,7 +121,7 @@ def test_demo_writes_the_experiment_and_says_what_to_do_next(tmp_path):
 def test_inspect_shows_what_a_user_must_know(demo):
     result = pyama("inspect", demo.image)
     assert result.exit_code == 0
-    for words in ("GFP", "mCherry", "256 × 256", "uint16", "0.65 µm", "every 5 min", "positions"):
+    for words in ("GFP", "mCherry", "256 × 256", "uint16", "0.65 µm", "every 5 min", "FOVs"):
         assert words in result.stdout
 
 
@@ -142,7 +142,7 @@ def test_inspect_as_json_is_one_document_with_the_fields_of_the_metadata(demo):
 
 def test_a_run_says_what_it_does_in_plain_lines_and_where_the_results_are(first_run):
     folder, result = first_run
-    assert result.stdout == f"positions: 2 done; see {folder / 'processing_results.yaml'}\n"
+    assert result.stdout == f"FOVs: 2 done; see {folder / 'processing_results.yaml'}\n"
     for words in ("FOV 1: segmentation: 10/10", "cells tracked", "2 of 2 FOVs, 100 %"):
         assert words in result.stderr
     assert "\x1b" not in result.output
@@ -153,7 +153,7 @@ def test_a_second_run_does_nothing(demo, finished):
     before = inodes(finished, "*_ch_*")
     result = pyama(*run_words(demo, finished, "--fovs", "0,1"))
     assert result.exit_code == 0
-    assert "2 done before" in result.stdout
+    assert "2 skipped" in result.stdout
     assert inodes(finished, "*_ch_*") == before
 
 
@@ -190,7 +190,7 @@ def test_a_failed_position_is_told_in_the_exit_code_the_status_and_the_next_run(
         "copying": "done",
         "segmentation": "done",
         "correction": "failed",
-        "tracking": "missing",
+        "tracking": "done",
         "extraction": "missing",
     }
     assert obstacle.name in found["1"]["failure"]["error"]
@@ -198,7 +198,7 @@ def test_a_failed_position_is_told_in_the_exit_code_the_status_and_the_next_run(
     obstacle.rmdir()
     result = pyama(*run_words(demo, tmp_path / "out", "--fovs", "0-1"))
     assert result.exit_code == 0
-    assert "1 done, 1 done before" in result.stdout
+    assert "1 done, 1 skipped" in result.stdout
 
 
 BAD_INPUT = {
@@ -281,7 +281,7 @@ def test_a_configuration_holds_what_the_flags_hold_and_flags_win(demo, finished,
     config.write_text(yaml.safe_dump(content), encoding="utf-8")
     result = pyama("run", "--config", config, "--fovs", "1")
     assert result.exit_code == 0
-    assert "1 done before" in result.stdout
+    assert "1 skipped" in result.stdout
     config.write_text(yaml.safe_dump({**content, "trackin": {}}), encoding="utf-8")
     result = pyama("run", "--config", config)
     assert result.exit_code == 2
@@ -313,7 +313,7 @@ def test_a_written_configuration_holds_what_was_typed_and_runs(demo, finished, t
     assert written.exit_code == 0
     result = pyama("run", "--config", config)
     assert result.exit_code == 0, result.stderr
-    assert "2 done before" in result.stdout
+    assert "2 skipped" in result.stdout
 
 
 # status and verify
@@ -334,7 +334,7 @@ def test_status_shows_done_and_missing_and_the_settings(finished):
     assert Path(output["path"]).is_file()
     shown = pyama("status", finished)
     assert shown.exit_code == 0
-    for words in ("done", "missing", "method: lineage", "all positions"):
+    for words in ("done", "missing", "method: lineage", "all FOVs"):
         assert words in shown.stdout
 
 
@@ -361,10 +361,10 @@ def test_verify_names_a_flipped_bit_a_missing_and_a_cut_file(finished):
 def test_check_makes_a_flipped_bit_good_again(demo, first_run, finished):
     flip_a_bit(finished / "fov_000" / "demo_fov_000_seg_ch_0.npy")
     words = run_words(demo, finished, "--fovs", "0-1")
-    assert "2 done before" in pyama(*words).stdout
+    assert "2 skipped" in pyama(*words).stdout
     result = pyama(*words, "--check")
     assert result.exit_code == 0
-    assert "1 done, 1 done before" in result.stdout
+    assert "1 done, 1 skipped" in result.stdout
     assert "checksum" in result.stderr
     assert data_files(finished) == data_files(first_run[0])
 
@@ -498,7 +498,7 @@ def test_a_terminal_shows_bars(demo, tmp_path):
         assert process.wait(60) == 0
     text = shown.decode()
     assert "\x1b[" in text
-    assert "all positions" in text
-    assert "position 2: " in text
+    assert "all FOVs" in text
+    assert "FOV 2: " in text
     assert "Traceback" not in text
-    assert "positions: 1 done" in text
+    assert "FOVs: 1 done" in text

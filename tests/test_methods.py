@@ -253,7 +253,7 @@ def test_a_position_whose_cells_are_taken_for_another_size_is_named(tmp_path, ca
     assert run_inline(movie, context).ok
     told = [r.getMessage() for r in caplog.records if "another size" in r.getMessage()]
     assert len(told) == 1
-    assert re.search(r"than the \d+ px of most positions in FOVs 1 \(\d+ px\); look", told[0])
+    assert re.search(r"than the \d+ px of most others in FOVs 1 \(\d+ px\); look", told[0])
     results = yaml.safe_load((tmp_path / "out" / "processing_results.yaml").read_text())
     assert list(results["unlike_diameters"]) == [1]
     shown = CliRunner().invoke(app, ["status", str(tmp_path / "out")]).output

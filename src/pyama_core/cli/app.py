@@ -324,7 +324,8 @@ def release(
 def main() -> None:
     """Entry point of the command `pyama`."""
     for stream in (sys.stdout, sys.stderr):
-        # Names of channels have µ and Greek letters; Windows consoles may not.
+        # Names have µ and Greek letters, which Windows consoles may not have, and bytes that are
+        # no text; both are shown as what they are.
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="backslashreplace")
     app()

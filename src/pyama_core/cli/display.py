@@ -1,4 +1,4 @@
-"""Progress on a terminal: overall, per position and step, frames per second, time left."""
+"""Progress on a terminal: overall, per FOV and step, frames per second, time left."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RunDisplay:
         self._lock = threading.Lock()
         self._bars: dict[int, TaskID] = {}
         self._passes: dict[int, dict[str, int]] = {}
-        self._overall = progress.add_task("all positions", total=counter.total, rate="")
+        self._overall = progress.add_task("all FOVs", total=counter.total, rate="")
 
     def show(self, event: ProgressEvent) -> None:
         """Draw an event."""
@@ -89,7 +89,7 @@ class RunDisplay:
                 bar = self._bars[event.fov] = self._progress.add_task("", total=event.T, rate="")
             self._progress.update(
                 bar,
-                description=f"position {event.fov}: {event.step}",
+                description=f"FOV {event.fov}: {event.step}",
                 completed=event.t,
                 total=event.T,
             )

@@ -25,7 +25,7 @@ from pyama_core.processing.workflow.sizes import expected_outputs
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SHOWN_POSITIONS = 12
+_SHOWN_FOVS = 12
 
 # Measured on one core of a server of the 2020s, reading from and writing to its page cache.
 _STARTUP_S = 3.0
@@ -180,7 +180,7 @@ def _print_tables(metadata: MicroscopyMetadata, seen: Survey) -> None:
     for table in (
         _table(["", ""], list(_summary(metadata, seen)), show_header=False),
         _channel_table(metadata, seen),
-        _position_table(metadata),
+        _fov_table(metadata),
     ):
         console.print()
         console.print(table)
@@ -207,7 +207,7 @@ def _summary(metadata: MicroscopyMetadata, seen: Survey) -> Iterator[tuple[str, 
     yield "file type", metadata.file_type
     for note in metadata.notes:
         yield "read as", note.removeprefix("names are read as ")
-    yield "positions", str(metadata.n_fovs)
+    yield "FOVs", str(metadata.n_fovs)
     yield "frames", _span(shape[0] for shape in metadata.fov_shapes)
     yield "times", describe_times(metadata)
     yield "frame size", f"{_frame_sizes(metadata)} pixels of {metadata.dtype}"
@@ -245,9 +245,9 @@ def _bits(metadata: MicroscopyMetadata, limits: tuple[float, float] | None) -> s
     return f"{int(limits[1]).bit_length()} {of}".rstrip()
 
 
-def _position_table(metadata: MicroscopyMetadata) -> Table:
+def _fov_table(metadata: MicroscopyMetadata) -> Table:
     rows = []
-    for fov in range(min(metadata.n_fovs, _SHOWN_POSITIONS)):
+    for fov in range(min(metadata.n_fovs, _SHOWN_FOVS)):
         n_frames, height, width = metadata.fov_shapes[fov]
         begins = metadata.timepoints[fov][0] if metadata.timepoints[fov] else None
         stage = metadata.stage_positions_um[fov] if metadata.stage_positions_um else None
@@ -261,9 +261,9 @@ def _position_table(metadata: MicroscopyMetadata) -> Table:
                 "" if stage is None else f"{stage[0]:.1f}, {stage[1]:.1f}",
             )
         )
-    if metadata.n_fovs > _SHOWN_POSITIONS:
-        rows.append(("…", f"{metadata.n_fovs - _SHOWN_POSITIONS} more", "", "", "", ""))
-    titles = ("position", "name", "frames", "width × height", "begins at", "stage x, y (µm)")
+    if metadata.n_fovs > _SHOWN_FOVS:
+        rows.append(("…", f"{metadata.n_fovs - _SHOWN_FOVS} more", "", "", "", ""))
+    titles = ("FOV", "name", "frames", "width × height", "begins at", "stage x, y (µm)")
     return _table(titles, rows)
 
 

@@ -194,13 +194,13 @@ def _tell(outcome: RunOutcome, output_dir: Path) -> None:
         f"{len(outcomes)} {word}"
         for outcomes, word in (
             (done, "done"),
-            (skipped, "done before"),
+            (skipped, "skipped"),
             (failed, "failed"),
             (cancelled, "cancelled"),
         )
         if outcomes
     ]
-    typer.echo(f"positions: {', '.join(parts)}; see {output_dir / RESULTS_NAME}")
+    typer.echo(f"FOVs: {', '.join(parts)}; see {output_dir / RESULTS_NAME}")
     for failure in failed[:_SHOWN_FAILURES]:
         typer.echo(f"  {failure.error}", err=True)
     if failed or cancelled:

@@ -22,9 +22,10 @@ def show(folder: Path, *, as_json: bool) -> int:
         return 0
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(
-        "position", "status", *KINDS_OF_STEP, "good cells", title=str(folder), title_justify="left"
+        "FOV", "status", *KINDS_OF_STEP, "good cells", title=Text(str(folder)), title_justify="left"
     )
     for fov, found in described["fovs"].items():
         steps = found.get("steps", {})
@@ -35,26 +36,26 @@ def show(folder: Path, *, as_json: bool) -> int:
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     for fov, found in described["fovs"].items():
         if found.get("failure"):
-            typer.echo(f"position {fov}: {found['failure']['error']}")
+            typer.echo(f"FOV {fov}: {found['failure']['error']}")
         for channel, missing in found.get("missing_frames", {}).items():
-            typer.echo(f"position {fov}: channel {channel} lacks the frames {missing}")
+            typer.echo(f"FOV {fov}: channel {channel} lacks the frames {missing}")
         for channel, reason in found.get("uncorrected", {}).items():
-            typer.echo(f"position {fov}: channel {channel} is not corrected: {reason}")
+            typer.echo(f"FOV {fov}: channel {channel} is not corrected: {reason}")
         if found.get("no_cells"):
-            typer.echo(f"position {fov}: no cells in any frame")
+            typer.echo(f"FOV {fov}: no cells in any frame")
         if found.get("in_use_by"):
             holder = found["in_use_by"]
-            typer.echo(f"position {fov}: in use by process {holder['pid']} on {holder['host']}")
+            typer.echo(f"FOV {fov}: in use by process {holder['pid']} on {holder['host']}")
     if unlike := described["unlike_diameters"]:
         for fov, diameter in unlike["of_fov"].items():
             typical = f"{unlike['typical']:.0f}"
-            typer.echo(f"position {fov}: cells taken for {diameter} px, in most for {typical} px")
+            typer.echo(f"FOV {fov}: cells taken for {diameter} px, in most for {typical} px")
     _show_parameters(described)
     return 0
 
 
 def _show_parameters(described: dict[str, Any]) -> None:
-    """Show channels and parameters, once for all positions that share them."""
+    """Show channels and parameters, once for all FOVs that share them."""
     from pyama_core.io.yaml_files import dump_yaml
 
     groups: dict[str, list[str]] = {}
@@ -62,7 +63,7 @@ def _show_parameters(described: dict[str, Any]) -> None:
         settings = {"channels": found.get("channels"), "params": found.get("params")}
         groups.setdefault(dump_yaml(settings), []).append(fov)
     for settings_text, fovs in groups.items():
-        which = "all positions" if len(groups) == 1 else f"positions {', '.join(fovs)}"
+        which = "all FOVs" if len(groups) == 1 else f"FOVs {', '.join(fovs)}"
         typer.echo(f"\nsettings of {which}:\n{settings_text.rstrip()}")
 
 

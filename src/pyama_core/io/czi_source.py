@@ -172,6 +172,13 @@ def open_czi(path: Path, options: Mapping[str, Any]) -> CziSource:
 def _open_library(path: Path) -> Iterator[CziReader]:
     from pylibCZIrw.czi import open_czi as open_with_library
 
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path}: the library that reads CZI opens no path with bytes that are not UTF-8; "
+            "rename the file or folder"
+        ) from None
     with contextlib.ExitStack() as stack:
         try:
             czi = stack.enter_context(open_with_library(str(path)))

@@ -18,6 +18,7 @@ from pyama_core.io.frame_source import (
     StagePosition,
     base_name,
 )
+from pyama_core.io.naming import portable_base_name
 from pyama_core.io.timepoints import Times, resolve_timepoints
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ def describe(path: Path, options: Mapping[str, Any], content: FileContent) -> Mi
     times = resolve_timepoints(measured, content.nominal_times, lengths)
     return MicroscopyMetadata(
         file_path=path,
-        base_name=content.base_name or base_name(path),
+        base_name=portable_base_name(content.base_name or base_name(path)),
         file_type=content.file_type,
         height=max(size[0] for size in content.frame_sizes),
         width=max(size[1] for size in content.frame_sizes),

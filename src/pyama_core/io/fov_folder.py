@@ -45,7 +45,13 @@ from pyama_core.io.errors import DamagedFileError, InputError, StorageError
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.host import boot_identity, host_name
 from pyama_core.io.locks import LockTicket
-from pyama_core.io.naming import OutputKind, fov_folder_name, output_name, record_name
+from pyama_core.io.naming import (
+    OutputKind,
+    fov_folder_name,
+    output_name,
+    record_name,
+    require_portable,
+)
 from pyama_core.io.records import (
     Failure,
     FovRecord,
@@ -53,6 +59,7 @@ from pyama_core.io.records import (
     Provenance,
     Settings,
     load_record,
+    require_readable,
     save_record,
 )
 from pyama_core.io.stacks import FileWriter, StackWriter, WrittenFile
@@ -101,6 +108,7 @@ class FovFolder:
         ticket: LockTicket | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
+        require_portable(base_name)
         self.path = output_dir / fov_folder_name(fov)
         self.base_name = base_name
         self.fov = fov
@@ -231,7 +239,9 @@ class FovFolder:
         """Prepare for work: sweep the remains of dead runs, note what this one is asked for."""
         self.sweep()
         if self.record.settings != settings or self.record.failure is not None:
-            self._save(self.record.model_copy(update={"settings": settings, "failure": None}))
+            asked = self.record.model_copy(update={"settings": settings, "failure": None})
+            require_readable(asked)
+            self._save(asked)
 
     def sweep(self) -> None:
         """Delete temporary files of outputs and records; only the holder of the lock may."""

@@ -43,7 +43,8 @@ class MicroscopyMetadata:
     file_path : Path
         Absolute path of the file or folder; of a URL, its text.
     base_name : str
-        File name without its ending (all of ``.ome.tif``).
+        File name without its ending (all of ``.ome.tif``), as the names of outputs can have it
+        (see `portable_base_name`).
     file_type : str
         ``"nd2"``, ``"czi"``, ``"ome-tiff"``, ``"micro-manager"``, ``"imagej-tiff"``, ``"tiff"``,
         ``"image-folder"``, ``"ome-zarr"`` or what another reader calls its format.

@@ -26,6 +26,7 @@ from pydantic import (
 
 from pyama_core.io.atomic import write_whole
 from pyama_core.io.checksums import SourceIdentity
+from pyama_core.io.errors import InputError
 from pyama_core.io.frame_ranges import parse_ranges
 from pyama_core.io.naming import KINDS_OF_STEP, PHASE_KINDS
 from pyama_core.io.regular_files import read_regular
@@ -221,6 +222,22 @@ class FovRecord(_Frozen):
         """Return the text of the record file."""
         return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
+    @classmethod
+    def from_json(cls, content: bytes | str) -> Self:
+        """Read the text of a record file.
+
+        Raises
+        ------
+        ValueError
+            It is not one (a `pydantic.ValidationError` where it is at least JSON).
+        """
+        try:
+            # Python's own parser keeps what is in file names and is no text; pydantic's does not.
+            plain = json.loads(content)
+        except RecursionError as error:
+            raise ValueError("too many brackets within each other") from error
+        return cls.model_validate(plain)
+
 
 def save_record(path: Path, record: FovRecord) -> None:
     """Replace the record file in one step.
@@ -245,8 +262,8 @@ def load_record(path: Path) -> FovRecord | None:
         )
         return None
     try:
-        return FovRecord.model_validate_json(content)
-    except ValidationError as error:
+        return FovRecord.from_json(content)
+    except ValueError as error:
         logger.warning(
             "%s is damaged or of another version (%s): its outputs will be made again",
             path,
@@ -255,7 +272,25 @@ def load_record(path: Path) -> FovRecord | None:
         return None
 
 
-def _first_problem(error: ValidationError) -> str:
+def require_readable(record: FovRecord) -> None:
+    """Make sure, before the first of it is written, that a record can be read back.
+
+    Raises
+    ------
+    InputError
+        It has something in it that no text can hold.
+    """
+    try:
+        read = FovRecord.from_json(record.to_json())
+    except ValueError as error:
+        raise InputError(f"the record would be unreadable: {_first_problem(error)}") from error
+    if read != record:
+        raise InputError("the record would be read as another than it is written")
+
+
+def _first_problem(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
     problem: Mapping[str, Any] = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
     return f"{place}: {problem['msg']}" if place else str(problem["msg"])

@@ -27,18 +27,18 @@ logger = logging.getLogger(__name__)
 
 _SEVERAL = [kind for kind in get_args(OutputKind) if kind not in PHASE_KINDS]
 _PATIENCE_S = 10.0
-_ALIKE = 1.3  # a factor between the diameters of cells in positions of one experiment
+_ALIKE = 1.3  # a factor between the diameters of cells in FOVs of one experiment
 _ENOUGH_FOVS = 3
 
 
 @dataclass(frozen=True)
 class UnlikeDiameters:
-    """Positions whose cells were taken for much smaller or larger than those of the others.
+    """FOVs whose cells were taken for much smaller or larger than those of the others.
 
     Attributes
     ----------
     typical
-        Median of the diameters estimated for all positions, in pixels.
+        Median of the diameters estimated for all FOVs, in pixels.
     of_fov
         Diameters that differ from it by more than a factor of 1.3, by field of view.
     """
@@ -48,9 +48,9 @@ class UnlikeDiameters:
 
 
 def find_unlike_diameters(records: Iterable[FovRecord]) -> UnlikeDiameters | None:
-    """Find positions where the estimate of the diameter of cells may have gone wrong.
+    """Find FOVs where the estimate of the diameter of cells may have gone wrong.
 
-    All positions of an experiment are seen through one objective; None if all are alike, or if
+    All FOVs of an experiment are seen through one objective; None if all are alike, or if
     there are fewer than three with cells to compare.
     """
     found = {

@@ -92,9 +92,17 @@ def _keep_as_text(node: yaml.Node | None, keys: Sequence[str]) -> None:
 
 def dump_yaml(value: object) -> str:
     """Write plain data as YAML, in the order given, short lists on one line."""
+    try:
+        return _dump(value, _Dumper)
+    except UnicodeEncodeError:
+        # The fast dumper refuses what is in a file name and is no text; the other escapes it.
+        return _dump(value, yaml.SafeDumper)
+
+
+def _dump(value: object, dumper: type[yaml.SafeDumper]) -> str:
     text: str = yaml.dump(
         value,
-        Dumper=_Dumper,
+        Dumper=dumper,
         sort_keys=False,
         allow_unicode=True,
         default_flow_style=None,

@@ -45,7 +45,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _THREADS_OF_A_RUN = 3
-_NAMED = 5  # positions in a line
+_NAMED = 5  # FOVs in a line
 """Heartbeat, flusher and drainer."""
 
 
@@ -260,14 +260,14 @@ def _hire(
 
 
 def _compare_diameters(records: list[FovRecord]) -> None:
-    """Warn of positions whose cells were taken for much smaller or larger than elsewhere."""
+    """Warn of FOVs whose cells were taken for much smaller or larger than elsewhere."""
     unlike = find_unlike_diameters(records)
     if unlike is None:
         return
     some = [f"{fov} ({diameter} px)" for fov, diameter in unlike.of_fov.items()]
     more = f" and {len(some) - _NAMED} more" if len(some) > _NAMED else ""
     logger.warning(
-        "cells were taken for another size than the %.0f px of most positions in FOVs %s%s; look "
+        "cells were taken for another size than the %.0f px of most others in FOVs %s%s; look "
         "at their outlines, or give the same cell_diameter (--cell-diameter) to all",
         unlike.typical,
         ", ".join(some[:_NAMED]),

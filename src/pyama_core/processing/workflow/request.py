@@ -18,6 +18,7 @@ from pyama_core.io.naming import (
     fov_folder_name,
     output_name,
     record_name,
+    require_portable,
 )
 from pyama_core.io.records import load_record
 from pyama_core.io.watched_files import WatchedFiles
@@ -93,6 +94,7 @@ def validate_request(
     InputError
         One sentence on the first thing that is wrong.
     """
+    require_portable(metadata.base_name)
     find_named_channels(context, metadata.channel_names)
     if context.output_dir is None:
         raise InputError("no output folder was given")

@@ -27,7 +27,8 @@ def run_log(output_dir: Path) -> Iterator[None]:
     try:
         with contextlib.suppress(FileNotFoundError):
             require_regular(path)
-        handler = logging.FileHandler(path, mode="a", encoding="utf-8")
+        # A file name may have bytes that are no text.
+        handler = logging.FileHandler(path, "a", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise StorageError.about("write", path, error) from error
     handler.setFormatter(logging.Formatter(_FORMAT))

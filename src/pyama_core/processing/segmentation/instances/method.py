@@ -24,7 +24,7 @@ class InstanceParameters(CellDiameterParameters):
     cell_diameter: DiameterOrAuto = Field(
         AUTO,
         description="diameter of a disc with the area of a typical cell, in pixels, as 38, or with "
-        "a unit, as 25 um; auto estimates it for each position from three of its frames",
+        "a unit, as 25 um; auto estimates it for each FOV from three of its frames",
     )
 
 
