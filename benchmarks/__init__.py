@@ -11,5 +11,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# The plain twins of the algorithms and the writer of ND2 files are the tests'.
+# The plain references of the algorithms and the writer of ND2 files are the tests'.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))

@@ -45,7 +45,7 @@ from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
 from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
 from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
-from pyama_core.processing.extraction.features import measure_frame
+from pyama_core.processing.extraction.measure import measure_cells
 from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
 from pyama_core.processing.tracking.iou.tracker import IoUTracker
@@ -228,9 +228,9 @@ def movie_rows(name: str, demo: Demo) -> Iterator[Row]:
         found: Totals = {}
         corrected = _corrected(demo.fluorescence, masks > 0, diameter)
         for t, (labels, image) in enumerate(zip(followed.labels, corrected, strict=True)):
-            measured = measure_frame(labels, image)
-            keys = [(t, cell) for cell in measured.cell.tolist()]
-            found |= zip(keys, measured.intensity_total.tolist(), strict=True)
+            shapes, [channel] = measure_cells(labels, [image])
+            keys = [(t, cell) for cell in shapes["cell"].tolist()]
+            found |= zip(keys, channel["intensity_total"].tolist(), strict=True)
         errors = relative_trace_errors(followed.matches, demo.totals, found)
         metrics, matches = followed.metrics, followed.matches
         n_cells = sum(match.true.size + match.found.size for match in matches)

@@ -1,6 +1,6 @@
-"""The pipeline with the plain algorithms: the tests' twins in the places of the fast ones.
+"""The pipeline with the plain algorithms: the tests' references in the places of the fast ones.
 
-The tests' twin of the tracker compares all pairs of full-frame masks, which takes minutes per
+The tests' reference of the tracker compares all pairs of full-frame masks, which takes minutes per
 frame at the sizes measured here. What stands in for it is what one would write first with NumPy
 and SciPy: label images, one table of overlaps, one dense assignment.
 """
@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 import reference
 from benchmarks.experiment import EXACT
 from pyama_core.io.frame_source import MicroscopyMetadata
-from pyama_core.processing.extraction.features import FrameMeasurements
 from pyama_core.processing.tracking.fates import Track
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 
 
 def segment_plain(frame: NDArray[Any]) -> NDArray[np.bool_]:
-    """Segment with scipy.ndimage: two uniform filters rather than the twin's exact windows."""
+    """Segment with scipy.ndimage: two uniform filters rather than exact windows."""
     return reference.segment_plain(frame, log_std=reference.log_std_filtered)
 
 
@@ -104,19 +103,17 @@ def best_pairs(
     return rows[paired] + 1, columns[paired] + 1
 
 
-def measure_plain(labels: NDArray[Any], image: NDArray[Any]) -> FrameMeasurements:
-    """In the place of `measure_frame`: one full mask per cell, as one would write it first.
-
-    The twin adds pixel by pixel in Python and looks for each mask several times.
-    """
-    columns = _measured(labels, image)
-    return FrameMeasurements(**{name: columns[name] for name in _BASIC})
-
-
 def measure_cells_plain(
-    labels: NDArray[Any], images: list[NDArray[Any]], _selection: object, _ring: int
+    labels: NDArray[Any],
+    images: list[NDArray[Any]],
+    _selection: object = None,
+    _ring: int = 10,
 ) -> tuple[dict[str, NDArray[Any]], list[dict[str, NDArray[Any]]]]:
-    """In the place of `measure_cells`, for the basic features and one channel."""
+    """In the place of `measure_cells`, for the basic features and one channel.
+
+    One full mask per cell, as one would write it first. The tests' reference adds pixel by pixel
+    in Python and looks for each mask several times.
+    """
     columns = _measured(labels, images[0])
     return columns, [{"intensity_total": columns.pop("intensity_total")}]
 

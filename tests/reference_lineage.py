@@ -1,6 +1,6 @@
 """The tracking of lineages once more: slow, obvious, with one full mask per cell.
 
-Without correction of drift and without divisions, which have twins of their own.
+Without correction of drift and without divisions, which have references of their own.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class PlainLineage:
             ]
             for i in free
         }
-        swallowed = [i for i in free if covering[i] and cells[i].fragment_of]
+        absorbed = [i for i in free if covering[i] and cells[i].fragment_of]
         claims = [
             (-(masks[i] & objects[j]).sum(), cells[i].number, i, j)
             for i in free
@@ -204,10 +204,10 @@ class PlainLineage:
             if other.fragment_of == cell.number or (
                 both and cell.alone >= 3 and other.alone < 3 and not cell.fragment_of
             ):
-                swallowed.append(owner[j])
+                absorbed.append(owner[j])
                 owner[j] = i
             elif both and cell.alone < 3:
-                swallowed.append(i)
+                absorbed.append(i)
         free = [i for i in range(len(cells)) if i not in owner.values()]
         shared = {}
         if self.p.split_merged:
@@ -216,7 +216,7 @@ class PlainLineage:
                 masks,
                 objects,
                 owner,
-                [i for i in free if i not in swallowed and cells[i].alone >= 3],
+                [i for i in free if i not in absorbed and cells[i].alone >= 3],
             )
         pieces = self.pieces(cells, masks, objects, owner, shared)
         found = {}
@@ -249,8 +249,8 @@ class PlainLineage:
         assert set(np.unique(out).tolist()) - {0} == set(found)
         assert not out[~np.any([*objects, np.zeros(out.shape, bool)], axis=0)].any()
         in_shared = {n for j in shared for n in np.unique(out[objects[j]]).tolist()}
-        self.close(cells, found, swallowed)
-        self.remember(found, in_shared, {cells[i].number for i in pieces.values()})
+        self.close(cells, found, absorbed)
+        self.observed_state(found, in_shared, {cells[i].number for i in pieces.values()})
         self.n_frames += 1
         self.come_apart()
 
@@ -266,11 +266,11 @@ class PlainLineage:
             if distance > 1.5 * radii:
                 cell.fragment_of = 0
 
-    def close(self, cells, found, swallowed):
+    def close(self, cells, found, absorbed):
         for i, cell in enumerate(cells):
             if cell.number in found:
                 continue
-            if cell.seen == self.n_frames - 1 or i in swallowed:
+            if cell.seen == self.n_frames - 1 or i in absorbed:
                 rows, columns = np.nonzero(cell.mask)
                 (down, across), (height, width) = np.rint(self.way(cell)), cell.mask.shape
                 border = self.p.border
@@ -282,11 +282,11 @@ class PlainLineage:
                 )
                 if cell.seen == self.n_frames - 1:
                     cell.fate = "left the frame" if left else "lost"
-                    if cell.merged or i in swallowed:
+                    if cell.merged or i in absorbed:
                         cell.fate = "merged"
-            cell.alive = i not in swallowed
+            cell.alive = i not in absorbed
 
-    def remember(self, found, in_shared, broken):
+    def observed_state(self, found, in_shared, broken):
         ways = {n: self.way(self.cells[n - 1]) for n in found}
         steps, errors = [], []
         for number, mask in found.items():

@@ -15,7 +15,7 @@ from benchmarks.report import Part, Table, Target, write_report
 from benchmarks.scenes import Scene
 from benchmarks.timing import Times, fitted_exponent, in_turn
 
-from pyama_core.processing.extraction.features import measure_frame
+from pyama_core.processing.extraction.measure import measure_cells
 from pyama_core.processing.tracking.iou.tracker import IoUTracker
 
 
@@ -62,10 +62,11 @@ def test_the_plain_tracker_and_measurements_agree_with_the_fast_ones():
         labels = fast.update(mask)
         assert np.array_equal(labels, slow.update(mask))
     image = scene.fluorescence(20).astype(np.float32)
-    measured, expected = measure_frame(labels, image), plain.measure_plain(labels, image)
-    assert np.array_equal(measured.cell, expected.cell)
-    assert np.array_equal(measured.area, expected.area)
-    assert np.array_equal(measured.intensity_total, expected.intensity_total)
+    shapes, [channel] = measure_cells(labels, [image])
+    expected, [expected_channel] = plain.measure_cells_plain(labels, [image])
+    assert np.array_equal(shapes["cell"], expected["cell"])
+    assert np.array_equal(shapes["area"], expected["area"])
+    assert np.array_equal(channel["intensity_total"], expected_channel["intensity_total"])
 
 
 def test_a_report_is_written_as_a_page_and_as_numbers(tmp_path):
@@ -78,7 +79,7 @@ def test_a_report_is_written_as_a_page_and_as_numbers(tmp_path):
     assert content["parts"]["kernels"]["kernels"]["tracking"]["fast"]["median_s"] > 0
     text = page.read_text(encoding="utf-8")
     assert "| no | ≥ 2 × | 1 × | **not** |" in text
-    assert "| extraction |" in text
+    assert "| extraction, all features of a run |" in text
 
 
 @pytest.mark.slow

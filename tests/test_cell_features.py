@@ -19,7 +19,7 @@ from pyama_core.processing.extraction.cells import FrameCells
 from pyama_core.processing.extraction.crops import measure_custom
 from pyama_core.processing.extraction.custom import CustomFeature, load_feature
 from pyama_core.processing.extraction.feature_names import INTENSITY_FEATURES, SHAPE_FEATURES
-from pyama_core.processing.extraction.kernels import intensities as pixels
+from pyama_core.processing.extraction.kernels.percentiles import percentiles, select
 from pyama_core.processing.extraction.measure import measure_cells
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.selection import select_features
@@ -195,7 +195,7 @@ def test_percentiles_are_those_of_the_sorted_values(seed, n, kind, dtype):
     }[kind]().astype(dtype)
     parts = np.array([0.0, 0.05, 0.5, 0.95, 1.0])
     found = np.empty(5)
-    pixels.percentiles(
+    percentiles(
         values.copy(),
         values.min(),
         values.max(),
@@ -213,7 +213,7 @@ def test_selection_puts_the_value_of_a_rank_into_its_place(seed, n, largest):
     values = np.random.default_rng(seed).integers(0, largest + 1, n).astype(np.float32)
     for k in range(n):
         chosen = values.copy()
-        pixels.select(chosen, 0, n, k)
+        select(chosen, 0, n, k)
         assert chosen[k] == np.sort(values)[k]
         assert (chosen[:k] <= chosen[k]).all()
         assert (chosen[k:] >= chosen[k]).all()

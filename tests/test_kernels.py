@@ -19,7 +19,8 @@ from scipy import ndimage
 
 from frames import label_image, seeds, shapes
 from pyama_core import processing
-from pyama_core.processing.bit_masks import PackedMask
+from pyama_core.processing.bit_masks import BitMask
+from pyama_core.processing.runs.connected import connect
 from pyama_core.processing.runs.pixel_runs import find_runs, paint
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 
@@ -70,7 +71,7 @@ def test_every_kernel_is_cached_on_disk_and_leaves_other_threads_alone():
         assert kernel.targetoptions["nogil"], kernel
         assert kernel.stats.cache_path is not None, kernel
     cached = {file.name for kernel in found for file in Path(kernel.stats.cache_path).glob("*.nbi")}
-    for name in ("log_std_integer", "tile_medians", "subtract", "overlaps", "sum_objects"):
+    for name in ("log_std_integer", "tile_medians", "subtract", "common_pixels", "sum_objects"):
         assert any(f".{name}-" in file for file in cached), name
 
 
@@ -115,6 +116,28 @@ def test_runs_are_in_raster_order_and_painting_them_gives_the_image_again(shape,
         assert (runs.stop[row][:-1] <= runs.start[row][1:]).all()
 
 
+@settings(max_examples=80, deadline=None)
+@given(shape=shapes, seed=seeds, diagonally=st.booleans(), alike=st.booleans())
+def test_runs_that_are_connected_have_the_same_first_run(shape, seed, diagonally, alike):
+    labels = label_image(shape, seed)
+    # Runs that touch side by side are of one part only if they are alike, and then they are one.
+    image = labels if alike else (labels > 0).astype(np.uint16)
+    runs = find_runs(image, 0)
+    found = np.zeros(shape, np.int64)
+    first = connect(runs, int(diagonally), alike)
+    paint(runs._replace(label=np.arange(runs.label.size)), 1 + first, found)
+    expected = np.zeros(shape, np.int64)
+    structure = ndimage.generate_binary_structure(2, 2 if diagonally else 1)
+    for label in np.unique(image[image > 0]):
+        parts, n = ndimage.label(image == label, structure)
+        for part in range(1, n + 1):
+            # The runs are numbered in raster order: the first pixel of a part is in its first run.
+            y, x = np.argwhere(parts == part)[0]
+            run = runs.first[y] + np.searchsorted(runs.start[runs.first[y] : runs.first[y + 1]], x)
+            expected[parts == part] = 1 + run
+    np.testing.assert_array_equal(found, expected)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 200)),
@@ -122,14 +145,14 @@ def test_runs_are_in_raster_order_and_painting_them_gives_the_image_again(shape,
     reaches=st.lists(st.integers(0, 90), min_size=1, max_size=3),
     seed=seeds,
 )
-def test_erosions_and_dilations_of_packed_masks_are_those_of_squares(shape, share, reaches, seed):
+def test_erosions_and_dilations_are_those_of_squares(shape, share, reaches, seed):
     mask = np.random.default_rng(seed).random(shape) < share
-    packed = PackedMask(mask, max(reaches))
+    bits = BitMask(mask, max(reaches))
     for reach in reaches:
-        packed.dilate(reach)
+        bits.dilate(reach)
         # The maximum over a square; ndimage.binary_dilation takes seconds for large ones.
         mask = ndimage.maximum_filter(mask, 2 * reach + 1, mode="constant", cval=0)
-        np.testing.assert_array_equal(packed.unpack(), mask)
-        packed.erode(reach // 2)
+        np.testing.assert_array_equal(bits.unpack(), mask)
+        bits.erode(reach // 2)
         mask = ndimage.minimum_filter(mask, 2 * (reach // 2) + 1, mode="constant", cval=0)
-        np.testing.assert_array_equal(packed.unpack(), mask)
+        np.testing.assert_array_equal(bits.unpack(), mask)

@@ -26,7 +26,7 @@ from pyama_core.io.records import (
     save_record,
 )
 from pyama_core.io.results import write_results
-from pyama_core.io.traces import format_traces
+from pyama_core.io.traces import trace_blocks
 from pyama_core.io.yaml_files import dump_yaml
 
 SOURCE = SourceIdentity(size=1, mtime_ns=2, sample="xxh3-128:00")
@@ -51,15 +51,13 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters=":/\\\0"), min_si
 )
 def test_traces_read_back_exactly(values):
     cells, numbers, flags, times = zip(*values, strict=True) if values else ((), (), (), ())
-    text = format_traces(
-        3,
-        {
-            "cell": np.array(cells, np.int64),
-            "number": np.array(numbers, np.float64),
-            "flag": np.array(flags, np.bool_),
-            "time": list(times),
-        },
-    )
+    columns = {
+        "cell": np.array(cells, np.int64),
+        "number": np.array(numbers, np.float64),
+        "flag": np.array(flags, np.bool_),
+        "time": list(times),
+    }
+    text = "".join(trace_blocks(3, columns))
     header, *rows = csv.reader(io.StringIO(text))
     assert header == ["fov", "cell", "number", "flag", "time"]
     assert len(rows) == len(values)
@@ -72,13 +70,13 @@ def test_traces_read_back_exactly(values):
 
 
 def test_traces_end_lines_with_a_line_feed_only():
-    text = format_traces(0, {"cell": np.array([1, 2])})
+    text = "".join(trace_blocks(0, {"cell": np.array([1, 2])}))
     assert text == "fov,cell\n0,1\n0,2\n"
 
 
 def test_columns_of_unequal_length_are_refused():
     with pytest.raises(ValueError, match="shorter"):
-        format_traces(0, {"cell": np.array([1, 2]), "time": [0.0]})
+        list(trace_blocks(0, {"cell": np.array([1, 2]), "time": [0.0]}))
 
 
 # Names

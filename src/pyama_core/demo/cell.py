@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from pyama_core.demo.expression import TimeCourse
 
-FIRST_MODE = 2
-
 
 class Role(Enum):
     """What a cell is about to do."""

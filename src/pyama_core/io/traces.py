@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 _ROWS_AT_A_TIME = 8192
 
 
-def format_traces(fov: int, columns: Mapping[str, NDArray[np.generic] | Sequence[object]]) -> str:
-    r"""Write rows of traces as the text of a CSV file.
+def trace_blocks(
+    fov: int, columns: Mapping[str, NDArray[np.generic] | Sequence[object]]
+) -> Iterator[str]:
+    r"""Yield rows of traces as the text of a CSV file, in blocks: as text they take much room.
 
     Parameters
     ----------
@@ -26,33 +28,15 @@ def format_traces(fov: int, columns: Mapping[str, NDArray[np.generic] | Sequence
         Names and equally long columns: integers, floats (NaN and None become empty fields),
         booleans or text.
 
-    Returns
-    -------
-    str
-        Header and rows.
-
-    Examples
-    --------
-    >>> format_traces(0, {"cell": np.array([1, 1]), "time": [0.0, None]})
-    'fov,cell,time\n0,1,0.0\n0,1,\n'
-    """
-    return "".join(trace_blocks(fov, columns))
-
-
-def trace_blocks(
-    fov: int, columns: Mapping[str, NDArray[np.generic] | Sequence[object]]
-) -> Iterator[str]:
-    """Yield the text of `format_traces` in blocks, because as text a row takes ten times the room.
-
-    Parameters
-    ----------
-    fov, columns
-        As `format_traces`.
-
     Yields
     ------
     str
         The header, then some thousand rows at a time.
+
+    Examples
+    --------
+    >>> list(trace_blocks(0, {"cell": np.array([1, 1]), "time": [0.0, None]}))
+    ['fov,cell,time\n', '0,1,0.0\n0,1,\n']
     """
     yield ",".join(["fov", *columns]) + "\n"
     n_rows = max(map(len, columns.values()), default=0)

@@ -22,8 +22,8 @@ _NOTHING = np.uint64(0)
 _ONE = np.uint64(1)
 
 
-class PackedMask:
-    """A mask that can be eroded and dilated by squares.
+class BitMask:
+    """A mask of one bit per pixel that can be eroded and dilated by squares.
 
     Rows follow each other as words, the first pixel in the lowest bit, with words of background
     before, between and after them: what is shifted out of a row does not reach the next.

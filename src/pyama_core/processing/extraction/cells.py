@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.extraction.kernels.intensities import Grouped, group_runs
+from pyama_core.processing.extraction.kernels.intensities import RunsByObject, group_runs
 from pyama_core.processing.frame import as_frame, as_labels
 from pyama_core.processing.runs.measures import areas_and_boxes
 from pyama_core.processing.runs.objects import objects_by_label
@@ -59,7 +59,7 @@ class FrameCells:
         return cls(labels, runs, cell, *areas_and_boxes(runs, cell.size))
 
     @cached_property
-    def grouped(self) -> Grouped:
+    def grouped(self) -> RunsByObject:
         """The runs by cell."""
         return group_runs(self.runs, self.cell.size)
 

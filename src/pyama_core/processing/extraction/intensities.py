@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.extraction.cells import FrameCells
 from pyama_core.processing.extraction.feature_names import INTENSITY_FEATURES
-from pyama_core.processing.extraction.kernels import intensities as pixels
+from pyama_core.processing.extraction.kernels.intensities import describe_pixels, medians_around
 from pyama_core.processing.extraction.tables import Columns
 from pyama_core.processing.runs.measures import sum_objects
 
@@ -74,12 +74,12 @@ def measure_intensities(
         "intensity_mean": total / cells.area,
     }
     if not set(wanted).isdisjoint(_OF_PIXELS):
-        described = pixels.describe_pixels(
+        described = describe_pixels(
             cells.runs, cells.grouped, image, cells.area, total, np.array([0.05, 0.5, 0.95])
         )
         found |= dict(zip(_OF_PIXELS, described.T, strict=True))
     if "background_local" in wanted:
-        found["background_local"] = pixels.medians_around(
+        found["background_local"] = medians_around(
             image, cells.runs, cells.grouped, cells.box, ring
         )
     return {name: found[name] for name in ["cell", "intensity_total", *wanted]}

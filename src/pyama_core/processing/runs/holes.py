@@ -1,4 +1,4 @@
-"""Kernel that fills the holes of a mask up to a size."""
+"""Holes of masks: parts of the background that do not reach the edge of the frame."""
 
 from __future__ import annotations
 
@@ -6,13 +6,32 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.runs.pixel_runs import Runs
+from pyama_core.processing.frame import read_only
+from pyama_core.processing.runs.connected import label_connected
+from pyama_core.processing.runs.pixel_runs import Runs, find_runs
+
+BoolArray = NDArray[np.bool_]
+
+
+def fill_holes(mask: BoolArray, largest: float = np.inf) -> None:
+    """Set the holes of a (Y, X) mask of fewer than `largest` pixels, in place.
+
+    A hole is a 4-connected part of the background that does not reach the edge of the frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mask = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [0, 1, 0]], np.bool_)
+    >>> fill_holes(mask)
+    >>> mask.sum(axis=1)
+    array([3, 3, 3, 1])
+    """
+    background = find_runs(read_only(mask.view(np.uint8)), 1)
+    _fill_small(background, label_connected(background), mask.shape[1], largest, mask)
 
 
 @njit(cache=True, nogil=True)
-def fill_small(
-    background: Runs, n_parts: int, width: int, largest: float, out: NDArray[np.bool_]
-) -> None:
+def _fill_small(background: Runs, n_parts: int, width: int, largest: float, out: BoolArray) -> None:
     """Set the parts of the background of fewer than `largest` pixels that do not reach the edge."""
     last = background.first.size - 2
     area = np.zeros(n_parts, np.float64)

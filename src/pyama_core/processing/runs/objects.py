@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pyama_core.processing.frame import as_labels
-from pyama_core.processing.runs.pixel_runs import (
-    Runs,
-    find_runs,
-    label_connected,
-    number_labels,
-    rank_labels,
-)
+from pyama_core.processing.runs.connected import label_connected
+from pyama_core.processing.runs.pixel_runs import Runs, find_runs
 
 _LARGEST_IN_TABLE = 2**20
 
@@ -37,10 +33,10 @@ def labelled_objects(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
     runs = find_runs(as_labels(image), 0)
     largest = int(runs.label.max(initial=0))
     if largest <= _LARGEST_IN_TABLE:
-        return runs, number_labels(runs.label, largest)
+        return runs, _number_labels(runs.label, largest)
     labels, ranks = np.unique(runs.label, return_inverse=True)
     runs.label[:] = ranks
-    return runs, labels[number_labels(runs.label, labels.size)]
+    return runs, labels[_number_labels(runs.label, labels.size)]
 
 
 def objects_by_label(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
@@ -48,6 +44,37 @@ def objects_by_label(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
     runs = find_runs(as_labels(image), 0)
     largest = int(runs.label.max(initial=0))
     if largest <= _LARGEST_IN_TABLE:
-        return runs, rank_labels(runs.label, largest)
+        return runs, _rank_labels(runs.label, largest)
     labels, runs.label[:] = np.unique(runs.label, return_inverse=True)
     return runs, labels
+
+
+@njit(cache=True, nogil=True)
+def _number_labels(label: NDArray[np.int64], largest: int) -> NDArray[np.int64]:
+    """Replace labels up to `largest` by 0, 1, … in order of appearance; return the labels."""
+    numbers = np.full(largest + 1, -1)
+    n_labels = 0
+    for run in range(label.size):
+        if numbers[label[run]] < 0:
+            numbers[label[run]] = n_labels
+            n_labels += 1
+        label[run] = numbers[label[run]]
+    labels = np.empty(n_labels, np.int64)
+    for value in range(largest + 1):
+        if numbers[value] >= 0:
+            labels[numbers[value]] = value
+    return labels
+
+
+@njit(cache=True, nogil=True)
+def _rank_labels(label: NDArray[np.int64], largest: int) -> NDArray[np.int64]:
+    """Replace labels up to `largest` by 0, 1, … in order of size; return the labels."""
+    ranks = np.zeros(largest + 1, np.int64)
+    for run in range(label.size):
+        ranks[label[run]] = 1
+    labels = np.flatnonzero(ranks)
+    for rank in range(labels.size):
+        ranks[labels[rank]] = rank
+    for run in range(label.size):
+        label[run] = ranks[label[run]]
+    return labels

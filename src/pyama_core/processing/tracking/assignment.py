@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.tracking.kernels.certain_pairs import settle_pairs
+from pyama_core.processing.tracking.kernels.certain_pairs import choose_certain_pairs
 
 
 def best_assignment(
@@ -13,10 +13,11 @@ def best_assignment(
 ) -> NDArray[np.bool_]:
     """Choose pairs so that no node is chosen twice and the sum of weights is the largest possible.
 
-    The maximum-weight matching of a sparse bipartite graph. Pairs that an exchange argument
-    settles are taken at once; what remains (chains of objects that each overlap several) is
-    solved by the Jonker-Volgenant algorithm for sparse matrices. Of several optima always the
-    same one is returned for the same order of pairs; among equal pairs of one node it is the first.
+    The maximum-weight matching of a sparse bipartite graph. Pairs of which an exchange argument
+    tells that they belong to an optimum are taken at once; what remains (chains of objects that
+    each overlap several) is solved by the Jonker-Volgenant algorithm for sparse matrices. Of
+    several optima always the same one is returned for the same order of pairs; among equal pairs of
+    one node it is the first.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def best_assignment(
     if weights.size == 0:
         return np.zeros(0, np.bool_)
     chosen: NDArray[np.bool_]
-    chosen, contested = settle_pairs(left, right, weights)
+    chosen, contested = choose_certain_pairs(left, right, weights)
     pairs = np.flatnonzero(contested)
     if pairs.size:
         chosen[pairs[_solve(left[pairs], right[pairs], weights[pairs])]] = True
@@ -56,6 +57,7 @@ def _solve(
     left: NDArray[np.int64], right: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.intp]:
     """Return the chosen pairs' indices, for nodes that may all be contested."""
+    # Here, for it takes a fifth of a second to import, and few movies come to this.
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 

@@ -46,8 +46,8 @@ class Track:
     n_merged: int
 
 
-class Chronicle:
-    """Remembers every cell in a few numbers, whether it can still be found or not."""
+class TrackTable:
+    """One row per cell, filled in frame by frame, whether a cell can still be found or not."""
 
     def __init__(self) -> None:
         self._parent = np.zeros(0, np.int64)
@@ -58,8 +58,8 @@ class Chronicle:
         self._fate = np.zeros(0, np.int64)
         self._n_cells = 0
 
-    def admit(self, parents: IntArray, frame: int) -> None:
-        """Enter new cells, numbered onwards, with their parents (0 for none)."""
+    def begin(self, parents: IntArray, frame: int) -> None:
+        """Add new cells, numbered onwards, with their parents (0 for none)."""
         n_cells = self._n_cells + parents.size
         if n_cells > self._parent.size:
             room = max(n_cells, 2 * self._parent.size) - self._parent.size
@@ -76,7 +76,7 @@ class Chronicle:
         self._n_frames[cells - 1] += 1
         self._n_merged[cells - 1] += merged
 
-    def close(self, cells: IntArray, fate: Fate) -> None:
+    def end(self, cells: IntArray, fate: Fate) -> None:
         """Note what became of cells."""
         self._fate[cells - 1] = FATES.index(fate)
 

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.runs.pixel_runs import paint
-from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Chronicle, Track
+from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Track, TrackTable
 from pyama_core.processing.tracking.objects import Objects, at_edge
 from pyama_core.processing.tracking.tracker import TooManyCellsError
 
@@ -19,7 +19,7 @@ Node = tuple[int, int]
 """A frame and the number of an object in it, both from 0."""
 
 
-class Linker(Protocol):
+class MovieLinker(Protocol):
     """Another program, as `GraphTracker` asks it."""
 
     def see(
@@ -48,14 +48,14 @@ class GraphTracker:
         Of the label images to return: an integer type.
     """
 
-    def __init__(self, linker: Linker, dtype: DTypeLike = np.uint16) -> None:
+    def __init__(self, linker: MovieLinker, dtype: DTypeLike = np.uint16) -> None:
         self.dtype = np.dtype(dtype)
         if self.dtype.kind not in "iu":
             raise InputError(f"Expected an integer dtype for label images, found {self.dtype}.")
         self._linker = linker
         self._at_edge: list[NDArray[np.bool_]] = []
         self._ids: list[NDArray[np.int64]] | None = None
-        self._chronicle = Chronicle()
+        self._table = TrackTable()
         self._n_cells = 0
         self._n_updated = 0
 
@@ -66,7 +66,7 @@ class GraphTracker:
 
     def tracks(self) -> list[Track]:
         """Return the cells of all frames, by id."""
-        return self._chronicle.tracks(len(self._at_edge))
+        return self._table.tracks(len(self._at_edge))
 
     def preview(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> None:
         """Take note of the next frame: all must have been seen before the first `update`."""
@@ -121,8 +121,8 @@ class GraphTracker:
                 n_cells += 1
                 ids[t][i] = n_cells
                 parents.append(min((ids[u][k] for u, k in before[t, i]), default=0))
-            self._chronicle.admit(np.array(parents, np.int64), t)
-            self._chronicle.see(ids[t], np.zeros(edges.size, np.bool_), t)
+            self._table.begin(np.array(parents, np.int64), t)
+            self._table.see(ids[t], np.zeros(edges.size, np.bool_), t)
         if n_cells > np.iinfo(self.dtype).max:
             raise TooManyCellsError(
                 f"{n_cells} cells do not fit labels of dtype {self.dtype}; use a larger one."
@@ -137,8 +137,8 @@ class GraphTracker:
             for i in range(edges.size):
                 cell, next_nodes = ids[t][i : i + 1], after[t, i]
                 if len(next_nodes) > 1:
-                    self._chronicle.close(cell, "divided")
+                    self._table.end(cell, "divided")
                 elif next_nodes and ids[next_nodes[0][0]][next_nodes[0][1]] != cell[0]:
-                    self._chronicle.close(cell, "merged")
+                    self._table.end(cell, "merged")
                 elif not next_nodes:
-                    self._chronicle.close(cell, "left the frame" if edges[i] else "lost")
+                    self._table.end(cell, "left the frame" if edges[i] else "lost")

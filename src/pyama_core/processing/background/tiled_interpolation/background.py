@@ -16,7 +16,7 @@ from pyama_core.processing.background.tiled_interpolation.kernels.tile_medians i
 )
 from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.background.tiled_interpolation.spline_basis import ORDER, SplineBasis
-from pyama_core.processing.bit_masks import PackedMask
+from pyama_core.processing.bit_masks import BitMask
 from pyama_core.processing.frame import as_frame
 
 _COUNTED = {"uint8": (0, 256), "uint16": (0, 65_536), "int16": (32_768, 65_536)}
@@ -163,9 +163,9 @@ class TiledBackground:
         """Return 1 within reach of a cell, else 0."""
         reach = self.parameters.dilation_size // 2
         cells = self._checked(mask, "mask")
-        packed = PackedMask(cells if cells.dtype == np.uint8 else cells > 0, reach)
-        packed.dilate(reach)
-        return packed.unpack()
+        bits = BitMask(cells if cells.dtype == np.uint8 else cells > 0, reach)
+        bits.dilate(reach)
+        return bits.unpack()
 
     def _counted_medians(
         self, frame: NDArray[Any], masked: NDArray[np.uint8]

@@ -1,7 +1,6 @@
-"""Kernels that describe the pixels in and around all objects of a frame: order and spread.
+"""Kernels that describe the brightness in and around all objects of a frame.
 
-Percentiles are found by selection, whose time is linear in the number of pixels, and never by
-sorting. What is gathered stays as small as one object or its surroundings.
+What is gathered stays as small as one object or its surroundings.
 """
 
 from __future__ import annotations
@@ -12,131 +11,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.extraction.kernels.percentiles import MOST_BUCKETS, percentiles
 from pyama_core.processing.runs.pixel_runs import Runs
 
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
-_MOST_BUCKETS = 256
-_LEAST_EXTENT = 1e-290  # a number of buckets divided by this is still finite
 
-
-@njit(cache=True, nogil=True)
-def _middle(a: Any, b: Any, c: Any) -> Any:
-    """Return the median of three."""
-    return max(min(a, b), min(max(a, b), c))
-
-
-@njit(cache=True, nogil=True)
-def _part(values: NDArray[Any], first: int, last: int, pivot: Any) -> int:
-    """Move what is less than `pivot` to the front of first ≤ i < last; return where the rest is.
-
-    Without a branch that depends on the values, which could not be predicted.
-    """
-    rest = first
-    for i in range(first, last):
-        value = values[i]
-        values[i] = values[rest]
-        values[rest] = value
-        rest += value < pivot
-    return rest
-
-
-@njit(cache=True, nogil=True)
-def select(values: NDArray[Any], first: int, last: int, k: int) -> None:
-    """Put into place k what sorting first ≤ i < last would; less before it, no less after it."""
-    while last - first > 1:
-        pivot = _middle(values[first], values[(first + last) // 2], values[last - 1])
-        rest = _part(values, first, last, pivot)
-        if k < rest:
-            last = rest
-            continue
-        # Pixels are often equal: those equal to the pivot are set apart from the larger ones.
-        end = rest
-        for i in range(rest, last):
-            value = values[i]
-            values[i] = values[end]
-            values[end] = value
-            end += value == pivot
-        if k < end:
-            return
-        first = end
-
-
-@njit(cache=True, nogil=True)
-def _between(values: NDArray[Any], first: int, last: int, place: float) -> float:
-    """Interpolate at a place between two order statistics; leaves the lower one in its place."""
-    k = int(np.floor(place))
-    select(values, first, last, k)
-    below = np.float64(values[k])
-    if place == k:
-        return below
-    above = values[k + 1]
-    for i in range(k + 2, last):
-        above = min(above, values[i])
-    return below + (place - k) * (np.float64(above) - below)
-
-
-@njit(cache=True, nogil=True)
-def _into_buckets(
-    values: NDArray[Any], smallest: Any, largest: Any, begin: IntArray, out: NDArray[Any]
-) -> int:
-    """Sort values roughly, by equal steps between the smallest and the largest.
-
-    Returns how many buckets there are; bucket b has the places begin[b] ≤ i < begin[b + 1] of
-    `out`, and all its values are less than those of the buckets after it.
-    """
-    n_buckets = min(max(values.size // 8, 1), begin.size - 2)
-    least = np.float64(smallest)  # differences of float32 are not exact
-    extent, scale = np.float64(largest) - least, 0.0
-    if extent > _LEAST_EXTENT:
-        scale = n_buckets * (1 - 1e-9) / extent
-    else:
-        n_buckets = 1
-    begin[: n_buckets + 2] = 0
-    for value in values:
-        begin[int((np.float64(value) - least) * scale) + 2] += 1
-    for b in range(2, n_buckets + 1):
-        begin[b] += begin[b - 1]
-    for value in values:
-        b = int((np.float64(value) - least) * scale) + 1
-        out[begin[b]] = value
-        begin[b] += 1
-    return n_buckets
-
-
-@njit(cache=True, nogil=True)
-def percentiles(
-    values: NDArray[Any],
-    smallest: Any,
-    largest: Any,
-    parts: Float64Array,
-    begin: IntArray,
-    rough: NDArray[Any],
-    out: Float64Array,
-) -> None:
-    """Write the percentiles of `values` at parts from 0 to 1, interpolated linearly.
-
-    Two passes sort the values into buckets; selection within a bucket does the rest.
-
-    Parameters
-    ----------
-    begin, rough
-        Room for the beginnings of buckets, and for as many values.
-    """
-    n = values.size
-    n_buckets = _into_buckets(values, smallest, largest, begin, rough)
-    for i in range(parts.size):
-        place = parts[i] * (n - 1)
-        k = int(np.floor(place))
-        bucket = np.searchsorted(begin[: n_buckets + 1], k, side="right") - 1
-        following = bucket + 1
-        while begin[following] < min(k + 2, n):  # the upper neighbour may be in a later one
-            following += 1
-        out[i] = _between(rough, begin[bucket], begin[following], place)
-
-
-class Grouped(NamedTuple):
+class RunsByObject(NamedTuple):
     """The runs of a frame by object, and from top to bottom within each.
 
     Object i has the places begin[i] ≤ p < begin[i + 1]; there, run[p] is the number of the run and
@@ -149,7 +31,7 @@ class Grouped(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def group_runs(runs: Runs, n_objects: int) -> Grouped:
+def group_runs(runs: Runs, n_objects: int) -> RunsByObject:
     """Sort runs by object, in linear time."""
     begin = np.zeros(n_objects + 1, np.int64)
     for run in range(runs.label.size):
@@ -162,13 +44,13 @@ def group_runs(runs: Runs, n_objects: int) -> Grouped:
             i = runs.label[run]
             order[end[i]], row[end[i]] = run, y
             end[i] += 1
-    return Grouped(begin, order, row)
+    return RunsByObject(begin, order, row)
 
 
 @njit(cache=True, nogil=True)
 def describe_pixels(
     runs: Runs,
-    grouped: Grouped,
+    grouped: RunsByObject,
     image: NDArray[Any],
     area: IntArray,
     total: Float64Array,
@@ -180,7 +62,7 @@ def describe_pixels(
     for i in range(area.size):
         room = max(room, area[i])
     buffer, rough = np.empty(room, image.dtype), np.empty(room, image.dtype)
-    begin = np.empty(_MOST_BUCKETS + 2, np.int64)
+    begin = np.empty(MOST_BUCKETS + 2, np.int64)
     for i in range(area.size):
         n = 0
         mean = total[i] / area[i]
@@ -260,7 +142,7 @@ def _gather_around(
 
 @njit(cache=True, nogil=True)
 def medians_around(
-    image: NDArray[Any], runs: Runs, grouped: Grouped, box: IntArray, ring: int
+    image: NDArray[Any], runs: Runs, grouped: RunsByObject, box: IntArray, ring: int
 ) -> Float64Array:
     """Return the median of the free pixels around each object, NaN where there are none."""
     n_objects = box.shape[0]
@@ -270,7 +152,7 @@ def medians_around(
         size = (box[i, 2] - box[i, 0] + 2 * ring) * (box[i, 3] - box[i, 1] + 2 * ring)
         room = max(room, size)
     around, rough = np.empty(room + 1, image.dtype), np.empty(room + 1, image.dtype)
-    begin, half = np.empty(_MOST_BUCKETS + 2, np.int64), np.array([0.5])
+    begin, half = np.empty(MOST_BUCKETS + 2, np.int64), np.array([0.5])
     medians = np.full(n_objects, np.nan)
     for i in range(n_objects):
         own = slice(grouped.begin[i], grouped.begin[i + 1])

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.frame import read_only
-from pyama_core.processing.runs.holes import fill_small
-from pyama_core.processing.runs.pixel_runs import Runs, find_runs, label_connected
+from pyama_core.processing.runs.pixel_runs import Runs, find_runs
 from pyama_core.processing.segmentation.instances.kernels.contrast import contrast_images
 from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
 from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
@@ -66,9 +65,7 @@ class ContrastImages:
     def compute(self, image: Float32Array, diameter: float) -> None:
         """Compute all images of a working image, in which cells have a diameter."""
         if self.clean.shape != image.shape:
-            # The C library of Linux keeps as much freed memory for reuse as the largest block that
-            # was ever freed; else it takes new pages for every frame. This one is never touched.
-            np.empty((3, *image.shape), np.float32)
+            _keep_freed_memory(3 * image.nbytes)
             self.clean, self.smooth, self.roughness = np.empty((3, *image.shape), np.float32)
         self.smooth_sigma = max(0.7, LINE_WIDTH * diameter)
         sigmas = (
@@ -80,6 +77,17 @@ class ContrastImages:
         tiles = _median_tiles(image, diameter)
         out = self.clean, self.smooth, self.roughness
         contrast_images(image, tiles, (fine, coarse, pooling), *out)
+
+
+def _keep_freed_memory(n_bytes: int) -> None:
+    """Let the C library keep freed blocks of up to a size for reuse, where it is glibc.
+
+    Blocks above `M_MMAP_THRESHOLD` (see mallopt(3)), 128 KiB at first, are given back to the
+    system when they are freed, so that every frame would take new pages. The threshold is dynamic:
+    when such a block is freed it rises to the size of the block. This one is freed at once, and
+    never touched. Elsewhere that changes nothing.
+    """
+    np.empty(n_bytes, np.uint8)
 
 
 def _median_tiles(image: Float32Array, diameter: float) -> Float32Array:
@@ -121,6 +129,15 @@ def foreground(roughness: Float32Array, diameter: float, least: float) -> BoolAr
     `N_SIGMA` of the spread below it, which is at least that of white noise, is not noise, and the
     typical cell is a percentile of that. The threshold lies between the two, never within the
     noise, and is at least `least`.
+
+    That cells are where the local contrast is high is the idea of Jaccard et al. (2014); how the
+    threshold is found is own work.
+
+    References
+    ----------
+    N. Jaccard et al., "Automated method for the rapid and precise estimation of adherent cell
+    culture characteristics from phase contrast microscopy images", Biotechnology and Bioengineering
+    111, 504-517 (2014).
     """
     step = max(3, int(np.sqrt(roughness.size / ENOUGH_PIXELS)))
     # A mean of n squares of noise varies by 2 / n of itself, squared, and a Gaussian averages
@@ -162,17 +179,6 @@ def _lowest_mode(values: Float32Array, low: float, high: float, spread: float) -
     is_peak = (smooth == around.max(axis=1)) & (smooth >= LEAST_PEAK * smooth.max())
     lowest = int(np.argmax(is_peak))
     return float(edges[lowest] + edges[lowest + 1]) / 2
-
-
-def fill_holes(mask: BoolArray, largest: float) -> BoolArray:
-    """Return the mask with its holes of fewer than `largest` pixels filled.
-
-    A hole is a 4-connected part of the background that does not reach the edge of the image.
-    """
-    background = runs_of(~mask)
-    filled = mask.copy()
-    fill_small(background, label_connected(background), mask.shape[1], largest, filled)
-    return filled
 
 
 def runs_of(mask: NDArray[Any]) -> Runs:

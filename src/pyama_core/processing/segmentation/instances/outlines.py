@@ -5,13 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.runs.pixel_runs import Runs
 from pyama_core.processing.segmentation.instances.contrast import (
     BoolArray,
     ContrastImages,
     Float32Array,
     box_mean,
-    fill_holes,
     runs_of,
 )
 from pyama_core.processing.segmentation.instances.kernels.outlines import (
@@ -112,14 +112,14 @@ class Outlines:
         bright = self._images.clean > np.float32(limit)
         if not bright.any():
             return bright
-        filled = fill_holes(bright, np.pi / 4 * self._diameter**2)
+        fill_holes(bright, np.pi / 4 * self._diameter**2)
         radius = max(1, round(SMALLEST_BRIGHT * self._diameter))
         # A square within the disc is found out about faster.
         side = 2 * int(radius / np.sqrt(2)) + 1
-        if not cv2.erode(filled.view(np.uint8), np.ones((side, side), np.uint8)).any():
+        if not cv2.erode(bright.view(np.uint8), np.ones((side, side), np.uint8)).any():
             return np.zeros_like(bright)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-        opened = cv2.morphologyEx(filled.view(np.uint8), cv2.MORPH_OPEN, disc)
+        opened = cv2.morphologyEx(bright.view(np.uint8), cv2.MORPH_OPEN, disc)
         return np.asarray(opened.reshape(bright.shape).view(np.bool_))
 
     def _spans(self, reach: int) -> Runs:

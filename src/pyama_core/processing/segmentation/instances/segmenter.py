@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame, read_only
+from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.segmentation.cell_diameter import AUTO, SMALLEST
 from pyama_core.processing.segmentation.instances import separation
 from pyama_core.processing.segmentation.instances.contrast import (
     LARGEST_HOLE,
     ContrastImages,
-    fill_holes,
     foreground,
     rounding,
 )
@@ -198,7 +198,8 @@ def _label(
     if mask.any():
         outlines = Outlines(images, mask, diameter)
         lines = outlines.lines()
-        mask = fill_holes(mask | lines, LARGEST_HOLE * scale.working_area)
+        mask = mask | lines
+        fill_holes(mask, LARGEST_HOLE * scale.working_area)
         mask, bright = outlines.without_halo(mask)
         lines &= ~bright
     else:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.bit_masks import PackedMask
-from pyama_core.processing.frame import as_frame, read_only
-from pyama_core.processing.runs.pixel_runs import fill_enclosed, find_runs, label_connected
+from pyama_core.processing.bit_masks import BitMask
+from pyama_core.processing.frame import as_frame
+from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.segmentation.log_std.image import (
     LogStdImage,
     LogStdImages,
@@ -49,7 +49,7 @@ class LogStdSegmenter:
         if image.low == image.high:
             return mask.view(np.bool_)
         image.write_above(self._threshold(image), mask)
-        _fill_holes(mask)
+        fill_holes(mask.view(np.bool_))
         return self._opened_and_closed(mask).view(np.bool_)
 
     def _threshold(self, image: LogStdImage) -> float:
@@ -67,11 +67,11 @@ class LogStdSegmenter:
         opening and the one that begins the closing are one dilation.
         """
         reach = self.parameters.iterations * (self.parameters.square_size // 2)
-        packed = PackedMask(mask, 2 * reach)
-        packed.erode(reach)
-        packed.dilate(2 * reach)
-        packed.erode(reach)
-        return packed.unpack()
+        bits = BitMask(mask, 2 * reach)
+        bits.erode(reach)
+        bits.dilate(2 * reach)
+        bits.erode(reach)
+        return bits.unpack()
 
 
 def create(parameters: LogStdParameters, _fov: int) -> LogStdSegmenter:
@@ -150,9 +150,3 @@ def log_std(frame: NDArray[Any], window_radius: int = 1) -> NDArray[np.float64]:
     out = np.empty(frame.shape)
     write_log_std(frame, parameters.window_radius, out)
     return out
-
-
-def _fill_holes(mask: NDArray[np.uint8]) -> None:
-    """Set the background that is not 4-connected to the edge of the frame, in place."""
-    background = find_runs(read_only(mask), 1)
-    fill_enclosed(background, label_connected(background), mask.shape[1], mask)

@@ -12,9 +12,9 @@ from pyama_core.processing.runs.measures import areas_and_boxes
 from pyama_core.processing.runs.objects import components, labelled_objects
 from pyama_core.processing.runs.pixel_runs import Runs, paint
 from pyama_core.processing.tracking.assignment import best_assignment
-from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Chronicle, Track
+from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Track, TrackTable
 from pyama_core.processing.tracking.iou.method import IoUParameters
-from pyama_core.processing.tracking.kernels.overlaps import overlaps
+from pyama_core.processing.tracking.kernels.overlaps import common_pixels
 from pyama_core.processing.tracking.objects import at_edge
 from pyama_core.processing.tracking.tracker import TooManyCellsError
 
@@ -62,7 +62,7 @@ class IoUTracker:
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._near_edge: NDArray[np.bool_] = np.empty(0, np.bool_)
         self._n_frames = 0
-        self._chronicle = Chronicle()
+        self._table = TrackTable()
 
     @property
     def n_cells(self) -> int:
@@ -71,7 +71,7 @@ class IoUTracker:
 
     def tracks(self) -> list[Track]:
         """Return the cells of all frames so far, by id; none has a parent or has merged."""
-        return self._chronicle.tracks(self._n_frames)
+        return self._table.tracks(self._n_frames)
 
     def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the label image of the next frame, with the ids of cells as labels.
@@ -127,10 +127,10 @@ class IoUTracker:
 
     def _write_down(self, ids: NDArray[np.int64], n_new: int) -> None:
         """Note the cells of a frame, and what became of those of the frame before."""
-        self._chronicle.admit(np.zeros(n_new, np.int64), self._n_frames)
-        self._chronicle.see(ids, np.zeros(ids.size, np.bool_), self._n_frames)
+        self._table.begin(np.zeros(n_new, np.int64), self._n_frames)
+        self._table.see(ids, np.zeros(ids.size, np.bool_), self._n_frames)
         gone = np.isin(self._ids, ids, invert=True)
-        self._chronicle.close(self._ids[gone & self._near_edge], "left the frame")
+        self._table.end(self._ids[gone & self._near_edge], "left the frame")
         self._n_frames += 1
 
     def _predecessors(self, runs: Runs, areas: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -138,7 +138,7 @@ class IoUTracker:
         ids = np.zeros(areas.size, np.int64)
         if self._runs is None:
             return ids
-        current, previous, common = overlaps(self._runs, runs, self._areas.size)
+        current, previous, common = common_pixels(self._runs, runs, self._areas.size)
         iou = common / (areas[current] + self._areas[previous] - common)
         candidates = np.flatnonzero(iou >= self.parameters.min_iou)
         # In order of position and id, so that ties do not depend on how overlaps were found.

@@ -26,15 +26,15 @@ def _best_two(nodes: IntArray, weights: Float64Array, is_open: NDArray[np.bool_]
 
 
 @njit(cache=True, nogil=True)
-def settle_pairs(
+def choose_certain_pairs(
     left: IntArray, right: IntArray, weights: Float64Array
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Choose the pairs that belong to a one-to-one assignment of the largest total weight.
 
     A pair that weighs at least as much as the best other pair of its left node and the best other
     pair of its right node together is in some optimum: any assignment without it loses nothing
-    when it takes the place of those two. Settling it leaves a smaller problem of the same kind.
-    Objects that overlap one other, and objects that divide or merge, are settled in this way.
+    when it takes the place of those two. Choosing it leaves a smaller problem of the same kind.
+    Objects that overlap one other, and objects that divide or merge, are decided in this way.
 
     Returns which pairs (of positive weight, at least one) are chosen, and which are left open.
     """

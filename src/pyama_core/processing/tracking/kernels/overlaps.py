@@ -53,7 +53,9 @@ def _add_row(
 
 
 @njit(cache=True, nogil=True)
-def overlaps(previous: Runs, current: Runs, n_previous: int) -> tuple[IntArray, IntArray, IntArray]:
+def common_pixels(
+    previous: Runs, current: Runs, n_previous: int
+) -> tuple[IntArray, IntArray, IntArray]:
     """Return the overlapping pairs (current object, previous object, common pixels), unordered."""
     keys, counts = np.full(1024, _FREE), np.zeros(1024, np.int64)
     n_pairs = 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
 from pyama_core.processing.tracking.lineage.pairing import UNPAIRED
-from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.lineage.track_state import TrackState
 from pyama_core.processing.tracking.objects import Objects, equivalent_diameter
 
 BoolArray = NDArray[np.bool_]
@@ -31,7 +31,7 @@ class Division:
 
 
 def find_divisions(
-    cells: Remembered,
+    cells: TrackState,
     expected: Float64Array,
     objects: Objects,
     partner: IntArray,
@@ -86,7 +86,7 @@ def find_divisions(
 
 
 def _offset(
-    cells: Remembered,
+    cells: TrackState,
     expected: Float64Array,
     objects: Objects,
     mother: int,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.runs.pixel_runs import rows_of
 from pyama_core.processing.tracking.lineage.pairing import COVERED, UNPAIRED, Overlaps
-from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.lineage.track_state import TrackState
 from pyama_core.processing.tracking.objects import Objects, equivalent_diameter, runs_of_each
 
 BoolArray = NDArray[np.bool_]
@@ -25,7 +25,7 @@ _APART = 1.5  # of the sum of both radii, from centroid to centroid
 _GAP_PX = 1  # at most so many pixels between the pieces of a broken cell, in rows and in columns
 
 
-def origins(cells: Remembered, overlaps: Overlaps, objects: Objects) -> IntArray:
+def origins(cells: TrackState, overlaps: Overlaps, objects: Objects) -> IntArray:
     """Return for each object the id of the cell that it would be a fragment of, 0 for none.
 
     At least half of a fragment lies where cells were; it is of the one that it shares most pixels
@@ -39,18 +39,28 @@ def origins(cells: Remembered, overlaps: Overlaps, objects: Objects) -> IntArray
     return np.where(inside >= COVERED * objects.area, origin, 0)
 
 
-def proven(cells: Remembered) -> BoolArray:
+def proven(cells: TrackState) -> BoolArray:
     """Return which cells have been seen on their own often enough to be believed in."""
     return np.asarray(cells.n_alone >= PROVEN)
 
 
-def swallow(
-    cells: Remembered, objects: Objects, overlaps: Overlaps, partner: IntArray
+def absorb_fragments(
+    cells: TrackState, objects: Objects, overlaps: Overlaps, partner: IntArray
 ) -> tuple[IntArray, BoolArray]:
-    """Give objects that hold a cell and what was broken off it to the cell.
+    """End the tracks of what had been broken off a cell and is one object with it again.
 
-    That is a fragment; or a cell that has not been seen on its own for long, if the object has
-    room for both, which is to say is larger than one and half of the other.
+    A cell that was broken and is whole again has two tracks, its own and that of the fragment. Its
+    object is the partner of one of them, and covers at least half of the other one, which waits.
+    Which of the two ends is decided in this order:
+
+    1. a waiting fragment that an object covers ends;
+    2. the partner ends, and the object is the waiting cell's, if it is a fragment of that cell, or
+       if of the two only the waiting one is proven (and no fragment itself);
+    3. the waiting cell ends if it is not proven.
+
+    Where neither is known as a fragment of the other, the object must have room for both: it is
+    larger than the partner by more than half of the waiting cell. Else one cell has come to lie
+    where another was. Pairs that share most pixels are decided first.
 
     Parameters
     ----------
@@ -60,14 +70,14 @@ def swallow(
     Returns
     -------
     partner
-        The same; objects linked to a part that hold its cell too are now linked to the cell.
-    swallowed
-        (n_cells,) bool: the parts that have ended.
+        The same, but for objects that were a fragment's and are now the cell's.
+    absorbed
+        (n_cells,) bool: the tracks that have ended in another cell's object.
     """
     waiting = np.ones(cells.cell.size, np.bool_)
     waiting[partner[partner != UNPAIRED]] = False
     is_fragment, certain = cells.fragment_of > 0, proven(cells)
-    swallowed = waiting & is_fragment & overlaps.covered()
+    absorbed = waiting & is_fragment & overlaps.covered()
     partner = partner.copy()
     pairs = np.flatnonzero((overlaps.cover >= COVERED) & waiting[overlaps.cell])
     pairs = pairs[partner[overlaps.object[pairs]] != UNPAIRED]
@@ -80,14 +90,14 @@ def swallow(
             has_room and certain[cell] and not certain[owner] and not is_fragment[cell]
         ):
             partner[target] = cell
-            swallowed[owner] = True
+            absorbed[owner] = True
         elif has_room and not certain[cell]:
-            swallowed[cell] = True
-    return partner, swallowed
+            absorbed[cell] = True
+    return partner, absorbed
 
 
 def join_pieces(
-    cells: Remembered,
+    cells: TrackState,
     objects: Objects,
     overlaps: Overlaps,
     partner: IntArray,
@@ -164,7 +174,7 @@ class _Contacts:
         return bool(near.any())
 
 
-def attached(cells: Remembered) -> IntArray:
+def attached(cells: TrackState) -> IntArray:
     """Return `fragment_of` of remembered cells anew, 0 for those that have come apart."""
     index = cells.index_of(cells.fragment_of)
     fragments = np.flatnonzero(index >= 0)

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.lineage.divisions import Division, find_divisions
 from pyama_core.processing.tracking.lineage.drift import best_shift, phase_shift
-from pyama_core.processing.tracking.lineage.fragments import join_pieces, origins, proven, swallow
+from pyama_core.processing.tracking.lineage.fragments import (
+    absorb_fragments,
+    join_pieces,
+    origins,
+    proven,
+)
 from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
 from pyama_core.processing.tracking.lineage.merges import Split, find_shared, split_shared
 from pyama_core.processing.tracking.lineage.method import LineageParameters
-from pyama_core.processing.tracking.lineage.pairing import UNPAIRED, Overlaps, link, overlap
-from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.lineage.pairing import UNPAIRED, Overlaps, pair_cells
+from pyama_core.processing.tracking.lineage.track_state import TrackState
 from pyama_core.processing.tracking.objects import Objects, equivalent_diameter
 
 BoolArray = NDArray[np.bool_]
@@ -41,8 +46,8 @@ class Matches:
         Mothers and daughters; a mother is nobody's partner any more.
     fragment_of
         (n_objects,) int64: id of the cell that each new object may be a piece of; 0 for none.
-    swallowed
-        (n_cells,) bool: cells that are a part of the object of another, as they were before.
+    absorbed
+        (n_cells,) bool: tracks that have ended in the object of a cell of which they were a part.
     broken
         (n_cells,) bool: cells that are the partner of several objects, their pieces.
     shift
@@ -55,14 +60,14 @@ class Matches:
     splits: list[Split]
     divisions: list[Division]
     fragment_of: IntArray
-    swallowed: BoolArray
+    absorbed: BoolArray
     broken: BoolArray
     shift: Float64Array
     moved: Float64Array
 
 
 def match_frame(
-    cells: Remembered,
+    cells: TrackState,
     predicted: Float64Array,
     spread: float,
     objects: Objects,
@@ -87,12 +92,12 @@ def match_frame(
     moved = predicted + shift
     partner = np.full(objects.area.size, UNPAIRED)
     reach = _reach(cells, spread, parameters.max_displacement)
-    linked, targets = link(cells, moved, objects, overlaps, parameters.min_iou, reach)
+    linked, targets = pair_cells(cells, moved, objects, overlaps, parameters.min_iou, reach)
     partner[targets] = linked
-    partner, swallowed = swallow(cells, objects, overlaps, partner)
+    partner, absorbed = absorb_fragments(cells, objects, overlaps, partner)
     splits: list[Split] = []
     if parameters.split_merged:
-        waiting = ~swallowed & proven(cells)
+        waiting = ~absorbed & proven(cells)
         waiting[partner[partner != UNPAIRED]] = False
         shared = find_shared(cells, objects, overlaps, partner, waiting)
         splits = split_shared(shared, cells, moved, objects, shape) if shared else []
@@ -116,15 +121,23 @@ def match_frame(
             partner[list(division.daughters)] = UNPAIRED
     fragment_of = np.where(partner == UNPAIRED, origins(cells, overlaps, objects), 0)
     fragment_of[[daughter for d in divisions for daughter in d.daughters]] = 0
-    return Matches(partner, splits, divisions, fragment_of, swallowed, broken, shift, moved)
+    return Matches(partner, splits, divisions, fragment_of, absorbed, broken, shift, moved)
 
 
-def _reach(cells: Remembered, spread: float, max_displacement: float) -> Float64Array:
+def _reach(cells: TrackState, spread: float, max_displacement: float) -> Float64Array:
     """Return how far cells may be from where they are expected, in pixels.
 
     Three times as far as cells of this movie usually are, and more by the square root of the number
     of frames since the cell was seen, as for a random walk; but at least a radius, and no farther
     than `max_displacement` diameters per frame.
+
+    References
+    ----------
+    Y. Bar-Shalom, T. E. Fortmann, "Tracking and Data Association", Academic Press (1988): gates as
+    a multiple of the error of the prediction. K. Jaqaman et al., "Robust single-particle tracking
+    in live-cell time-lapse sequences", Nature Methods 5, 695-702 (2008): radii from the motion of
+    the particles themselves, growing with the length of the gap, between an upper and a lower
+    bound. The bounds in units of the cell's own size are own work.
     """
     diameter = equivalent_diameter(cells.area)
     usual = np.fmax(_FAR * spread * np.sqrt(cells.age), diameter / 2)
@@ -132,7 +145,7 @@ def _reach(cells: Remembered, spread: float, max_displacement: float) -> Float64
 
 
 def _aligned(
-    cells: Remembered,
+    cells: TrackState,
     predicted: Float64Array,
     objects: Objects,
     shape: tuple[int, int],
@@ -144,7 +157,7 @@ def _aligned(
     are asked that were seen last, at least half of all: after a frame that is out of focus, not
     the few objects in it.
     """
-    overlaps = overlap(cells, predicted, objects, shape)
+    overlaps = Overlaps.of(cells, predicted, objects, shape)
     shift = np.zeros(2)
     if not (correct_drift and cells.cell.size and objects.area.size):
         return shift, overlaps
@@ -154,18 +167,18 @@ def _aligned(
     seen = cells.subset(latest)
 
     def total_overlap(shift: Float64Array) -> tuple[float, Float64Array]:
-        found = overlap(seen, predicted[latest] + shift, objects, shape)
+        found = Overlaps.of(seen, predicted[latest] + shift, objects, shape)
         return _overlap_and_rest(seen, predicted[latest] + shift, objects, found)
 
     candidate = phase_shift(_mask(seen, predicted[latest], shape), _mask_of_objects(objects, shape))
     shift = best_shift(candidate, total_overlap)
     if shift.any():
-        overlaps = overlap(cells, predicted + shift, objects, shape)
+        overlaps = Overlaps.of(cells, predicted + shift, objects, shape)
     return shift, overlaps
 
 
 def _overlap_and_rest(
-    cells: Remembered, moved: Float64Array, objects: Objects, found: Overlaps
+    cells: TrackState, moved: Float64Array, objects: Objects, found: Overlaps
 ) -> tuple[float, Float64Array]:
     """Return the mean best IoU, and the median way from cells to the objects they overlap best."""
     best = found.best()
@@ -175,7 +188,7 @@ def _overlap_and_rest(
     return float(best.mean()), median
 
 
-def _mask(cells: Remembered, moved: Float64Array, shape: tuple[int, int]) -> BoolArray:
+def _mask(cells: TrackState, moved: Float64Array, shape: tuple[int, int]) -> BoolArray:
     runs, area = move_runs(cells.row, cells.runs, np.rint(moved).astype(np.int64), *shape)
     mask = np.zeros(shape, np.bool_)
     paint(runs, np.ones(area.size, np.bool_), mask)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.lineage.kernels.moved_runs import paint_moved
 from pyama_core.processing.tracking.lineage.pairing import COVERED, UNPAIRED, Overlaps
-from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.lineage.track_state import TrackState
 from pyama_core.processing.tracking.objects import Objects, runs_of_each
 
 BoolArray = NDArray[np.bool_]
@@ -19,7 +19,7 @@ Float64Array = NDArray[np.float64]
 
 
 def find_shared(
-    cells: Remembered, objects: Objects, overlaps: Overlaps, partner: IntArray, may_join: BoolArray
+    cells: TrackState, objects: Objects, overlaps: Overlaps, partner: IntArray, may_join: BoolArray
 ) -> dict[int, list[int]]:
     """Return the objects that hold several cells, with the indices of these.
 
@@ -75,7 +75,7 @@ class Split:
 
 def split_shared(
     shared: dict[int, list[int]],
-    cells: Remembered,
+    cells: TrackState,
     moved: Float64Array,
     objects: Objects,
     shape: tuple[int, int],
@@ -115,7 +115,7 @@ def split_shared(
 
 
 def _seeds(
-    cells: Remembered,
+    cells: TrackState,
     runs_of: list[IntArray],
     members: list[int],
     moved: Float64Array,
@@ -138,6 +138,7 @@ def nearest_seed(seeds: IntArray, inside: BoolArray) -> IntArray:
     >>> nearest_seed(np.array([[1, 0, 0, 0, 2, 0]]), np.array([[True] * 5 + [False]]))
     array([[1, 1, 1, 2, 2, 0]])
     """
+    # Here, for it takes a fifth of a second to import, and not every movie has cells that merge.
     from scipy.ndimage import distance_transform_edt
 
     if not seeds.any():

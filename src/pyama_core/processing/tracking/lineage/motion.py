@@ -16,6 +16,9 @@ _ENOUGH = 10
 class Motion:
     """What the steps of all cells so far have in common.
 
+    A persistent random walk, whose steps are correlated with the ones before: the persistence is
+    the regression of steps on the steps before.
+
     Attributes
     ----------
     product, square, n_pairs

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.assignment import best_assignment
-from pyama_core.processing.tracking.kernels.overlaps import overlaps
+from pyama_core.processing.tracking.kernels.overlaps import common_pixels
 from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
 from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
-from pyama_core.processing.tracking.lineage.track_state import Remembered
+from pyama_core.processing.tracking.lineage.track_state import TrackState
 from pyama_core.processing.tracking.objects import Objects, at_edge
 
 BoolArray = NDArray[np.bool_]
@@ -37,8 +38,10 @@ class Overlaps:
         (n_pairs,) int64: common pixels.
     cover
         (n_pairs,) float64: the part of the moved cell that lies in the object.
-    cut
-        (n_pairs,) bool: one touches the edge of the frame, and half of one lies in the other.
+    cut_by_edge
+        (n_pairs,) bool: the edge of the frame may have cut off a part of the cell or the object:
+        one of the two touches it, and at least half of the smaller one lies in the larger. Their
+        IoU then says little, for the union lacks what lies beyond the edge.
     n_cells
         Number of cells.
     """
@@ -48,8 +51,30 @@ class Overlaps:
     iou: Float64Array
     common: IntArray
     cover: Float64Array
-    cut: BoolArray
+    cut_by_edge: BoolArray
     n_cells: int
+
+    @classmethod
+    def of(
+        cls, cells: TrackState, moved: Float64Array, objects: Objects, shape: tuple[int, int]
+    ) -> Self:
+        """Overlap remembered cells, each moved by (row, column) in pixels, with the objects."""
+        shift = np.rint(moved).astype(np.int64)
+        runs, area = move_runs(cells.row, cells.runs, shift, *shape)
+        cell, target, common = common_pixels(objects.runs, runs, objects.area.size)
+        order = np.lexsort((cells.cell[cell], target))
+        cell, target, common = cell[order], target[order], common[order]
+        smaller = np.minimum(area[cell], objects.area[target])
+        touches = at_edge(cells.box, shape)[cell] | at_edge(objects.box, shape)[target]
+        return cls(
+            cell=cell,
+            object=target,
+            iou=common / (area[cell] + objects.area[target] - common),
+            common=common,
+            cover=common / area[cell],
+            cut_by_edge=touches & (common >= COVERED * smaller),
+            n_cells=cells.cell.size,
+        )
 
     def best(self) -> Float64Array:
         """Return the largest IoU of each cell, 0 where it overlaps nothing."""
@@ -64,31 +89,8 @@ class Overlaps:
         return covered
 
 
-def overlap(
-    cells: Remembered, moved: Float64Array, objects: Objects, shape: tuple[int, int]
-) -> Overlaps:
-    """Overlap remembered cells, each moved by (row, column) in pixels, with the objects."""
-    shift = np.rint(moved).astype(np.int64)
-    runs, area = move_runs(cells.row, cells.runs, shift, *shape)
-    cell, target, common = overlaps(objects.runs, runs, objects.area.size)
-    order = np.lexsort((cells.cell[cell], target))
-    cell, target, common = cell[order], target[order], common[order]
-    return Overlaps(
-        cell=cell,
-        object=target,
-        iou=common / (area[cell] + objects.area[target] - common),
-        common=common,
-        cover=common / area[cell],
-        cut=(
-            (at_edge(cells.box, shape)[cell] | at_edge(objects.box, shape)[target])
-            & (common >= COVERED * np.minimum(area[cell], objects.area[target]))
-        ),
-        n_cells=cells.cell.size,
-    )
-
-
-def link(
-    cells: Remembered,
+def pair_cells(
+    cells: TrackState,
     moved: Float64Array,
     objects: Objects,
     overlaps: Overlaps,
@@ -103,6 +105,9 @@ def link(
     `reach` from the expected position may be it too. Nearness, 1 − (distance / reach)², adds up to
     `min_iou` to the weight: masks that overlap say more than distance does.
 
+    Own work in the choice of weights; that cells are paired only within a gate around the position
+    that their motion predicts is the usual way of multi-target tracking (see `matching`).
+
     Parameters
     ----------
     moved
@@ -115,7 +120,7 @@ def link(
     cells, objects
         The indices of the paired cells and of their objects.
     """
-    possible = (overlaps.iou >= min_iou) | overlaps.cut
+    possible = (overlaps.iou >= min_iou) | overlaps.cut_by_edge
     cell, target = overlaps.cell[possible], overlaps.object[possible]
     weight = overlaps.iou[possible]
     far = np.flatnonzero(~overlaps.covered())
@@ -135,7 +140,7 @@ def link(
 
 
 def _near(
-    cells: Remembered,
+    cells: TrackState,
     moved: Float64Array,
     objects: Objects,
     far: IntArray,

@@ -1,4 +1,4 @@
-"""The objects of a frame, and the cells of earlier frames that may be found among them."""
+"""What is known, between two frames, of the cells that may be seen again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Remembered:
+class TrackState:
     """Cells that may be seen again: those of the frame before, and those missed for a few frames.
 
     Attributes
@@ -65,8 +65,8 @@ class Remembered:
     runs: Runs
 
     @classmethod
-    def nothing(cls) -> Self:
-        """Return the memory before the first frame."""
+    def empty(cls) -> Self:
+        """Return the state before the first frame."""
         none, pairs = np.empty(0), np.empty((0, 2))
         whole = np.empty(0, np.int64)
         return cls(
@@ -120,26 +120,26 @@ class Remembered:
         return type(self)(**values, row=np.concatenate([self.row, other.row]), runs=runs)
 
 
-def remember(
+def observed_state(
     objects: Objects,
     ids: IntArray,
     velocity: Float64Array,
     merged: BoolArray,
     broken: BoolArray,
     fragment_of: IntArray,
-    earlier: Remembered,
+    earlier: TrackState,
     before: IntArray,
-) -> Remembered:
-    """Return the objects of a frame as cells to be found in the next one.
+) -> TrackState:
+    """Return the state of the cells that were seen in a frame.
 
     Parameters
     ----------
     ids, velocity, merged, fragment_of
-        See `Remembered`; of each object.
+        See `TrackState`; of each object.
     broken
         (n_objects,) bool: whether it was put together from pieces.
     earlier, before
-        The cells remembered so far, and the index of each object there, -1 for new cells. What
+        The state before, and the index of each object there, -1 for new cells. What
         is only known of a cell on its own is kept from there while it is merged.
     """
     known = before >= 0
@@ -152,7 +152,7 @@ def remember(
     n_alone[known] += earlier.n_alone[before[known]]
     n_broken = broken.astype(np.int64)
     n_broken[known & broken] += earlier.n_broken[before[known & broken]]
-    return Remembered(
+    return TrackState(
         cell=ids,
         area=area,
         brightness=brightness,

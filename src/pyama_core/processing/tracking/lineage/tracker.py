@@ -11,14 +11,14 @@ from numpy.typing import DTypeLike, NDArray
 from pyama_core.io.errors import InputError
 from pyama_core.processing.frame import as_frame
 from pyama_core.processing.runs.pixel_runs import paint
-from pyama_core.processing.tracking.fates import Chronicle, Track
+from pyama_core.processing.tracking.fates import Track, TrackTable
 from pyama_core.processing.tracking.lineage.drift import common_displacement
 from pyama_core.processing.tracking.lineage.fragments import PROVEN, attached
 from pyama_core.processing.tracking.lineage.matching import Matches, match_frame
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.motion import Motion
 from pyama_core.processing.tracking.lineage.pairing import UNPAIRED
-from pyama_core.processing.tracking.lineage.track_state import Remembered, remember
+from pyama_core.processing.tracking.lineage.track_state import TrackState, observed_state
 from pyama_core.processing.tracking.objects import Objects, at_edge
 from pyama_core.processing.tracking.tracker import TooManyCellsError
 
@@ -78,9 +78,9 @@ class LineageTracker:
         self._shape: tuple[int, int] | None = None
         self._n_cells = 0
         self._shifts: list[Float64Array] = []
-        self._cells = Remembered.nothing()
+        self._cells = TrackState.empty()
         self._motion = Motion()
-        self._chronicle = Chronicle()
+        self._table = TrackTable()
 
     @property
     def n_cells(self) -> int:
@@ -94,7 +94,7 @@ class LineageTracker:
 
     def tracks(self) -> list[Track]:
         """Return the cells of all frames so far, by id, with their fates."""
-        return self._chronicle.tracks(len(self._shifts))
+        return self._table.tracks(len(self._shifts))
 
     def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the label image of the next frame, with the ids of cells as labels.
@@ -198,18 +198,18 @@ class LineageTracker:
         before = cells.index_of(ids)
         merged = np.isin(ids, shared)
         shift, velocity = self._learn_motion(objects, before, merged, matches)
-        self._chronicle.admit(parents, frame)
-        self._chronicle.see(ids, merged, frame)
+        self._table.begin(parents, frame)
+        self._table.see(ids, merged, frame)
         origin = np.array([fragments.get(cell, 0) for cell in ids.tolist()], np.int64)
         broken = np.isin(ids, cells.cell[matches.broken])
-        seen = remember(objects, ids, velocity, merged, broken, origin, cells, before)
+        seen = observed_state(objects, ids, velocity, merged, broken, origin, cells, before)
         if frame == 0:  # how long these have been there, nobody knows: they are not doubted
             seen = replace(seen, n_alone=np.full(ids.size, PROVEN))
         waiting = ~np.isin(cells.cell, ids)
         mothers = [division.mother for division in matches.divisions]
         self._close(waiting, mothers, matches)
         waiting[mothers] = False
-        waiting &= ~matches.swallowed & (cells.age <= self.parameters.max_gap)
+        waiting &= ~matches.absorbed & (cells.age <= self.parameters.max_gap)
         missed = cells.subset(waiting)
         missed = replace(missed, age=missed.age + 1, drift=missed.drift + shift)
         remembered = seen.joined(missed)
@@ -250,9 +250,9 @@ class LineageTracker:
         shape = self._shape or (0, 0)
         box = cells.box + np.rint(matches.moved[:, [0, 1, 0, 1]]).astype(np.int64)
         newly = waiting & (cells.age == 1)
-        merged = newly & (cells.merged | matches.swallowed)
+        merged = newly & (cells.merged | matches.absorbed)
         left = newly & at_edge(box, shape, border) & ~merged
-        self._chronicle.close(cells.cell[newly & ~merged & ~left], "lost")
-        self._chronicle.close(cells.cell[merged], "merged")
-        self._chronicle.close(cells.cell[left], "left the frame")
-        self._chronicle.close(cells.cell[mothers], "divided")
+        self._table.end(cells.cell[newly & ~merged & ~left], "lost")
+        self._table.end(cells.cell[merged], "merged")
+        self._table.end(cells.cell[left], "left the frame")
+        self._table.end(cells.cell[mothers], "divided")

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.segmentation.instances.kernels.resample import places
+from pyama_core.processing.segmentation.instances.kernels.resample import interpolation
 from pyama_core.processing.segmentation.instances.kernels.smoothing import smooth_whole_row
 
 Float32Array = NDArray[np.float32]
@@ -15,8 +15,8 @@ Float32Array = NDArray[np.float32]
 @njit(cache=True, nogil=True)
 def _subtract_tiles(image: Float32Array, tiles: Float32Array, out: Float32Array) -> None:
     """Subtract tiles, interpolated bilinearly between their centres."""
-    top, below = places(image.shape[0], tiles.shape[0])
-    left, beyond = places(image.shape[1], tiles.shape[1])
+    top, below = interpolation(image.shape[0], tiles.shape[0])
+    left, beyond = interpolation(image.shape[1], tiles.shape[1])
     last_row, last_column = tiles.shape[0] - 1, tiles.shape[1] - 1
     wide = np.empty((tiles.shape[0], image.shape[1]), np.float32)
     for i in range(tiles.shape[0]):

@@ -13,7 +13,7 @@ UInt16Array = NDArray[np.uint16]
 
 PER_PIXEL = 64
 FARTHEST = 63 * PER_PIXEL
-_STEP, _DIAGONAL, _KNIGHT = 64, 90, 141  # 1, 1.4 and 2.1969 pixels: Borgefors, 1986
+_STEP, _DIAGONAL, _KNIGHT = 64, 90, 141  # 1, 1.4 and 2.1969 pixels
 
 
 @njit(cache=True, nogil=True)
@@ -81,6 +81,11 @@ def depths(
     to the nearest other pixel, over steps of 1, 1.4 and 2.1969 pixels to neighbours, diagonal ones,
     and in a knight's move, at most 63 pixels; smoothed by `weights` in both axes. Beyond the edge
     of the image all is core.
+
+    References
+    ----------
+    G. Borgefors, "Distance transformations in digital images", Computer Vision, Graphics, and Image
+    Processing 34, 344-371 (1986).
     """
     height, width = shape
     distance = _distances(core, shape)

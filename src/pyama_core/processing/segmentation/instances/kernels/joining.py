@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.runs.pixel_runs import Runs, root
+from pyama_core.processing.runs.connected import root
+from pyama_core.processing.runs.pixel_runs import Runs
 
 Int64Array = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
@@ -151,6 +152,14 @@ def join_round(
     moment of inertia: 1 for a disc, 0.95 for a square, 0.8 for an ellipse twice as long as wide.
 
     Returns the label that each label becomes, the smaller one of those that are joined.
+
+    The measure of roundness is that of Žunić et al.; to join by it, and to take the edge of the
+    image for a mirror, is own work.
+
+    References
+    ----------
+    J. Žunić, K. Hirota, P. L. Rosin, "A Hu moment invariant as a shape circularity measure",
+    Pattern Recognition 43, 47-57 (2010).
     """
     sums = _moments(runs, n_labels, shape[1])
     pairs = _pairs(runs, n_labels)

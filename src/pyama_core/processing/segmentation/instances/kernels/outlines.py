@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.runs.pixel_runs import Runs, root, stretches, with_room
+from pyama_core.processing.runs.connected import connect
+from pyama_core.processing.runs.pixel_runs import Runs, stretches, with_room
 from pyama_core.processing.segmentation.instances.kernels.smoothing import (
     continue_row,
     smooth_row,
@@ -84,6 +85,9 @@ def line_row(
     of the Hessian: large on bright lines, small on bright dots, which are curved in both
     directions, and 0 in dark places. Beside it strength · cos 2φ and strength · sin 2φ, φ the
     direction across.
+
+    Lines as eigenvalues of the Hessian: A. F. Frangi et al., "Multiscale vessel enhancement
+    filtering", MICCAI, 130-137 (1998), with another measure of strength.
     """
     factor, two, half_ = np.float32(scale), np.float32(2), np.float32(0.5)
     for x in range(strength.size):
@@ -118,6 +122,18 @@ def coherent_row(
     direction (`own` has strength, and cos 2φ and sin 2φ times strength; `around` the latter two
     averaged), over its own strength: texture disagrees with itself. The power is at least
     `least_power`.
+
+    Directions are averaged by their doubled angles, in which opposite ones are the same (Granlund);
+    that the length of the average tells how much they agree is the coherence of Bigün and Granlund.
+    The damping by its fourth root is own work.
+
+    References
+    ----------
+    G. H. Granlund, "In search of a general picture processing operator", Computer Graphics and
+    Image Processing 8, 155-173 (1978).
+
+    J. Bigün, G. H. Granlund, "Optimal orientation detection of linear symmetry", Proc. First Int.
+    Conf. on Computer Vision, 433-438 (1987).
     """
     strength, cosine, sine = own
     floor, zero = np.float32(least_power), np.float32(0)
@@ -239,7 +255,7 @@ def coherent_lines(
 
 @njit(cache=True, nogil=True)
 def _runs_above(values: Float32Array, spans: Runs, weak: float) -> Runs:
-    """Return the runs of spans that exceed a value, each its own label."""
+    """Return the runs of spans that exceed a value, of label 0."""
     size = 2 * spans.start.size + values.shape[1]
     start, stop = np.empty(size, np.int64), np.empty(size, np.int64)
     first = np.empty(spans.first.size, np.int64)
@@ -260,26 +276,7 @@ def _runs_above(values: Float32Array, spans: Runs, weak: float) -> Runs:
             start[n], stop[n] = begin[i], begin[i + 1]
             n += is_above[begin[i]]
     first[spans.first.size - 1] = n
-    return Runs(first, start[:n], stop[:n], np.arange(n))
-
-
-@njit(cache=True, nogil=True)
-def _connect_diagonally(runs: Runs) -> None:
-    """Set the label of each run to the first run of the 8-connected part that it belongs to."""
-    parent = runs.label
-    for y in range(1, runs.first.size - 1):
-        above = runs.first[y - 1]
-        for run in range(runs.first[y], runs.first[y + 1]):
-            while above < runs.first[y] and runs.stop[above] < runs.start[run]:
-                above += 1
-            other = above
-            while other < runs.first[y] and runs.start[other] <= runs.stop[run]:
-                a, b = root(parent, run), root(parent, other)
-                parent[a] = parent[b] = min(a, b)
-                parent[run] = parent[other] = min(a, b)
-                other += 1
-    for run in range(parent.size):
-        parent[run] = parent[parent[run]]
+    return Runs(first, start[:n], stop[:n], np.zeros(n, np.int64))
 
 
 @njit(cache=True, nogil=True)
@@ -292,7 +289,7 @@ def long_lines(
     `shortest` pixels high or wide.
     """
     runs = _runs_above(strength, near, weak)
-    _connect_diagonally(runs)
+    part_of = connect(runs, 1, False)
     n = runs.start.size
     top, bottom = np.zeros(n, np.int64), np.zeros(n, np.int64)
     left, right = runs.start.copy(), runs.stop.copy()
@@ -301,7 +298,7 @@ def long_lines(
     for y in range(runs.first.size - 1):
         row = strength[y]
         for run in range(runs.first[y], runs.first[y + 1]):
-            part = runs.label[run]
+            part = part_of[run]
             if part == run:
                 top[part] = y
             bottom[part] = y
@@ -312,7 +309,7 @@ def long_lines(
                 x += 1
     for y in range(runs.first.size - 1):
         for run in range(runs.first[y], runs.first[y + 1]):
-            part = runs.label[run]
+            part = part_of[run]
             length = max(bottom[part] - top[part] + 1, right[part] - left[part])
             if is_strong[part] and length >= shortest:
                 out[y, runs.start[run] : runs.stop[run]] = True
@@ -382,6 +379,9 @@ def retreat_to_crest(
     pixels goes, all judged before any is taken: those whose neighbours inside are brighter than
     they are, and brighter than those outside by more than `least_rise` times √power. What lies
     between the background and the crest of a cell's halo goes.
+
+    That a mask recedes through the halo along the gradient is the idea of Jaccard et al. (see
+    `contrast.foreground`); which pixels go is own work.
     """
     factor = np.float32(least_rise)
     todo = _border(mask, runs)

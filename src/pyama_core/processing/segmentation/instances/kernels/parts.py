@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.runs.pixel_runs import Runs, root, with_room
+from pyama_core.processing.runs.connected import connect
+from pyama_core.processing.runs.pixel_runs import Runs, with_room
 
 Int64Array = NDArray[np.int64]
 UInt8Array = NDArray[np.uint8]
@@ -90,34 +91,13 @@ def _within(runs: Runs, mask: UInt8Array) -> Runs:
 
 
 @njit(cache=True, nogil=True)
-def _connected(runs: Runs) -> Int64Array:
-    """Return the first run of the 4-connected part of equal labels that each run belongs to."""
-    parent = np.arange(runs.start.size)
-    for y in range(1, runs.first.size - 1):
-        above = runs.first[y - 1]
-        for run in range(runs.first[y], runs.first[y + 1]):
-            while above < runs.first[y] and runs.stop[above] <= runs.start[run]:
-                above += 1
-            other = above
-            while other < runs.first[y] and runs.start[other] < runs.stop[run]:
-                if runs.label[other] == runs.label[run]:
-                    a, b = root(parent, run), root(parent, other)
-                    parent[max(a, b)] = min(a, b)
-                    parent[run] = min(a, b)
-                other += 1
-    for run in range(parent.size):
-        parent[run] = parent[parent[run]]
-    return parent
-
-
-@njit(cache=True, nogil=True)
 def keep_largest(runs: Runs, n_labels: int, least_area: float) -> Runs:
     """Keep of each label its largest 4-connected part, if it has `least_area` pixels.
 
     Of equal ones the first in raster order. Neighbouring runs have different labels; those of
     `runs` are overwritten.
     """
-    part = _connected(runs)
+    part = connect(runs, 0, True)
     area = np.zeros(part.size, np.int64)
     for run in range(part.size):
         area[part[run]] += runs.stop[run] - runs.start[run]

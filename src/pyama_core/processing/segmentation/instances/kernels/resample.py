@@ -69,10 +69,12 @@ def shrink_frame(frame: NDArray[Any], height: int, width: int) -> Float32Array:
 
 
 @njit(cache=True, nogil=True)
-def places(n: int, n_small: int) -> tuple[Int64Array, Float32Array]:
-    """Return the pixel of a smaller axis left of each pixel's centre, and how far beyond its own.
+def interpolation(n: int, n_small: int) -> tuple[Int64Array, Float32Array]:
+    """Return where a linear interpolation finds the `n` pixels of an axis in one of `n_small`.
 
-    At the ends of the axis the last pixel is held.
+    For each pixel: the pixel of the smaller axis whose centre is to the left of its own, and how
+    far it lies from there to the next, from 0 to 1. Beyond the outer centres the outer pixel is
+    held.
     """
     left, beyond = np.empty(n, np.int64), np.empty(n, np.float32)
     for i in range(n):
@@ -143,11 +145,19 @@ def _cell_row(
 
 
 @njit(cache=True, nogil=True)
-def _enlarged(labels: Int32Array, weights: Float32Array, height: int, width: int) -> Runs:
-    """Return the runs of labels at a larger size; see `enlarge_labels`."""
+def _runs_at_size(labels: Int32Array, weights: Float32Array, height: int, width: int) -> Runs:
+    """Return the runs of labels at a larger size, as `enlarge_labels` describes them.
+
+    Row by row of the larger image. `upper` and `lower` are the two rows of the smaller, smoothed
+    image around it, and `line` what is between them at its height: how much of each column belongs
+    to cells. Where that exceeds ½ in two columns side by side the whole stretch between them does,
+    so that a stretch of columns gives a run of pixels, whose ends alone are looked for pixel by
+    pixel, by interpolation along the row. Then the run is cut where the label of the pixels that it
+    covers changes.
+    """
     rows, columns = labels.shape
-    top, below = places(height, rows)
-    left, beyond = places(width, columns)
+    top, below = interpolation(height, rows)
+    left, beyond = interpolation(width, columns)
     first_right_of = _first_at(left, columns)
     column = (2 * np.arange(width) + 1) * columns // (2 * width)
     first_in = _first_at(column, columns)
@@ -226,7 +236,7 @@ def enlarge_labels(labels: Int32Array, weights: Float32Array, out: NDArray[Any])
     """
     height, width = out.shape
     numbers = np.zeros(labels.max() + 1, np.int64)
-    runs = keep_largest(_enlarged(labels, weights, height, width), numbers.size - 1, 1.0)
+    runs = keep_largest(_runs_at_size(labels, weights, height, width), numbers.size - 1, 1.0)
     n_labels = 0
     for run in range(runs.label.size):
         if numbers[runs.label[run]] == 0:

@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pyama_core.processing.runs.pixel_runs import Runs, root, with_room
+from pyama_core.processing.runs.connected import root
+from pyama_core.processing.runs.pixel_runs import Runs, with_room
 
 Int32Array = NDArray[np.int32]
 Int64Array = NDArray[np.int64]
@@ -234,6 +235,11 @@ def flood(
     basins at its sides become one if it is higher than `neck` times the lower of their summits, or
     if one of them has fewer than `least_area` pixels that are at least as high as the pass.
 
+    A watershed by steepest ascent (Meyer), whose basins are joined from the highest pass down, as
+    their dynamics (Grimaud) or persistence (Chazal et al.) would be; but by the ratio of pass and
+    summit, which for depths is that of a neck's width to the narrower side's, not by their
+    difference, and by area. The latter two are own work.
+
     Parameters
     ----------
     height
@@ -242,7 +248,7 @@ def flood(
         The runs of the body.
     seeds
         (Y, X) labels within the body, or (0, 0) for none. The pixels of a seed are one summit, of
-            height `HIGHEST`, and basins with different seeds never become one.
+        height `HIGHEST`, and basins with different seeds never become one.
 
     Returns
     -------
@@ -251,6 +257,15 @@ def flood(
         the seed, 0 in basins without.
     ndarray
         The height of the highest summit of each label.
+
+    References
+    ----------
+    F. Meyer, "Topographic distance and watershed lines", Signal Processing 38, 113-125 (1994).
+
+    M. Grimaud, "A new measure of contrast: the dynamics", Proc. SPIE 1769, 292-305 (1992).
+
+    F. Chazal, L. J. Guibas, S. Y. Oudot, P. Skraba, "Persistence-based clustering in Riemannian
+    manifolds", Journal of the ACM 60(6), 41 (2013).
     """
     labels = np.empty(height.shape, np.int32)
     n_seeds = _sow(seeds, body, labels)
