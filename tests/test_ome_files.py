@@ -240,3 +240,33 @@ def test_the_command_and_the_configuration_allow_files_outside(tmp_path: Path) -
 def test_the_option_takes_yes_or_no(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="outside takes True or False"):
         load_microscopy_file(tmp_path / "a.ome.tif", outside="no")
+
+
+def test_names_that_were_swapped_are_noticed_in_files_that_are_opened_later(
+    tmp_path: Path,
+) -> None:
+    stack = write_set(tmp_path, 3)
+    (tmp_path / "t0.ome.tif").rename(tmp_path / "x")
+    (tmp_path / "t1.ome.tif").rename(tmp_path / "t0.ome.tif")
+    (tmp_path / "x").rename(tmp_path / "t1.ome.tif")
+    images, _ = load_all(tmp_path / "t2.ome.tif")
+    np.testing.assert_array_equal(images[0][:, :, 0], stack)
+
+
+def test_a_file_in_the_place_of_another_is_not_read_for_it(tmp_path: Path) -> None:
+    stack = write_set(tmp_path, 3)
+    (tmp_path / "t0.ome.tif").write_bytes((tmp_path / "t1.ome.tif").read_bytes())
+    source, _ = load_microscopy_file(tmp_path / "t2.ome.tif")
+    with source:
+        np.testing.assert_array_equal(source.read_frame(0, 0, 1), stack[1, 0])
+        with pytest.raises(MissingFrameError, match=r"t0\.ome\.tif is 't1\.ome\.tif', renamed"):
+            source.read_frame(0, 0, 0)
+
+
+def test_a_file_that_was_saved_again_with_another_identifier_is_known_by_its_name(
+    tmp_path: Path,
+) -> None:
+    stack = write_set(tmp_path, 2)
+    write_pages(tmp_path / "t1.ome.tif", stack[1], ome_xml(uuid="urn:uuid:new"))
+    images, _ = load_all(tmp_path / "t0.ome.tif")
+    np.testing.assert_array_equal(images[0][:, :, 0], stack)

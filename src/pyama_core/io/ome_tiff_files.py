@@ -12,7 +12,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.ome_uuid import files_by_uuid
 from pyama_core.io.ome_xml import FileReference, OmeDataSet, OmeXmlError, parse_ome_xml
 from pyama_core.io.regular_files import open_regular, read_regular
-from pyama_core.io.tiff_pages import TiffFiles
+from pyama_core.io.tiff_pages import TiffFiles, UnreadablePlaneError
 
 _SHOWN = 3
 
@@ -99,6 +99,40 @@ def locate_files(path: Path, text: str, files: TiffFiles, *, outside: bool) -> F
         )
     there = dict.fromkeys((path, holder.path, *(p for p in paths if p is not None)))
     return FileSet(data, paths, absent, tuple(there))
+
+
+def rightful_file(file_set: FileSet, owner: int, found: str) -> Path:
+    """Return the file that a reference stands for, once it is known what the named one says it is.
+
+    Parameters
+    ----------
+    file_set : FileSet
+        The data set.
+    owner : int
+        Which of its files; it is there.
+    found : str
+        Identifier in the file that has the name; empty if it has none.
+
+    Raises
+    ------
+    UnreadablePlaneError
+        If that is another file of the data set, and the right one cannot be found.
+    """
+    path, references = file_set.paths[owner], file_set.data.files
+    wanted = references[owner]
+    assert path is not None
+    if not _differ(wanted.uuid, found):
+        return path
+    names = {reference.name for reference in references if reference.uuid == found}
+    right = files_by_uuid(path.parent, {wanted.uuid}).get(wanted.uuid)
+    if right in file_set.companions:
+        return right
+    if names and wanted.name not in names:
+        raise UnreadablePlaneError(
+            f"its file is not there: {path.name} is {names.pop()!r}, renamed"
+        )
+    # Saved again by a program that gave it another identifier.
+    return path
 
 
 def _follow(

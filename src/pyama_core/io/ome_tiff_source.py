@@ -14,7 +14,8 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.file_description import FileContent, describe
 from pyama_core.io.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
 from pyama_core.io.ome_left_out import left_out, named_twice
-from pyama_core.io.ome_tiff_files import FileSet, locate_files, read_companion
+from pyama_core.io.ome_tiff_files import FileSet, locate_files, read_companion, rightful_file
+from pyama_core.io.ome_uuid import uuid_in
 from pyama_core.io.ome_xml import OmeImage
 from pyama_core.io.tiff_pages import TiffFiles, UnreadablePlaneError, is_reduced, read_page
 
@@ -37,6 +38,7 @@ class OmeTiffSource(FrameSource):
     ) -> None:
         super().__init__(metadata, options.z)
         self._set = file_set
+        self._rightful: dict[int, Path] = {}
         self._images = file_set.data.images
         self._files = files
         self._dtype = np.dtype(metadata.dtype)
@@ -56,7 +58,10 @@ class OmeTiffSource(FrameSource):
         path = self._set.paths[owner]
         if path is None:
             raise UnreadablePlaneError(f"its file {self._set.absent[owner]}")
-        return self._files.get(path), ifd
+        if owner not in self._rightful:
+            found = uuid_in(self._files.get(path).filehandle)
+            self._rightful[owner] = rightful_file(self._set, owner, found)
+        return self._files.get(self._rightful[owner]), ifd
 
     def files_of(self, fov: int) -> Sequence[Path]:
         """Return the files that the OME-XML names for a field of view."""

@@ -8,7 +8,7 @@ import re
 import struct
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from pyama_core.io.regular_files import open_regular
 
@@ -22,6 +22,16 @@ _ROOT = re.compile(rb"""<(?:\w+:)?OME\b[^>]*?\bUUID\s*=\s*["']([^"']*)["']""")
 
 # Of a classic and a big TIFF: number of tags, one tag, and an offset.
 _FORMATS = {42: ("H", "HHII", "I"), 43: ("Q", "HHQQ", "Q")}
+
+
+class ReadableFile(Protocol):
+    """A file that is open for reading."""
+
+    def seek(self, offset: int, /) -> object:
+        """Go to a byte."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return some bytes."""
 
 
 def files_by_uuid(folder: Path, wanted: Collection[str]) -> dict[str, Path]:
@@ -57,21 +67,30 @@ def _tiff_files(folder: Path) -> Iterable[Path]:
 
 
 def _uuid_of(path: Path) -> str:
-    """Return the identifier at the head of a file's OME-XML; empty if it has none."""
     try:
         with open_regular(path) as file:
-            match = _ROOT.search(_description(file))
-    except (OSError, struct.error, ValueError, OverflowError) as error:
+            return uuid_in(file)
+    except OSError as error:
         logger.debug("%s has no identifier: %s", path, error)
+        return ""
+
+
+def uuid_in(file: ReadableFile) -> str:
+    """Return the identifier at the head of the OME-XML of a TIFF file; empty if it has none."""
+    try:
+        match = _ROOT.search(_description(file))
+    except (struct.error, ValueError, OverflowError) as error:
+        logger.debug("no identifier: %s", error)
         return ""
     return match[1].decode("utf-8", errors="replace").strip() if match else ""
 
 
-def _description(file: BinaryIO) -> bytes:
+def _description(file: ReadableFile) -> bytes:
     """Return how the description of the first page begins; empty if there is none.
 
     Read by hand, because a library reads all tags, and descriptions of hundreds of megabytes.
     """
+    file.seek(0)
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     version = struct.unpack_from(f"{order}H", head, 2)[0] if order and len(head) == 16 else None
