@@ -17,6 +17,7 @@ import fsspec.asyn
 import ngff_zarr
 import numpy as np
 import pytest
+import zarr
 from zarr.core.sync import cleanup_resources
 
 from pyama_core.io.errors import InputError, MissingFrameError
@@ -232,6 +233,9 @@ def test_an_image_that_really_is_zero_is_read(tmp_path: Path) -> None:
     pixels = STACK.copy()
     pixels[1, 0, 0, :16] = 0
     path = write(tmp_path / "a.zarr", "0.5", pixels)
+    level = chunks_of(path, 1, 0, 0)[0].parents[5]
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        zarr.open_array(level, mode="r+")[1, 0, 0] = pixels[1, 0, 0]
     source, _ = load_microscopy_file(path)
     with source:
         np.testing.assert_array_equal(source.read_frame(0, 0, 1), pixels[1, 0, 0])

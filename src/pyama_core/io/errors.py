@@ -55,6 +55,17 @@ def is_shortage(error: BaseException) -> bool:
     )
 
 
+def shortage_behind(error: BaseException) -> BaseException | None:
+    """Find a lack of memory in what an error was raised from, None if there is none."""
+    seen = 0
+    cause: BaseException | None = error
+    while cause is not None and seen < 10:
+        if is_shortage(cause):
+            return cause
+        cause, seen = cause.__cause__, seen + 1
+    return None
+
+
 class FolderBusyError(PyamaError):
     """Another run holds this field of view."""
 

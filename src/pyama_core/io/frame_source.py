@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.io.errors import InputError, MissingFrameError, ShortageError, shortage_behind
 from pyama_core.io.retrying import patiently
 
 PlaneChoice = int | Literal["max"]
@@ -23,7 +23,9 @@ Numbering = int | Literal["auto", "order"]
 Frame = npt.NDArray[Any]
 StagePosition = tuple[float, float, float | None]
 
-MAX_PLANES = 50_000_000
+MAX_PLANES = 10_000_000
+MAX_SIDE = 100_000
+MAX_PIXELS = 1 << 31
 
 _ENDINGS = (
     *(".companion.ome", ".ome.tiff", ".ome.tif", ".ome.tf2", ".ome.tf8", ".ome.btf", ".ome.zarr"),
@@ -274,6 +276,8 @@ class FrameSource(ABC):
             For an index outside the file, or a source that is closed.
         MissingFrameError
             If the file announces the plane but does not have it, or it cannot be decoded.
+        ShortageError
+            If there is not enough memory to decode it.
         """
         n_fovs, n_channels, n_z, lengths = self._counts
         # Checked here and only then with all that an error message needs, because small frames
@@ -290,9 +294,18 @@ class FrameSource(ABC):
         with self._lock:
             if self._closed:
                 raise InputError(f"{self._path.name} was closed; open it again to read frames.")
-            if plane == "max":
-                return patiently(lambda: self._read_projection(fov, channel, time), self._refresh)
-            return patiently(lambda: self._read_plane(fov, channel, time, plane), self._refresh)
+            try:
+                if plane == "max":
+                    return patiently(
+                        lambda: self._read_projection(fov, channel, time), self._refresh
+                    )
+                return patiently(lambda: self._read_plane(fov, channel, time, plane), self._refresh)
+            except MissingFrameError as error:
+                shortage = shortage_behind(error)
+                if shortage is None:
+                    raise
+                # The plane is there; without memory nothing can be said of it.
+                raise ShortageError.about(f"read {self._path.name}", shortage) from error
 
     @abstractmethod
     def _read_plane(self, fov: int, channel: int, time: int, z: int) -> Frame:
@@ -366,6 +379,15 @@ def check_plane_count(path: Path, count: int) -> None:
     """
     if count > MAX_PLANES:
         raise InputError(f"{path} announces {count} planes, which cannot be; it is damaged.")
+
+
+def check_frame_size(path: Path, height: int, width: int) -> None:
+    """Raise InputError for frames that are empty, or larger than any that can be worked on."""
+    if min(height, width) < 1 or max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
+        raise InputError(
+            f"{path} announces frames of {width} × {height} pixels; expected 1 to {MAX_SIDE} on a "
+            f"side and at most {MAX_PIXELS:.1e}. It is damaged, or has to be cut into tiles."
+        )
 
 
 def base_name(path: Path) -> str:

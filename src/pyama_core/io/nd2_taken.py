@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pyama_core.io.frame_source import Frame
 from pyama_core.io.nd2_chunks import ChunkError
+from pyama_core.io.spread import spread
 
 # Of how many frames some rows are looked at, and of how many all, before a channel counts as dark.
 _GLANCES = 1024
@@ -120,20 +121,3 @@ def _black_share(plane: Frame) -> float:
     n_y, n_x = plane.shape[0] // height, plane.shape[1] // width
     blocks = plane[: n_y * height, : n_x * width].reshape(n_y, height, n_x, width)
     return float(np.mean(~blocks.any(axis=(1, 3))))
-
-
-def spread(n: int, at_most: int) -> npt.NDArray[np.int64]:
-    """Choose some of `n` things evenly: the ends first, then ever finer between them.
-
-    Examples
-    --------
-    >>> spread(9, 5).tolist(), spread(3, 5).tolist()
-    ([0, 8, 4, 2, 6], [0, 2, 1])
-    """
-    chosen = np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(np.int64))
-    order = dict.fromkeys((0, len(chosen) - 1)) if len(chosen) else {}
-    step = len(chosen)
-    while step > 1:
-        step = -(-step // 2)
-        order.update(dict.fromkeys(range(0, len(chosen), step)))
-    return chosen[list(order)]

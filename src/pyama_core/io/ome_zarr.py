@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from pyama_core.io.companions import leads_outside
 from pyama_core.io.file_patterns import natural_order
 from pyama_core.io.ome_xml import OmeDataSet, OmeXmlError, parse_ome_xml
 from pyama_core.io.units import micrometres_per, seconds_per
-from pyama_core.io.zarr_documents import ArrayDocument, ZarrError, ZarrStore
+from pyama_core.io.zarr_arrays import ArrayDocument, ZarrError
+from pyama_core.io.zarr_documents import ZarrStore
 
 _AXES = "tczyx"
 
@@ -119,11 +121,11 @@ def _without_ending(name: str) -> str:
 
 def _wells(store: ZarrStore, plate: Any) -> Iterator[tuple[str, str, Any]]:
     for well in plate.wells:
-        about = _ome(store, well.path)
+        about = _ome(store, _inside("", well.path))
         if about is None:
             continue  # announced, but not imaged
         for field in about.well.images:
-            path = f"{well.path}/{field.path}"
+            path = _inside(well.path, field.path)
             image = _ome(store, path)
             if image is not None:
                 yield f"{well.path.replace('/', '')}/{field.path}", path, image
@@ -133,10 +135,10 @@ def _series(store: ZarrStore) -> Iterator[tuple[str, str, Any]]:
     about = _ome(store, "OME") if store.attributes("OME") else None
     listed = getattr(about, "series", None) or store.attributes("OME").get("series")
     paths = listed or [path for path in natural_order(store.folders()) if path.isdigit()]
-    for path in paths:
-        image = _ome(store, str(path))
+    for path in (_inside("", str(path)) for path in paths):
+        image = _ome(store, path)
         if image is not None:
-            yield "", str(path), image
+            yield "", path, image
 
 
 def _xml(store: ZarrStore) -> OmeDataSet | None:
@@ -152,7 +154,7 @@ def _xml(store: ZarrStore) -> OmeDataSet | None:
 def _image(store: ZarrStore, name: str, path: str, about: Any) -> ZarrImage:
     multiscale = about.multiscales[0]
     level = multiscale.datasets[0]
-    array = store.array(str(PurePosixPath(path, level.path)).removeprefix("."))
+    array = store.array(_inside(path, level.path))
     # A letter that no axis has stands for one of another kind, such as a phase.
     names = [str(axis.name).lower() for axis in multiscale.axes]
     axes = "".join(name if name in _AXES else "?" for name in names)
@@ -179,6 +181,19 @@ def _image(store: ZarrStore, name: str, path: str, about: Any) -> ZarrImage:
         z_step_um=_length(steps.get("z"), units.get("z", "")),
         interval_min=None if minute is None or "t" not in steps else steps["t"] * minute / 60,
     )
+
+
+def _inside(base: str, name: str) -> str:
+    """Return the path of what the metadata of a group names.
+
+    Raises
+    ------
+    ZarrError
+        If it leads out of the store.
+    """
+    if leads_outside(name, base):
+        raise ZarrError(f"its metadata names {name!r}, which lies outside of it")
+    return str(PurePosixPath(base, name)).removeprefix(".")
 
 
 def _length(step: float | None, unit: str) -> float | None:

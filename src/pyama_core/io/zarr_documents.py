@@ -6,63 +6,24 @@ milliseconds; zarr itself is left to read pixels.
 
 from __future__ import annotations
 
-import itertools
+import errno
 import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pyama_core.io.checksums import Hasher, name_checksum, new_hasher
-from pyama_core.io.regular_files import read_regular
+from pyama_core.io.regular_files import open_regular, read_regular, require_regular
 from pyama_core.io.urls import is_url, url_of
+from pyama_core.io.zarr_arrays import ArrayDocument, ZarrError, parse_array
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-
-class ZarrError(ValueError):
-    """The store is not what it should be; says why."""
-
-
-@dataclass(frozen=True)
-class ArrayDocument:
-    """What the metadata of an array says.
-
-    Attributes
-    ----------
-    path : str
-        Below the root of the store.
-    shape, chunks : tuple of int
-        Size of the array and of what is one object in the store (a shard where there are any).
-    dtype : dtype
-        Pixel type, native byte order.
-    fill_value : float
-        What pixels of chunks that are absent count as.
-    prefix, separator : str
-        How the names of chunks are made.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    chunks: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fill_value: float
-    prefix: str
-    separator: str
-
-    def chunk_names(self, plane: tuple[int, ...]) -> Iterator[str]:
-        """Name all chunks that hold a plane, given its indices along all axes but the last two."""
-        known = [index // size for index, size in zip(plane, self.chunks, strict=False)]
-        counts = [
-            math.ceil(n / size) for n, size in zip(self.shape[-2:], self.chunks[-2:], strict=True)
-        ]
-        for place in itertools.product(*map(range, counts)):
-            inner = self.separator.join(map(str, (*known, *place)))
-            yield f"{self.path}/{self.prefix}{inner}".lstrip("/")
+ARRAY_DOCUMENTS = ("zarr.json", ".zarray", ".zattrs")
+_NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class ZarrStore:
@@ -85,6 +46,7 @@ class ZarrStore:
         self._root = root
         self._remote: AbstractFileSystem | None = None
         self._remote_root = ""
+        self._folder: str | None = str(root)
         self._hasher: Hasher = new_hasher()
         self.location = str(root)
         self.documents: list[str] = []
@@ -93,6 +55,9 @@ class ZarrStore:
 
             self.location = url_of(root)
             self._remote, self._remote_root = url_to_fs(self.location)
+            names = self._remote.protocol
+            is_disk = "file" in ((names,) if isinstance(names, str) else names)
+            self._folder = self._remote_root if is_disk else None
 
     @property
     def is_remote(self) -> bool:
@@ -103,11 +68,30 @@ class ZarrStore:
         """Checksum of all documents read so far."""
         return name_checksum(self._hasher)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether it costs next to nothing to ask for a single object."""
+        return self._folder is not None
+
     def exists(self, name: str) -> bool:
-        """Tell whether there is an object of this name."""
-        if self._remote is not None:
-            return bool(self._remote.exists(f"{self._remote_root}/{name}"))
-        return (self._root / name).exists()
+        """Tell whether there is an object of this name.
+
+        Raises
+        ------
+        OSError
+            If the drive or server fails, or there is something else than a regular file.
+        """
+        if self._folder is None:
+            # Servers answer with errors of many kinds to the question alone.
+            return self.fetch(name) is not None
+        path = f"{self._folder}/{name}"
+        try:
+            mode = os.stat(path).st_mode  # noqa: PTH116  a path object takes longer than the answer
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            require_regular(Path(path))
+        return stat.S_ISREG(mode)
 
     def read(self, name: str) -> bytes | None:
         """Return a document, or None if there is none of this name."""
@@ -119,14 +103,55 @@ class ZarrStore:
         self._hasher.update(data)
         return data
 
-    def fetch(self, name: str) -> bytes | None:
-        """Return the bytes of an object, or None if there is none of this name."""
+    def fetch(self, name: str, last: int = 0) -> bytes | None:
+        """Return the bytes of an object, or None if there is none of this name.
+
+        Parameters
+        ----------
+        name : str
+            Name of the object.
+        last : int
+            How many bytes from its end to return; all if 0.
+
+        Raises
+        ------
+        OSError
+            If the drive or server fails, or there is something else than a regular file.
+        """
         try:
-            if self._remote is not None:
-                return bytes(self._remote.cat_file(f"{self._remote_root}/{name}"))
-            return read_regular(self._root / name)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            if self._folder is None:
+                return self._fetch_remote(name, last)
+            path = Path(self._folder, name)
+            if not last:
+                return read_regular(path)
+            with open_regular(path) as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - last))
+                return file.read()
+        except _NOTHING_THERE:
             return None
+
+    def _fetch_remote(self, name: str, last: int) -> bytes:
+        assert self._remote is not None
+        try:
+            where = {"start": -last} if last else {}
+            return bytes(self._remote.cat_file(f"{self._remote_root}/{name}", **where))
+        except OSError:
+            raise
+        except Exception as error:  # each protocol's package has errors of its own
+            raise OSError(errno.EIO, f"the server failed: {error!r}") from error
+
+    def files(self, path: str = "") -> Iterator[str]:
+        """Name all regular files below a folder, relative to it; of a store on a disk."""
+        assert self._folder is not None
+        waiting = [""]
+        while waiting:
+            below = waiting.pop()
+            with os.scandir(Path(self._folder, path, below)) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(f"{below}{entry.name}/")
+                    elif entry.is_file():
+                        yield f"{below}{entry.name}"
 
     def folders(self, path: str = "") -> list[str]:
         """List the names of the groups and arrays right below a group."""
@@ -172,42 +197,6 @@ class ZarrStore:
         """
         modern = self.document(path, "zarr.json")
         older = self.document(path, ".zarray") if modern is None else None
-        try:
-            if modern is not None:
-                return _modern_array(path, modern)
-            if older is not None:
-                return _older_array(path, older)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ZarrError(f"the description of the array {path} is damaged ({error})") from error
-        raise ZarrError(f"the array {path} is not there")
-
-
-def _modern_array(path: str, content: Mapping[str, Any]) -> ArrayDocument:
-    encoding = content.get("chunk_key_encoding", {"name": "default"})
-    is_default = encoding["name"] == "default"
-    separator = encoding.get("configuration", {}).get("separator", "/" if is_default else ".")
-    return ArrayDocument(
-        path=path,
-        shape=tuple(int(n) for n in content["shape"]),
-        chunks=tuple(int(n) for n in content["chunk_grid"]["configuration"]["chunk_shape"]),
-        dtype=np.dtype(content["data_type"]),
-        fill_value=_fill_value(content.get("fill_value")),
-        prefix=f"c{separator}" if is_default else "",
-        separator=separator,
-    )
-
-
-def _older_array(path: str, content: Mapping[str, Any]) -> ArrayDocument:
-    return ArrayDocument(
-        path=path,
-        shape=tuple(int(n) for n in content["shape"]),
-        chunks=tuple(int(n) for n in content["chunks"]),
-        dtype=np.dtype(content["dtype"]).newbyteorder("="),
-        fill_value=_fill_value(content.get("fill_value")),
-        prefix="",
-        separator=content.get("dimension_separator", "."),
-    )
-
-
-def _fill_value(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+        if modern is None and older is None:
+            raise ZarrError(f"the array {path} is not there")
+        return parse_array(path, modern, older)

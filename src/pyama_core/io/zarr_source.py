@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import itertools
-import os
+import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +20,26 @@ from pyama_core.io.frame_source import (
     FrameSource,
     MicroscopyMetadata,
     ReadOptions,
+    check_frame_size,
     check_plane_count,
 )
 from pyama_core.io.ome_zarr import ZarrDataSet, ZarrImage, read_ome_zarr
 from pyama_core.io.retrying import telling_damage
 from pyama_core.io.urls import text_of
-from pyama_core.io.zarr_documents import ZarrStore
+from pyama_core.io.zarr_chunks import ChunkAudit, written_planes
+from pyama_core.io.zarr_documents import ARRAY_DOCUMENTS, ZarrStore
 
 if TYPE_CHECKING:
     from zarr import Array
 
+logger = logging.getLogger(__name__)
+
 _MAX_OPEN_ARRAYS = 64
 _MAX_LISTED_FILES = 20_000
+_SPARSE = (
+    "%s: chunks that are not there count as empty where what lies around them is, first in FOV %d, "
+    "channel %d, frame %d"
+)
 
 
 class ZarrSource(FrameSource):
@@ -48,27 +56,32 @@ class ZarrSource(FrameSource):
         self._store = store
         self._images = images
         self._arrays: OrderedDict[int, Array[Any]] = OrderedDict()
+        self._audits: dict[int, ChunkAudit] = {}
+        self._told = False
 
     def _read_plane(self, fov: int, channel: int, time: int, z: int) -> Frame:
-        image = self._images[fov]
+        image, audit = self._images[fov], self._audit(fov)
         at = image.index(time, channel, z)
+        chunks = list(image.array.chunks_of(image.array.block_of(at)))
         try:
-            pixels = telling_damage(
-                lambda: np.asarray(self._array(fov)[at]),
-                lambda: _drive_failure(self._store, image, at),
-                self._refresh,
-            )
-        except Exception as error:  # codecs and file systems raise errors of many kinds
-            raise self._missing(fov, channel, time, z, str(error)) from error
-        fill = image.array.fill_value
-        # A chunk that is absent reads as the fill value; so does one that is really so.
-        if (
-            pixels.flat[0] == fill
-            and (pixels == fill).all()
-            and not _is_there(self._store, image, at)
-        ):
-            told = "none of its chunks was ever written"
-            raise self._missing(fov, channel, time, z, told) from _vanished(self._store, image)
+            # Before zarr opens them, because it waits for ever for what is no file.
+            absent = audit.absent(chunks) if self._store.is_quick else []
+            if len(absent) < len(chunks):
+                pixels = self._read_pixels(fov, at)
+            else:
+                pixels = np.zeros((0, 0), image.array.dtype)
+            if not self._store.is_quick:
+                dark = (chunk for chunk in chunks if image.array.is_fill(pixels[chunk.area]))
+                absent = audit.absent(dark)
+            why = audit.why_missing(at, chunks, absent, pixels)
+        except Exception as error:  # noqa: BLE001  codecs and stores raise errors of many kinds
+            cause = None if _is_irregular(error) else error
+            raise self._missing(fov, channel, time, z, _words(error)) from cause
+        if why is not None:
+            raise self._missing(fov, channel, time, z, why) from _vanished(self._store, image)
+        if absent and not self._told:
+            self._told = True
+            logger.info(_SPARSE, self._path.name, fov, channel, time)
         return np.ascontiguousarray(pixels, dtype=image.array.dtype)
 
     def files_of(self, fov: int) -> Sequence[Path]:
@@ -80,6 +93,19 @@ class ZarrSource(FrameSource):
         documents = {self.metadata.file_path / name for name in self._store.documents}
         return [path for path in companions if path in documents or path.is_relative_to(array)]
 
+    def _read_pixels(self, fov: int, at: tuple[int, ...]) -> Frame:
+        pixels: Frame = telling_damage(
+            lambda: np.asarray(self._array(fov)[at]),
+            lambda: _drive_failure(self._store, self._images[fov], at),
+            self._refresh,
+        )
+        return pixels
+
+    def _audit(self, fov: int) -> ChunkAudit:
+        if fov not in self._audits:
+            self._audits[fov] = ChunkAudit(self._store, self._images[fov].array)
+        return self._audits[fov]
+
     def _array(self, fov: int) -> Array[Any]:
         import zarr
 
@@ -87,6 +113,9 @@ class ZarrSource(FrameSource):
             self._arrays.move_to_end(fov)
         else:
             path = self._images[fov].array.path
+            if self._store.is_quick:
+                for name in ARRAY_DOCUMENTS:
+                    self._store.exists(f"{path}/{name}".lstrip("/"))  # raises for what is no file
             self._arrays[fov] = zarr.open_array(self._store.location, path=path, mode="r")
             if len(self._arrays) > _MAX_OPEN_ARRAYS:
                 self._arrays.popitem(last=False)
@@ -126,20 +155,21 @@ def _content(path: Path, store: ZarrStore, found: ZarrDataSet, choice: ReadOptio
     images, first = found.images, found.images[0]
     n_channels = first.size("c")
     companions, notes = _companions(path, store)
+    present = tuple(_present(store, image) for image in images)
     xml = found.xml.images if found.xml and len(found.xml.images) == len(images) else ()
     names = [image.name for image in xml] or [image.name for image in images]
     channel_names = (xml and xml[0].channel_names) or first.channel_names
     return FileContent(
         file_type="ome-zarr",
         reader="ome-zarr",
-        present=tuple(_present(store, image) for image in images),
+        present=present,
         frame_sizes=tuple((image.size("y"), image.size("x")) for image in images),
         channel_names=(*channel_names, *("",) * n_channels)[:n_channels],
         fov_names=tuple(names),
         dtype=first.array.dtype,
         pixel_size_um=first.pixel_size_um,
         times=[image.frame_minutes(choice.z) for image in xml],
-        nominal_times=_nominal(images),
+        nominal_times=_nominal(images, present),
         companions=companions,
         notes=notes,
         stage_positions_um=[image.stage_um for image in xml],
@@ -159,10 +189,22 @@ def _check_images(path: Path, images: Sequence[ZarrImage]) -> None:
             f"{found}. Give one of its images by its own path."
         )
     check_plane_count(path, sum(i.size("t") * i.size("c") * i.size("z") for i in images))
+    for image in images:
+        if image.size("c") < 1 or image.size("z") < 1:
+            raise InputError(f"{path} has an image of the shape {image.array.shape}.")
+        check_frame_size(path, image.size("y"), image.size("x"))
 
 
-def _is_there(store: ZarrStore, image: ZarrImage, at: tuple[int, ...]) -> bool:
-    return any(store.exists(name) for name in image.array.chunk_names(at))
+def _is_irregular(error: Exception) -> bool:
+    """Tell what is no file, and will be none if it is asked for again, from a failing drive."""
+    return isinstance(error, OSError) and error.errno == errno.EINVAL
+
+
+def _words(error: Exception) -> str:
+    """Return what an error says in one line, as some libraries do not."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _drive_failure(store: ZarrStore, image: ZarrImage, at: tuple[int, ...]) -> OSError | None:
@@ -172,8 +214,6 @@ def _drive_failure(store: ZarrStore, image: ZarrImage, at: tuple[int, ...]) -> O
             store.fetch(name)
     except OSError as error:
         return error
-    except Exception as error:  # noqa: BLE001  each protocol's package has errors of its own
-        return OSError(errno.EIO, f"the server failed: {error!r}")
     return None
 
 
@@ -189,27 +229,41 @@ def _present(store: ZarrStore, image: ZarrImage) -> npt.NDArray[np.bool_]:
     """Tell which planes have a chunk; all, if the last has one or asking would take long."""
     shape = image.size("t"), image.size("c"), image.size("z")
     last = image.index(*(n - 1 for n in shape))
-    if store.is_remote or _is_there(store, image, last):
+    if not store.is_quick or _any_there(store, image.array.chunk_names(last)):
         return np.ones(shape, np.bool_)
-    there = np.zeros(shape, np.bool_)
-    for place in np.ndindex(shape):
-        there[place] = _is_there(store, image, image.index(*place))
-    return there
+    written = written_planes(store, image.array)
+    axes = image.axes[:-2]
+    written = written[tuple(slice(None) if axis in "tcz" else 0 for axis in axes)]
+    axes = axes.replace("?", "")
+    return written.transpose([axes.index(axis) for axis in "tcz" if axis in axes]).reshape(shape)
 
 
-def _nominal(images: Sequence[ZarrImage]) -> list[float] | None:
+def _any_there(store: ZarrStore, names: Iterable[str]) -> bool:
+    try:
+        return any(map(store.exists, names))
+    except OSError as error:
+        if _is_irregular(error):
+            return True  # whoever reads it says what it is
+        raise
+
+
+def _nominal(
+    images: Sequence[ZarrImage], present: Sequence[npt.NDArray[np.bool_]]
+) -> list[float] | None:
     intervals = {image.interval_min for image in images}
     interval = intervals.pop()
     if intervals or interval is None or interval <= 0:
         return None
-    return [frame * interval for frame in range(max(image.size("t") for image in images))]
+    # Metadata may announce millions of frames that there are not.
+    begun = (np.flatnonzero(planes.any(axis=(1, 2))) for planes in present)
+    return [t * interval for t in range(max(int(t.max(initial=-1)) for t in begun) + 1)]
 
 
 def _companions(path: Path, store: ZarrStore) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """List all files of a store, or its metadata only where there are very many files."""
     if store.is_remote:
         return (), ()
-    files = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    files = (Path(path, name) for name in store.files())
     listed = sorted(itertools.islice(files, _MAX_LISTED_FILES + 1))
     if len(listed) <= _MAX_LISTED_FILES:
         return tuple(listed), ()
