@@ -16,11 +16,12 @@ import numpy as np
 from benchmarks.timing import timed, touch_memory
 from pyama_core import Channels, ProcessingContext, load_microscopy_file, run_complete_workflow
 from pyama_core.io.microscopy import MicroscopyMetadata
+from pyama_core.processing.workflow.analysis import parse_analysis
+from pyama_core.processing.workflow.graph import later_services
 from pyama_core.processing.workflow.pipeline import ForeignExecutor
 from pyama_core.processing.workflow.pool import WorkerPool
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
-from pyama_core.processing.workflow.worker import later_services
 from pyama_core.processing.workflow.worker_process import PipeLink
 
 EXACT: dict[str, dict[str, Any]] = {
@@ -72,7 +73,7 @@ class _PromptEvents:
 
 
 def _get_ready() -> None:
-    warm_up_all(warm_ups(EXACT, "uint16", nuclei=False))
+    warm_up_all(warm_ups(parse_analysis(ProcessingContext(params=EXACT)), "uint16"))
     time.sleep(1.0)
 
 

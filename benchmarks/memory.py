@@ -60,8 +60,8 @@ def _peak_of_worker(movie: Path, out: Path, n_frames: int, params: Params) -> fl
 
 def _process(movie: Path, out: Path, n_frames: int, params: Params) -> None:
     """Do all steps, the copying included, in this process."""
+    from pyama_core.processing.workflow.graph import later_services
     from pyama_core.processing.workflow.services.copying import CopyingService
-    from pyama_core.processing.workflow.worker import later_services
 
     source, metadata = load_microscopy_file(movie)
     with source:

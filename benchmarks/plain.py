@@ -142,8 +142,8 @@ def _process(metadata: MicroscopyMetadata, output_dir: Path, fov: int) -> None:
     from pyama_core.processing.extraction import measure
     from pyama_core.processing.segmentation.log_std import segmenter
     from pyama_core.processing.tracking.iou import tracker
+    from pyama_core.processing.workflow.graph import later_services
     from pyama_core.processing.workflow.services.copying import CopyingService
-    from pyama_core.processing.workflow.worker import later_services
 
     modules: list[tuple[Any, str, Any]] = [
         (segmenter, "LogStdSegmenter", PlainSegmenter),

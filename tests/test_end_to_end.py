@@ -10,7 +10,7 @@ import pytest
 from movies import metadata_of, write_movie
 from pyama_core import Channels, ProcessingContext, run_complete_workflow
 from pyama_core.demo import write_demo
-from pyama_core.io.naming import TABLE_KINDS
+from pyama_core.outputs import Form
 from pyama_core.processing.workflow.services.parameters import validate_params
 from runs import EXACT, describe, run
 from truth import found_cells, inner_cells, load_truth
@@ -172,8 +172,8 @@ def run_on(image, folder, channels: Channels, **params) -> list[pd.DataFrame]:
     assert run_complete_workflow(metadata_of(image), context)
     assert context.results_paths is not None
     for paths in context.results_paths.values():
-        for kind, _, path in paths.items():
-            if kind not in TABLE_KINDS:
+        for output, path in paths.items():
+            if output.kind.form is Form.STACK:
                 stack = np.lib.format.open_memmap(path, mode="r")
                 assert all(np.isfinite(frame).all() for frame in stack)
                 del stack

@@ -272,7 +272,7 @@ def test_a_folder_that_disappears_ends_the_run_without_hanging(demo, tmp_path):
     out = tmp_path / "out"
 
     def remove(event):
-        if event.step == "segmentation":
+        if event["step"] == "segmentation":
             shutil.rmtree(out, ignore_errors=True)
 
     outcome = run(demo, out, on_progress=remove)
@@ -410,7 +410,7 @@ def test_a_worker_that_dies_of_a_signal_costs_nothing_but_time(demo, tmp_path, w
     hit: list[psutil.Process] = []
 
     def strike(event):
-        if event.step == "segmentation" and not hit:
+        if event["step"] == "segmentation" and not hit:
             hit.extend(worker_processes())
             for process in hit:
                 process.send_signal(getattr(signal, way))
@@ -544,7 +544,7 @@ def test_a_second_run_into_the_same_folder_is_refused_while_the_first_works(demo
     out, refusals = tmp_path / "out", []
 
     def intrude(event):
-        if event.step == "segmentation" and event.fov == 0:
+        if event["step"] == "segmentation" and event["fov"] == 0:
             refusals.append(run(demo, out).refusal)
 
     assert run(demo, out, on_progress=intrude).ok

@@ -13,6 +13,7 @@ from pyama_core.io.errors import DamagedFileError, FolderBusyError, InputError
 from pyama_core.io.fov_folder import FovFolder, PlannedOutput, open_recorded_folder
 from pyama_core.io.locks import FolderLock, LockTicket
 from pyama_core.io.records import Provenance, Settings
+from pyama_core.outputs import PC, Output
 
 SOURCE = SourceIdentity(size=1, mtime_ns=2, sample="xxh3-128:00")
 FRAMES = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
@@ -22,7 +23,7 @@ def planned(**parameters) -> PlannedOutput:
     provenance = Provenance(
         step="copying", algorithm="copy/1", parameters=parameters, inputs={"source": "a"}
     )
-    return PlannedOutput("pc", 0, provenance)
+    return PlannedOutput(Output(PC, 0), provenance)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_another_parameter_input_or_algorithm_is_not_proven(tmp_path, ticket):
     assert folder.proves(planned(z=1)) is None
     for change in ({"algorithm": "copy/2"}, {"inputs": {"source": "b"}}, {"step": "x"}):
         other = planned(z=0).provenance.model_copy(update=change)
-        assert folder.proves(PlannedOutput("pc", 0, other)) is None
+        assert folder.proves(PlannedOutput(Output(PC, 0), other)) is None
 
 
 def test_a_block_that_raises_leaves_neither_file_nor_entry(tmp_path, ticket):
@@ -77,7 +78,7 @@ def test_a_block_that_raises_leaves_neither_file_nor_entry(tmp_path, ticket):
 def test_a_changed_size_is_noticed_without_reading(tmp_path, ticket):
     folder = open_folder(tmp_path, ticket)
     write(folder, planned())
-    path = folder.planned_path(planned())
+    path = folder.path_of(planned().output)
     path.write_bytes(path.read_bytes()[:-1])
     assert folder.proves(planned()) is None
 
@@ -85,7 +86,7 @@ def test_a_changed_size_is_noticed_without_reading(tmp_path, ticket):
 def test_a_touched_file_is_decided_by_its_checksum(tmp_path, ticket):
     folder = open_folder(tmp_path, ticket)
     write(folder, planned())
-    path = folder.planned_path(planned())
+    path = folder.path_of(planned().output)
     os.utime(path, ns=(1, 1))
     assert open_folder(tmp_path, None).proves(planned(), hashing=False) is None
     assert open_folder(tmp_path, ticket).proves(planned()) is not None
@@ -96,7 +97,7 @@ def test_a_touched_file_is_decided_by_its_checksum(tmp_path, ticket):
 def test_a_touched_file_with_other_content_is_made_again(tmp_path, ticket):
     folder = open_folder(tmp_path, ticket)
     write(folder, planned())
-    path = folder.planned_path(planned())
+    path = folder.path_of(planned().output)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -111,7 +112,7 @@ def test_after_a_reboot_or_elsewhere_only_content_or_durability_counts(
     folder = open_folder(tmp_path, ticket)
     write(folder, planned())
     monkeypatch.setattr(fov_folder_module, place, lambda: "another")
-    path = folder.planned_path(planned())
+    path = folder.path_of(planned().output)
     status = path.stat()
     path.write_bytes(bytes(status.st_size))  # what a loss of power makes of unflushed pages
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -129,7 +130,7 @@ def test_a_durable_output_is_proven_after_a_reboot_without_reading(tmp_path, tic
 def test_a_flipped_bit_that_keeps_size_and_time_is_found_by_checking(tmp_path, ticket):
     folder = open_folder(tmp_path, ticket)
     write(folder, planned())
-    path = folder.planned_path(planned())
+    path = folder.path_of(planned().output)
     status, content = path.stat(), bytearray(path.read_bytes())
     content[-3] ^= 4
     path.write_bytes(content)
@@ -143,7 +144,7 @@ def test_between_rename_and_record_no_older_entry_describes_the_new_file(
 ):
     folder = open_folder(tmp_path, ticket)
     write(folder, planned(z=0), FRAMES)
-    path = folder.planned_path(planned())
+    path = folder.path_of(planned().output)
     status = path.stat()
 
     def rename_and_die(temporary, final):
@@ -152,7 +153,7 @@ def test_between_rename_and_record_no_older_entry_describes_the_new_file(
         os.utime(final, ns=(status.st_atime_ns, status.st_mtime_ns))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fov_folder_module, "move_into_place", rename_and_die)
+    monkeypatch.setattr(fov_folder_module, "put_in_place", rename_and_die)
     with pytest.raises(KeyboardInterrupt):
         write(folder, planned(z=1), FRAMES + 1)
     later = open_folder(tmp_path, ticket)
@@ -214,7 +215,7 @@ def test_a_record_of_nothing_but_a_failure_binds_no_source(tmp_path, ticket):
 def test_a_released_output_stays_proven_and_lends_its_checksum(tmp_path, ticket):
     folder = open_folder(tmp_path, ticket)
     write(folder, planned())
-    path = folder.planned_path(planned())
+    path = folder.path_of(planned().output)
     checksum = folder.checksum_of(path)
     record = folder.path / "experiment_fov_000_record.json"
     content = json.loads(record.read_text())
@@ -230,24 +231,24 @@ def test_a_released_output_stays_proven_and_lends_its_checksum(tmp_path, ticket)
 def test_beginning_sweeps_the_remains_of_dead_runs_and_nothing_else(tmp_path, ticket):
     folder = open_folder(tmp_path, ticket)
     write(folder, planned())
-    remains = temporary_path(folder.planned_path(planned()))
+    remains = temporary_path(folder.path_of(planned().output))
     remains.touch()
     note = folder.path / "my notes.txt"
     note.touch()
     folder.begin(Settings(channels={}, params={}, time_units="min", version="1"))
     assert not remains.exists()
     assert note.exists()
-    assert folder.planned_path(planned()).exists()
+    assert folder.path_of(planned().output).exists()
 
 
 def test_a_run_that_lost_its_lock_writes_nothing_more(tmp_path, ticket):
     folder = open_folder(tmp_path, ticket)
     write(folder, planned(z=0))
-    before = folder.planned_path(planned()).read_bytes()
+    before = folder.path_of(planned().output).read_bytes()
     ticket.path.write_text(ticket.path.read_text().replace(ticket.nonce, "0" * 16))
     with pytest.raises(FolderBusyError, match="lost"):
         write(folder, planned(z=1), FRAMES + 1)
-    assert folder.planned_path(planned()).read_bytes() == before
+    assert folder.path_of(planned().output).read_bytes() == before
     ticket.path.unlink()
 
 

@@ -12,7 +12,9 @@ import pytest
 import tifffile
 from typer.testing import CliRunner, Result
 
+from inline import run_inline
 from nd2_writer import position_loop, time_loop, write_nd2
+from pyama_core import Channels, ProcessingContext
 from pyama_core.cli.app import app
 from pyama_core.cli.inspect import (
     describe_bytes,
@@ -99,12 +101,13 @@ def test_json_is_one_document_with_the_fields_of_the_metadata(nd2_file: Path) ->
     assert content["estimated_run_seconds"] > 0
 
 
-def test_the_estimated_output_is_what_the_stacks_take(nd2_file: Path) -> None:
+def test_the_estimated_output_is_what_the_stacks_take(nd2_file: Path, tmp_path: Path) -> None:
     source, metadata = load_microscopy_file(nd2_file)
     source.close()
-    # Copies of both channels, masks, corrected fluorescence, labels; a header of 128 bytes each.
-    per_pixel = 2 + 2 + 1 + 4 + 2
-    assert estimate_output_bytes(metadata) == 2 * (5 * 40 * 60 * per_pixel + 5 * 128)
+    context = ProcessingContext(output_dir=tmp_path / "out", channels=Channels(pc=0, fl=[1]))
+    assert run_inline(metadata, context).ok
+    written = sum(stack.stat().st_size for stack in (tmp_path / "out").rglob("*.npy"))
+    assert estimate_output_bytes(metadata) == written
 
 
 def test_the_estimated_time_grows_with_the_data_and_shrinks_with_workers(nd2_file: Path) -> None:

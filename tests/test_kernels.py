@@ -22,6 +22,8 @@ from pyama_core import processing
 from pyama_core.processing.bit_masks import BitMask
 from pyama_core.processing.runs.connected import connect
 from pyama_core.processing.runs.pixel_runs import find_runs, paint
+from pyama_core.processing.workflow.analysis import parse_analysis
+from pyama_core.processing.workflow.services.types import ProcessingContext
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 
 
@@ -49,13 +51,14 @@ import json, sys
 from pathlib import Path
 from inline import run_inline
 from pyama_core.demo import write_demo
+from pyama_core.processing.workflow.analysis import parse_analysis
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 from runs import describe, new_context
 from test_kernels import counts
 
 folder, params = Path(sys.argv[1]), json.loads(sys.argv[2])
 demo = write_demo(folder / "demo", fovs=1, frames=12, size=256)
-warm_up_all(warm_ups(params, "uint16", nuclei=False))
+warm_up_all(warm_ups(parse_analysis(new_context(folder, **params)), "uint16"))
 before = counts()
 assert run_inline(describe(demo), new_context(folder / "out", **params)).ok
 after = counts()
@@ -64,7 +67,7 @@ print({name: after[name] - n for name, n in before.items() if after[name] != n})
 
 
 def test_every_kernel_is_cached_on_disk_and_leaves_other_threads_alone():
-    warm_up_all(warm_ups(EXACT, "uint16", nuclei=False))
+    warm_up_all(warm_ups(parse_analysis(ProcessingContext(params=EXACT)), "uint16"))
     found = list(dispatchers())
     assert len(found) >= 15
     for kernel in found:

@@ -12,8 +12,8 @@ import tifffile
 import yaml
 
 from pyama_core.io.microscopy import load_microscopy_file
-from pyama_core.io.results import write_results
 from pyama_core.processing.workflow.pipeline import run_workflow
+from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 
 N_FOVS = 2000
@@ -32,8 +32,8 @@ def test_memory_handles_and_results_do_not_suffer_from_two_thousand_fovs(tmp_pat
     process, samples = psutil.Process(), {}
 
     def sample(event):
-        if event.step == "extraction":
-            samples[event.fov] = (process.memory_info().rss, len(process.open_files()))
+        if event["step"] == "extraction":
+            samples[event["fov"]] = (process.memory_info().rss, len(process.open_files()))
 
     context = ProcessingContext(tmp_path / "out", Channels(pc=0, fl=[1]))
     outcome = run_workflow(metadata, context, on_progress=sample, batch_size=8, n_workers=2)

@@ -360,7 +360,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(demo, undisturbed, tmp_p
     killed = []
 
     def kill_once(event):
-        if event.fov == 1 and event.step == "segmentation" and not killed:
+        if event["fov"] == 1 and event["step"] == "segmentation" and not killed:
             killed.extend(worker_processes())
             for process in killed:
                 process.kill()
@@ -374,7 +374,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(demo, undisturbed, tmp_p
 
 def test_a_fov_on_which_workers_die_twice_fails_alone(demo, undisturbed, tmp_path):
     def kill(event):
-        if event.fov == 1 and event.step != "copying":
+        if event["fov"] == 1 and event["step"] != "copying":
             for process in worker_processes():
                 process.kill()
 
@@ -397,7 +397,7 @@ def test_a_cancelled_run_keeps_what_is_finished_and_is_completed_by_the_next(
     cancel = threading.Event()
 
     def stop(event):
-        if event.step == step:
+        if event["step"] == step:
             cancel.set()
 
     outcome = run(demo, tmp_path / "out", on_progress=stop, cancel=cancel, batch_size=1)
@@ -426,10 +426,10 @@ def test_a_run_that_is_cancelled_before_it_starts_does_nothing(demo, tmp_path):
 def test_every_step_of_every_fov_reports_its_end_and_none_goes_back(demo, tmp_path):
     events = []
     assert run(demo, tmp_path / "out", on_progress=events.append, n_workers=2).ok
-    ends = {(event.fov, event.step) for event in events if event.t == event.T}
+    ends = {(event["fov"], event["step"]) for event in events if event["t"] == event["T"]}
     steps = ("copying", "segmentation", "correction", "tracking", "extraction")
     assert ends == {(fov, step) for fov in range(3) for step in steps}
-    assert all(event.T == 10 and 0 < event.t <= 10 and event.message for event in events)
+    assert all(event["T"] == 10 and 0 < event["t"] <= 10 and event["message"] for event in events)
 
 
 def test_a_callback_that_raises_or_is_slow_does_not_hold_up_the_run(demo, tmp_path, caplog):
@@ -473,7 +473,7 @@ def test_another_executor_serves_as_well(demo, undisturbed, tmp_path):
         foreign = ForeignExecutor(executor, link, link.queue)
         outcome = run(demo, tmp_path / "out", executor=foreign, on_progress=events.append)
     assert outcome.ok
-    assert {event.step for event in events} >= {"copying", "extraction"}
+    assert {event["step"] for event in events} >= {"copying", "extraction"}
     assert data_files(tmp_path / "out") == data_files(undisturbed)
 
 

@@ -11,7 +11,9 @@ from pyama_core.processing.workflow.progress import ProgressDrainer, ProgressEve
 
 
 def event(t: int, fov: int = 0) -> ProgressEvent:
-    return ProgressEvent("segmentation", fov, t, 1000, f"segmentation: {t}/1000")
+    return ProgressEvent(
+        step="segmentation", fov=fov, t=t, T=1000, message=f"segmentation: {t}/1000"
+    )
 
 
 def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
@@ -42,7 +44,7 @@ def test_every_event_queued_before_the_end_arrives_in_order():
     with ProgressDrainer(source, seen.append):
         for t in range(1000):
             source.put(event(t))
-    assert [e.t for e in seen] == list(range(1000))
+    assert [e["t"] for e in seen] == list(range(1000))
 
 
 def test_a_slow_callback_loses_nothing_and_does_not_hold_up_who_reports():
@@ -60,7 +62,7 @@ def test_a_slow_callback_loses_nothing_and_does_not_hold_up_who_reports():
         reporting = time.monotonic() - started
     assert reporting < (time.monotonic() - started) / 2
     for fov in (0, 1):
-        assert [e.t for e in seen if e.fov == fov] == list(range(30))
+        assert [e["t"] for e in seen if e["fov"] == fov] == list(range(30))
 
 
 def test_events_of_this_process_and_of_workers_both_arrive():
@@ -68,7 +70,7 @@ def test_events_of_this_process_and_of_workers_both_arrive():
     with ProgressDrainer(source, seen.append) as drainer:
         drainer.put(event(1))
         source.put(event(2))
-    assert {e.t for e in seen} == {1, 2}
+    assert {e["t"] for e in seen} == {1, 2}
 
 
 def test_an_event_arrives_while_the_work_goes_on():
@@ -109,7 +111,7 @@ def test_a_callback_that_raises_is_logged_and_called_again(caplog):
     with ProgressDrainer(source, raising):
         for t in range(3):
             source.put(event(t))
-    assert [e.t for e in seen] == [0, 1, 2]
+    assert [e["t"] for e in seen] == [0, 1, 2]
     assert caplog.text.count("the progress callback failed") == 3
 
 
@@ -121,7 +123,7 @@ def test_a_dead_queue_is_told_once_and_this_process_still_reports(error, caplog)
     with ProgressDrainer(source, seen.append) as drainer:
         time.sleep(0.4)
         drainer.put(event(2))
-    assert [e.t for e in seen] == [1, 2]
+    assert [e["t"] for e in seen] == [1, 2]
     assert source.n_calls == 2
     assert sum("the queue is gone" in message for message in warnings_of(caplog)) == 1
 

@@ -28,6 +28,7 @@ from pyama_core.processing.tracking.iou.tracker import IoUTracker
 from pyama_core.processing.tracking.tables import read_tracks
 from pyama_core.processing.tracking.tracker import TrackingMethod
 from pyama_core.processing.workflow.services.copying import CopyingService
+from pyama_core.processing.workflow.services.scope import Scope
 from pyama_core.processing.workflow.services.steps.correction import CorrectionService
 from pyama_core.processing.workflow.services.steps.extraction import ExtractionService
 from pyama_core.processing.workflow.services.steps.segmentation import SegmentationService
@@ -176,10 +177,10 @@ def test_progress_is_told_every_30_frames_and_at_the_end(movie, tmp_path, servic
     instance = service()
     instance.set_progress_reporter(events.append)
     instance.process_fov(movie, context, tmp_path, 1)
-    assert [(event.step, event.fov, event.t, event.T) for event in events] == [
+    assert [(event["step"], event["fov"], event["t"], event["T"]) for event in events] == [
         (service.step, 1, t, N_FRAMES) for t in (30, 60, 64)
     ]
-    assert all(event.message for event in events)
+    assert all(event["message"] for event in events)
 
 
 def test_a_service_alone_holds_the_lock_while_it_works_and_gives_it_back(movie, tmp_path):
@@ -213,7 +214,7 @@ def test_a_service_that_fails_gives_the_lock_back_and_leaves_nothing(movie, tmp_
 def test_a_service_that_is_told_to_stop_stops_before_the_next_frame(movie, tmp_path):
     frames = iter(range(1000))
     service = CopyingService()
-    service.cancelled = lambda: next(frames) == 5
+    service.scope = Scope(cancelled=lambda: next(frames) == 5)
     with pytest.raises(CancelledError, match="frame 5"):
         service.process_fov(movie, request(), tmp_path, 0)
     assert not list(tmp_path.rglob("*.npy"))
@@ -624,7 +625,7 @@ def test_a_tracker_that_looks_ahead_sees_all_frames_and_their_images_first(
     context.params = exact()
     events = []
     service = TrackingService()
-    service.set_progress_reporter(lambda event: events.append((event.t, event.T)))
+    service.set_progress_reporter(lambda event: events.append((event["t"], event["T"])))
     service.process_fov(of_shape(movie, seg.shape), context, tmp_path / "out", 0)
     assert events == [(6, 6)]
     assert np.load(result(context, "seg_labeled")).max() == 5

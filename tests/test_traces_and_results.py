@@ -11,7 +11,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyama_core.io import results as results_module
 from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.errors import FolderBusyError
 from pyama_core.io.locks import FolderLock
@@ -25,9 +24,11 @@ from pyama_core.io.records import (
     load_record,
     save_record,
 )
-from pyama_core.io.results import write_results
 from pyama_core.io.traces import trace_blocks
 from pyama_core.io.yaml_files import dump_yaml
+from pyama_core.outputs import Output, kind_named
+from pyama_core.processing.workflow import results_file as results_module
+from pyama_core.processing.workflow.results_file import write_results
 
 SOURCE = SourceIdentity(size=1, mtime_ns=2, sample="xxh3-128:00")
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters=":/\\\0"), min_size=1).filter(
@@ -104,7 +105,7 @@ def test_fovs_beyond_999_keep_their_order(tmp_path):
     ],
 )
 def test_outputs_have_the_names_of_the_contract(kind, name):
-    assert output_name("a b", 1, kind, 2) == name
+    assert output_name("a b", 1, Output(kind_named(kind), 2)) == name
 
 
 # Records

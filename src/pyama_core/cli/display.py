@@ -21,10 +21,8 @@ from rich.progress import (
 
 from pyama_core.cli.messages import quieten
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.naming import KINDS_OF_STEP
+from pyama_core.outputs import step_names
 from pyama_core.processing.workflow.progress import ProgressCallback, ProgressEvent
-
-LAST_STEP = list(KINDS_OF_STEP)[-1]
 
 
 class WorkCounter:
@@ -40,12 +38,12 @@ class WorkCounter:
 
     def __init__(self, metadata: MicroscopyMetadata, fovs: Sequence[int]) -> None:
         n_frames = sum(metadata.shape_of(fov)[0] for fov in fovs)
-        self.total = n_frames * len(KINDS_OF_STEP)
+        self.total = n_frames * len(step_names())
         self._seen: dict[tuple[int, str], int] = {}
 
     def count(self, event: ProgressEvent) -> None:
         """Take in an event."""
-        self._seen[event.fov, event.step] = event.t
+        self._seen[event["fov"], event["step"]] = event["t"]
 
     @property
     def done(self) -> int:
@@ -55,7 +53,7 @@ class WorkCounter:
     @property
     def frames(self) -> float:
         """Frames done, counting a frame when all steps have had it."""
-        return self.done / len(KINDS_OF_STEP)
+        return self.done / len(step_names())
 
 
 class RunDisplay:
@@ -84,17 +82,16 @@ class RunDisplay:
             elapsed = self._progress.tasks[0].elapsed or 0.0
             rate = f"{self._counter.frames / elapsed:.1f} frames/s" if elapsed > 1 else ""
             self._progress.update(self._overall, completed=self._counter.done, rate=rate)
-            bar = self._bars.get(event.fov)
-            if bar is None:
-                bar = self._bars[event.fov] = self._progress.add_task("", total=event.T, rate="")
+            fov, step = event["fov"], event["step"]
+            if fov not in self._bars:
+                self._bars[fov] = self._progress.add_task("", total=event["T"], rate="")
             self._progress.update(
-                bar,
-                description=f"FOV {event.fov}: {event.step}",
-                completed=event.t,
-                total=event.T,
+                self._bars[fov],
+                description=f"FOV {fov}: {step}",
+                completed=event["t"],
+                total=event["T"],
+                visible=step != step_names()[-1] or event["t"] < event["T"],
             )
-            if event.step == LAST_STEP and event.t == event.T:
-                self._progress.update(bar, visible=False)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.survey import Survey, dark_warning, survey
 from pyama_core.io.urls import text_of
 from pyama_core.processing.frame import refusal_of
-from pyama_core.processing.workflow.services.types import ChannelNumbers
+from pyama_core.processing.workflow.analysis import Analysis, ChannelChoice
 from pyama_core.processing.workflow.sizes import expected_outputs
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def estimate_output_bytes(metadata: MicroscopyMetadata) -> int:
 
 
 def _output_sizes(metadata: MicroscopyMetadata, fov: int) -> list[int]:
-    channels = ChannelNumbers(pc=0, fl=list(range(1, metadata.n_channels)))
-    return [size for _, _, size in expected_outputs(metadata, channels, fov)]
+    channels = ChannelChoice(pc=0, fl=tuple(range(1, metadata.n_channels)))
+    return list(expected_outputs(metadata, Analysis(channels), fov).values())
 
 
 def estimate_run_seconds(metadata: MicroscopyMetadata, seen: Survey, n_workers: int) -> float:

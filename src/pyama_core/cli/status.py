@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from pyama_core.io.naming import KINDS_OF_STEP
+from pyama_core.outputs import step_names
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
 
@@ -25,12 +25,12 @@ def show(folder: Path, *, as_json: bool) -> int:
     from rich.text import Text
 
     table = Table(
-        "FOV", "status", *KINDS_OF_STEP, "good cells", title=Text(str(folder)), title_justify="left"
+        "FOV", "status", *step_names(), "good cells", title=Text(str(folder)), title_justify="left"
     )
     for fov, found in described["fovs"].items():
         steps = found.get("steps", {})
         table.add_row(
-            fov, found["status"], *(steps.get(step, "") for step in KINDS_OF_STEP), _cells(found)
+            fov, found["status"], *(steps.get(step, "") for step in step_names()), _cells(found)
         )
     # Without a terminal there is no width to keep to.
     Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -31,22 +31,30 @@ from __future__ import annotations
 import contextlib
 import glob
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from pyama_core.io.atomic import flush_to_disk, is_temporary, move_into_place
-from pyama_core.io.checksums import SourceIdentity, file_checksum, value_checksum
+from pyama_core.io.artifacts import (
+    FolderWriter,
+    WrittenArtifact,
+    checksum_of,
+    delete,
+    flush,
+    look_at,
+    put_in_place,
+)
+from pyama_core.io.atomic import is_temporary
+from pyama_core.io.checksums import SourceIdentity, value_checksum
 from pyama_core.io.errors import DamagedFileError, InputError, StorageError
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.host import boot_identity, host_name
 from pyama_core.io.locks import LockTicket
 from pyama_core.io.naming import (
-    OutputKind,
     fov_folder_name,
     output_name,
     record_name,
@@ -62,7 +70,8 @@ from pyama_core.io.records import (
     require_readable,
     save_record,
 )
-from pyama_core.io.stacks import FileWriter, StackWriter, WrittenFile
+from pyama_core.io.stacks import FileWriter, StackWriter
+from pyama_core.outputs import Missing, Output
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +80,24 @@ logger = logging.getLogger(__name__)
 class PlannedOutput:
     """An output that is wanted, and what it would be made by and from.
 
-    Its shape is given where a source may be understood otherwise than when it was made.
+    Attributes
+    ----------
+    output : Output
+        Which it is.
+    provenance : Provenance
+        What it would be made by and from; of the parameters, those that differ from the defaults.
+    inputs : mapping of str to Output
+        The inputs that are outputs of earlier steps, by their role in the provenance.
+    defaults : mapping
+        Defaults of the parameters, which older records have in full.
+    shape : tuple of int or None
+        Of a stack, for a source may be understood otherwise than when it was copied.
     """
 
-    kind: OutputKind
-    channel: int
+    output: Output
     provenance: Provenance
+    inputs: Mapping[str, Output] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
 
 
@@ -126,13 +147,9 @@ class FovFolder:
         self.record = record or FovRecord(fov=fov, base_name=base_name, source=source)
         self._source = source
 
-    def path_of(self, kind: OutputKind, channel: int) -> Path:
+    def path_of(self, output: Output) -> Path:
         """Path of an output, whether it exists or not."""
-        return self.path / output_name(self.base_name, self.fov, kind, channel)
-
-    def planned_path(self, planned: PlannedOutput) -> Path:
-        """Path of a planned output."""
-        return self.path_of(planned.kind, planned.channel)
+        return self.path / output_name(self.base_name, self.fov, output)
 
     # What is there
 
@@ -147,9 +164,11 @@ class FovFolder:
             Whether the checksum of a file may be computed where size and time do not suffice.
             Without it, such a file is not proven.
         """
-        path = self.planned_path(planned)
+        path = self.path_of(planned.output)
         entry = self.record.outputs.get(path.name)
-        if entry is None or entry.provenance != planned.provenance:
+        if entry is None:
+            return None
+        if entry.provenance.without(planned.defaults) != planned.provenance:
             return None
         if entry.released or entry.not_made:
             return entry
@@ -160,14 +179,14 @@ class FovFolder:
     def _revalidate(self, path: Path, entry: OutputEntry) -> OutputEntry | None:
         """Decide by checksum about a file that was touched, moved or outlived a reboot."""
         try:
-            status = path.stat()
-            intact = status.st_size == entry.size and self._checksum(path) == entry.checksum
+            seen = look_at(path)
+            intact = seen.size == entry.size and self._checksum(path) == entry.checksum
         except OSError:
             return None
         if not intact:
             logger.warning("%s is not as it was written: it will be made again", path)
             return None
-        here = {"mtime_ns": status.st_mtime_ns, "host": host_name(), "boot": boot_identity()}
+        here = {"mtime_ns": seen.mtime_ns, "host": host_name(), "boot": boot_identity()}
         entry = entry.model_copy(update=here)
         if self._ticket is not None:
             self._save(self.record.with_output(path.name, entry))
@@ -201,7 +220,7 @@ class FovFolder:
 
     def _fault_of(self, path: Path, entry: OutputEntry) -> str | None:
         try:
-            size = path.stat().st_size
+            size = look_at(path).size
             if size != entry.size:
                 return f"expected {entry.size} bytes, found {size}"
             if self._checksum(path) != entry.checksum:
@@ -213,7 +232,7 @@ class FovFolder:
         return None
 
     def _checksum(self, path: Path) -> str:
-        return file_checksum(path, self._cancelled)
+        return checksum_of(path, self._cancelled)
 
     # The source
 
@@ -248,7 +267,7 @@ class FovFolder:
         for path in self.path.glob(f".{glob.escape(self.base_name)}_*"):
             if is_temporary(path):
                 with contextlib.suppress(FileNotFoundError):
-                    path.unlink()
+                    delete(path)
 
     @contextlib.contextmanager
     def new_stack(
@@ -262,8 +281,8 @@ class FovFolder:
 
         If the block raises, nothing is left behind.
         """
-        value = value_of_missing(planned.kind, np.dtype(dtype))
-        writer = StackWriter(self.planned_path(planned), shape, dtype, value)
+        value = value_of_missing(planned.output.kind.missing, np.dtype(dtype))
+        writer = StackWriter(self.path_of(planned.output), shape, dtype, value)
         try:
             yield writer
             described = {
@@ -280,7 +299,7 @@ class FovFolder:
         self, planned: PlannedOutput, blocks: Iterable[str], summary: dict[str, int]
     ) -> None:
         r"""Write a text output (UTF-8, ``\n``), given block by block, with its entry."""
-        writer = FileWriter(self.planned_path(planned))
+        writer = FileWriter(self.path_of(planned.output))
         try:
             for block in blocks:
                 writer.write(block.encode())
@@ -288,19 +307,34 @@ class FovFolder:
         finally:
             writer.discard()
 
+    @contextlib.contextmanager
+    def new_folder(
+        self, planned: PlannedOutput, summary: dict[str, int] | None = None
+    ) -> Iterator[Path]:
+        """Fill a folder that gets its final name and its entry at the end of the block.
+
+        Files in it must be closed by then. If the block raises, nothing is left behind.
+        """
+        writer = FolderWriter(self.path_of(planned.output))
+        try:
+            yield writer.path
+            self._commit(planned, writer.finish(), {"summary": summary or {}})
+        finally:
+            writer.discard()
+
     def _commit(
         self,
         planned: PlannedOutput,
-        written: WrittenFile,
+        written: WrittenArtifact,
         described: dict[str, Any],
     ) -> None:
-        final = self.planned_path(planned)
+        final = self.path_of(planned.output)
         self._require_lock()
         self.forget(final.name)
-        move_into_place(written.temporary, final)
+        put_in_place(written.temporary, final)
         entry = OutputEntry(
-            kind=planned.kind,
-            channel=planned.channel,
+            kind=planned.output.kind.name,
+            channel=planned.output.channel,
             provenance=planned.provenance,
             size=written.size,
             mtime_ns=written.mtime_ns,
@@ -326,22 +360,24 @@ class FovFolder:
         StorageError
             That file cannot be deleted.
         """
-        path = self.planned_path(planned)
+        path = self.path_of(planned.output)
         self._require_lock()
         self.forget(path.name)
         try:
-            path.unlink(missing_ok=True)
+            delete(path)
+        except FileNotFoundError:
+            pass
         except OSError as error:
             raise StorageError.about("delete", path, error) from error
         entry = OutputEntry(
-            kind=planned.kind,
-            channel=planned.channel,
+            kind=planned.output.kind.name,
+            channel=planned.output.channel,
             provenance=planned.provenance,
             shape=shape,
             dtype=np.dtype(dtype).name,
             size=0,
             mtime_ns=0,
-            checksum=value_checksum([planned.kind, reason]),
+            checksum=value_checksum([planned.output.kind.name, reason]),
             host=host_name(),
             boot=boot_identity(),
             missing=format_ranges(sorted(missing)),
@@ -378,7 +414,7 @@ class FovFolder:
             self._save(self.record.with_output(name, released))
         path = self.path / name
         try:
-            path.unlink()
+            delete(path)
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -404,7 +440,7 @@ class FovFolder:
             if hurry():
                 break
             try:
-                flush_to_disk(self.path / name)
+                flush(self.path / name)
             except OSError as error:
                 raise StorageError.about("flush", self.path / name, error) from error
             record = record.with_output(name, entry.model_copy(update={"durable": True}))
@@ -422,13 +458,9 @@ class FovFolder:
         self._ticket.require()
 
 
-def value_of_missing(kind: OutputKind, dtype: np.dtype[Any]) -> float:
-    """Return what the pixels of a frame that does not exist are.
-
-    In images no number, or the largest where every value is a number: a white frame is not
-    mistaken for one that was taken in the dark. Masks and label images have no cell there.
-    """
-    if kind in ("seg", "seg_labeled"):
+def value_of_missing(missing: Missing, dtype: np.dtype[Any]) -> float:
+    """Return what the pixels of a frame that does not exist are."""
+    if missing is Missing.NO_OBJECT:
         return 0
     if dtype.kind == "f":
         return float("nan")
@@ -437,11 +469,11 @@ def value_of_missing(kind: OutputKind, dtype: np.dtype[Any]) -> float:
 
 def _is_as_written(path: Path, entry: OutputEntry) -> bool:
     try:
-        status = path.stat()
+        seen = look_at(path)
     except OSError:
         return False
     safe = entry.durable or (entry.host == host_name() and entry.boot == boot_identity())
-    return safe and status.st_size == entry.size and status.st_mtime_ns == entry.mtime_ns
+    return safe and (seen.size, seen.mtime_ns) == (entry.size, entry.mtime_ns)
 
 
 def open_recorded_folder(record_path: Path) -> FovFolder:

@@ -4,40 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from pyama_core.io.checksums import new_hasher
 from pyama_core.io.errors import InputError
-
-OutputKind = Literal[
-    "pc", "fl", "seg", "fl_corrected", "seg_labeled", "tracks_csv", "shifts_csv", "traces_csv"
-]
-
-KINDS_OF_STEP: Mapping[str, tuple[OutputKind, ...]] = {
-    "copying": ("pc", "fl"),
-    "segmentation": ("seg",),
-    "correction": ("fl_corrected",),
-    "tracking": ("seg_labeled", "tracks_csv", "shifts_csv"),
-    "extraction": ("traces_csv",),
-}
-"""Steps in order, and what each makes."""
-
-PHASE_KINDS: tuple[OutputKind, ...] = (
-    "pc",
-    "seg",
-    "seg_labeled",
-    "tracks_csv",
-    "shifts_csv",
-)
-"""Outputs there is one of, for the phase-contrast channel; of the others, one per fluorescence."""
-
-TABLE_KINDS: tuple[OutputKind, ...] = ("tracks_csv", "shifts_csv", "traces_csv")
-"""Outputs that are small tables; the others are stacks."""
-
-_ONE_PER_FOV: tuple[OutputKind, ...] = ("tracks_csv", "shifts_csv")
-"""Outputs that are no images, for the names of which the channel does not matter."""
+from pyama_core.outputs import Output
 
 RESULTS_NAME = "processing_results.yaml"
 LOG_NAME = "pyama.log"
@@ -105,18 +76,23 @@ def fov_folder_name(fov: int) -> str:
     return f"fov_{fov:03d}"
 
 
-def output_name(base_name: str, fov: int, kind: OutputKind, channel: int) -> str:
-    """Name of an output file.
+def output_name(base_name: str, fov: int, output: Output) -> str:
+    """Name of an output file or folder.
 
     Examples
     --------
-    >>> output_name("experiment", 7, "seg", 0)
+    >>> from pyama_core.outputs import SEG
+    >>> output_name("experiment", 7, Output(SEG, 0))
     'experiment_fov_007_seg_ch_0.npy'
     """
-    suffix = "csv" if kind in TABLE_KINDS else "npy"
-    stem = kind.removesuffix("_csv")
-    which = "" if kind in _ONE_PER_FOV else f"_ch_{channel}"
-    return f"{base_name}_{fov_folder_name(fov)}_{stem}{which}.{suffix}"
+    kind = output.kind
+    which = f"_ch_{output.channel}" if kind.names_channel else ""
+    return f"{base_name}_{fov_folder_name(fov)}_{kind.stem}{which}{kind.suffix}"
+
+
+def path_of(output_dir: Path, base_name: str, fov: int, output: Output) -> Path:
+    """Path of an output in the folder of a run, whether it exists or not."""
+    return output_dir / fov_folder_name(fov) / output_name(base_name, fov, output)
 
 
 def record_name(base_name: str, fov: int) -> str:

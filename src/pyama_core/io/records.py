@@ -28,8 +28,8 @@ from pyama_core.io.atomic import write_whole
 from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.errors import InputError
 from pyama_core.io.frame_ranges import parse_ranges
-from pyama_core.io.naming import KINDS_OF_STEP, PHASE_KINDS
 from pyama_core.io.regular_files import read_regular
+from pyama_core.outputs import Output
 
 logger = logging.getLogger(__name__)
 
@@ -57,15 +57,38 @@ class Provenance(_Frozen):
     algorithm: str
     """Name and version of the algorithm."""
     parameters: dict[str, JsonValue]
+    """Those that differ from the defaults, for which the version of the algorithm stands, and the
+    method. Records of version 0.1.0 have them all."""
     inputs: dict[str, str]
     """Role of each input and its checksum (for a copy: the identity of the source)."""
+
+    def without(self, defaults: Mapping[str, Any]) -> Provenance:
+        """Return this provenance without the parameters that have their defaults."""
+        return self.model_copy(update={"parameters": not_default(self.parameters, defaults)})
+
+
+def not_default(parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that differ from their defaults, and the method.
+
+    So a parameter that is added with a neutral default leaves what was made before valid.
+
+    Examples
+    --------
+    >>> not_default({"method": "iou", "min_iou": 0.1, "gap": 2}, {"min_iou": 0.1, "gap": 0})
+    {'method': 'iou', 'gap': 2}
+    """
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name == "method" or name not in defaults or defaults[name] != value
+    }
 
 
 class OutputEntry(_Frozen):
     """One output file, as it was when it was renamed to its final name."""
 
     kind: str
-    """Which output it is: one of `pyama_core.io.naming.OutputKind`."""
+    """Name of one of `pyama_core.outputs.KINDS`."""
     channel: int
     provenance: Provenance
     shape: tuple[int, ...] | None = None
@@ -145,78 +168,12 @@ class FovRecord(_Frozen):
         rest = {key: entry for key, entry in self.outputs.items() if key != name}
         return self.model_copy(update={"outputs": rest})
 
-    def find(self, kind: str, channel: int) -> tuple[str, OutputEntry] | None:
-        """Name and entry of the output of a kind for a channel."""
+    def find(self, output: Output) -> tuple[str, OutputEntry] | None:
+        """Name and entry of an output."""
         for name, entry in self.outputs.items():
-            if entry.kind == kind and entry.channel == channel:
+            if entry.kind == output.kind.name and entry.channel == output.channel:
                 return name, entry
         return None
-
-    def missing_frames(self) -> dict[int, str]:
-        """Frames that the source lacks, by channel, as far as they were copied."""
-        return {
-            entry.channel: entry.missing
-            for entry in sorted(self.outputs.values(), key=lambda entry: entry.channel)
-            if entry.kind in KINDS_OF_STEP["copying"] and entry.missing
-        }
-
-    def uncorrected(self) -> dict[int, str]:
-        """Channels of which the background could not be found, and why."""
-        return {
-            entry.channel: entry.not_made
-            for name, entry in sorted(self.outputs.items(), key=lambda item: item[1].channel)
-            if entry.kind in KINDS_OF_STEP["correction"]
-            and entry.not_made
-            and name not in self.outdated()
-        }
-
-    def lacks_cells(self) -> bool:
-        """Whether the field of view was tracked, as it was asked for, and has no cell."""
-        return any(
-            entry.kind == "tracks_csv"
-            and entry.summary.get("cells") == 0
-            and name not in self.outdated()
-            for name, entry in self.outputs.items()
-        )
-
-    def estimated_diameter(self) -> int | None:
-        """Diameter of the cells in pixels, if the segmentation was left to estimate it."""
-        for name, entry in self.outputs.items():
-            estimated = entry.provenance.parameters.get("cell_diameter") == "auto"
-            if entry.kind == "seg" and estimated and name not in self.outdated():
-                return entry.summary.get("cell_diameter")
-        return None
-
-    def outdated(self) -> set[str]:
-        """Names of outputs that are not what the settings ask for.
-
-        They were made with other parameters, or from files that were made anew since, with other
-        content. That happens when a run with changed settings is stopped, and to channels that it
-        leaves out.
-        """
-        outdated: set[str] = set()
-        while found := {
-            name
-            for name, entry in self.outputs.items()
-            if name not in outdated and not self._is_current(entry, outdated)
-        }:
-            outdated |= found
-        return outdated
-
-    def _is_current(self, entry: OutputEntry, outdated: set[str]) -> bool:
-        made = entry.provenance
-        asked = self.settings.params.get(made.step) if self.settings is not None else None
-        if asked is not None and asked != made.parameters:
-            return False
-        for role, checksum in made.inputs.items():
-            candidates = {
-                (name in outdated, other.checksum)
-                for name, other in self.outputs.items()
-                if other.kind == role and (role in PHASE_KINDS or other.channel == entry.channel)
-            }
-            if candidates and (False, checksum) not in candidates:
-                return False
-        return True
 
     def to_json(self) -> str:
         """Return the text of the record file."""

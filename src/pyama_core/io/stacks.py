@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,20 +18,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from pyama_core.io.artifacts import WrittenArtifact
 from pyama_core.io.atomic import temporary_path
 from pyama_core.io.checksums import name_checksum, new_hasher
 from pyama_core.io.errors import DamagedFileError, InputError, StorageError
 from pyama_core.io.regular_files import open_unbuffered
-
-
-@dataclass(frozen=True)
-class WrittenFile:
-    """A closed file under its temporary name, ready to be renamed."""
-
-    temporary: Path
-    size: int
-    mtime_ns: int
-    checksum: str
 
 
 def stack_size(shape: tuple[int, ...], dtype: DTypeLike) -> int:
@@ -75,14 +65,14 @@ class FileWriter:
         except OSError as error:
             raise StorageError.about("write", self.final, error) from error
 
-    def finish(self) -> WrittenFile:
+    def finish(self) -> WrittenArtifact:
         """Close the file and tell what was written."""
         try:
             self._file.close()
             mtime_ns = self.temporary.stat().st_mtime_ns
         except OSError as error:
             raise StorageError.about("write", self.final, error) from error
-        return WrittenFile(self.temporary, self._size, mtime_ns, name_checksum(self._hasher))
+        return WrittenArtifact(self.temporary, self._size, mtime_ns, name_checksum(self._hasher))
 
     def discard(self) -> None:
         """Close and delete the temporary file, if it is still there."""
@@ -156,7 +146,7 @@ class StackWriter:
         self.missing.append(self._n_written)
         self.append(np.full(self.shape[1:], self._missing_value, self.dtype))
 
-    def finish(self) -> WrittenFile:
+    def finish(self) -> WrittenArtifact:
         """Close the file once all frames are written."""
         if self._n_written != self.shape[0]:
             raise ValueError(

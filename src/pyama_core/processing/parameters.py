@@ -1,10 +1,10 @@
-"""Checks that the parameters of several algorithms share."""
+"""What the parameters of several algorithms share."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 def _refuse_even(value: int) -> int:
@@ -15,3 +15,11 @@ def _refuse_even(value: int) -> int:
 
 
 OddInt = Annotated[int, AfterValidator(_refuse_even)]
+
+
+class MethodParameters(BaseModel):
+    """Parameters of one of several methods for a step; `method` has a single value in each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str

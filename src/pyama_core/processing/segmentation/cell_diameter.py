@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.units import micrometres_per
+from pyama_core.processing.parameters import MethodParameters
 
 AUTO = "auto"
 SMALLEST, LARGEST = 6.0, 2000.0
@@ -55,10 +56,8 @@ Diameter = Annotated[float | str, BeforeValidator(parse_diameter)]
 DiameterOrAuto = Annotated[float | str, BeforeValidator(_parse_or_auto)]
 
 
-class CellDiameterParameters(BaseModel):
+class CellDiameterParameters(MethodParameters):
     """Parameters of a method that is told how large cells are."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cell_diameter: float | str | None
 

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.processing.frame import as_frame, as_labels
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
 ALGORITHM = "files/1"
@@ -21,10 +22,8 @@ _TIFF = (".tif", ".tiff")
 _IMAGES = (*_TIFF, ".png", ".npy")
 
 
-class MaskFileParameters(BaseModel):
+class MaskFileParameters(MethodParameters):
     """Where the masks are."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["files"] = Field("files", description="name of the segmentation")
     path: str = Field(

@@ -85,6 +85,9 @@ class SegmentationMethod:
         Makes the segmenter of one field of view from its parameters and its number.
     by_nuclei
         Whether the segmenter makes use of a nuclear channel.
+    labels
+        Whether it tells touching cells apart: then its stack has labels, else a mask. One that
+        finds that out frame by frame says that it does, for the estimate of space.
     compiled
         Whether it has kernels that are better compiled before the work begins, by running it on
         a tiny frame.
@@ -94,6 +97,7 @@ class SegmentationMethod:
     algorithm: str
     create: Callable[[Any, int], Segmenter]
     by_nuclei: bool = False
+    labels: bool = True
     compiled: bool = False
 
 

@@ -20,5 +20,5 @@ def merge_contexts(parent: ProcessingContext, child: ProcessingContext) -> None:
     """
     for fov, made in (child.results_paths or {}).items():
         known = paths_of_fov(parent, fov)
-        for kind, channel, path in made.items():
-            known.add(kind, channel, path)
+        for output, path in made.items():
+            known.add(output, path)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from pyama_core.io.errors import PyamaError, ShortageError
+from pyama_core.io.errors import InputError, PyamaError, ShortageError
 from pyama_core.io.microscopy import MicroscopyMetadata, open_source
-from pyama_core.io.records import FovRecord
-from pyama_core.io.results import find_unlike_diameters
+from pyama_core.io.naming import fov_folder_name, path_of, record_name
+from pyama_core.io.records import FovRecord, load_record
+from pyama_core.processing.workflow.analysis import parse_analysis
 from pyama_core.processing.workflow.flusher import Flusher
+from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.held_fovs import HeldFovs
 from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
@@ -22,11 +25,12 @@ from pyama_core.processing.workflow.pool import THREADS_PER_WORKER, WorkerPool
 from pyama_core.processing.workflow.progress import EventSource, ProgressCallback, ProgressDrainer
 from pyama_core.processing.workflow.ranges import compute_batches as _compute_batches
 from pyama_core.processing.workflow.ranges import split_worker_ranges as _split_worker_ranges
-from pyama_core.processing.workflow.request import RunRequest, validate_request
-from pyama_core.processing.workflow.run import Crew, Run, open_copying
+from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
+from pyama_core.processing.workflow.results_file import find_unlike_diameters
+from pyama_core.processing.workflow.run import Crew, Run
 from pyama_core.processing.workflow.run_log import run_log
 from pyama_core.processing.workflow.services.copying import warn_of_dark_channels
-from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
+from pyama_core.processing.workflow.services.types import ProcessingContext, paths_of_fov
 from pyama_core.processing.workflow.threads import require_threads
 from pyama_core.processing.workflow.warm_up import WarmUp, warm_up_all, warm_ups
 from pyama_core.processing.workflow.worker import run_single_worker
@@ -45,8 +49,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _THREADS_OF_A_RUN = 3
-_NAMED = 5  # FOVs in a line
 """Heartbeat, flusher and drainer."""
+_NAMED = 5
+"""FOVs in a line."""
 
 
 @dataclass(frozen=True)
@@ -167,18 +172,57 @@ def run_workflow(
     RunOutcome
         A refusal, or an outcome per field of view.
     """
+
+    def parse() -> RunRequest:
+        analysis = parse_analysis(context, metadata.channel_names)
+        if context.output_dir is None:
+            raise InputError("no output folder was given")
+        return request_run(
+            metadata,
+            analysis,
+            Path(context.output_dir),
+            select_fovs(metadata, fov_start, fov_end, fovs),
+            batch_size=batch_size,
+            n_workers=n_workers,
+            check=check,
+        )
+
+    outcome = carry_out(parse, on_progress=on_progress, cancel=cancel, executor=executor)
+    _merge_contexts(context, _made(metadata, context, outcome))
+    return outcome
+
+
+def carry_out(
+    parse: Callable[[], RunRequest],
+    *,
+    on_progress: ProgressCallback | None = None,
+    cancel: threading.Event | None = None,
+    executor: ForeignExecutor | None = None,
+) -> RunOutcome:
+    """Carry a request out and tell how each field of view ended.
+
+    Parameters
+    ----------
+    parse : callable
+        Makes the request; what it raises is a refusal.
+    on_progress, cancel, executor
+        As `run_complete_workflow`.
+
+    Returns
+    -------
+    RunOutcome
+        A refusal, or an outcome per field of view.
+    """
     cancel = cancel or threading.Event()
     try:
-        request = validate_request(
-            metadata, context, fov_start, fov_end, fovs, batch_size, n_workers
-        )
+        request = parse()
         if executor is None:
             n_workers = min(request.n_workers, len(request.fovs))
             require_threads(_THREADS_OF_A_RUN + THREADS_PER_WORKER * n_workers)
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(HeldFovs(request.output_dir, request.fovs))
             stack.enter_context(run_log(request.output_dir))
-            return _run(request, held, on_progress, cancel, executor, check=check)
+            return _run(request, held, on_progress, cancel, executor)
     except PyamaError as error:
         logger.error("%s", error)
         logger.debug("traceback of the error above", exc_info=error)
@@ -191,8 +235,6 @@ def _run(
     on_progress: ProgressCallback | None,
     cancel: threading.Event,
     executor: ForeignExecutor | None,
-    *,
-    check: bool,
 ) -> RunOutcome:
     logger.info(
         "%s: %d FOVs into %s, %d workers, batches of %d",
@@ -203,15 +245,15 @@ def _run(
         request.batch_size,
     )
     with open_source(request.metadata) as source, Flusher() as flusher:
-        copying = open_copying(request, source, held.tickets)
-        copying.cancelled = cancel.is_set
-        run = Run(request, held.tickets, cancel, flusher, copying)
-        remaining = run.skip_what_is_done(check=check)
+        run = Run(request, held.tickets, cancel, flusher, source)
+        remaining = run.skip_what_is_done()
         if remaining:
-            warn_of_dark_channels(source, request.context)
+            warn_of_dark_channels(source, request.analysis)
             n_workers = min(request.n_workers, len(remaining))
-            with _hire(executor, n_workers, on_progress, _warm_ups(request)) as (crew, drainer):
-                copying.set_progress_reporter(drainer.put)
+            with _hire(
+                executor, n_workers, on_progress, warm_ups(request.analysis, request.metadata.dtype)
+            ) as (crew, drainer):
+                run.copying.set_progress_reporter(drainer.put)
                 run.process(remaining, crew)
         _compare_diameters(run.write_results())
     outcome = RunOutcome(run.outcomes)
@@ -219,10 +261,22 @@ def _run(
     return outcome
 
 
-def _warm_ups(request: RunRequest) -> list[WarmUp]:
-    context = request.context
-    nuclei = requested_channels(context).nuclei is not None
-    return warm_ups(context.params, request.metadata.dtype, nuclei=nuclei)
+def _made(
+    metadata: MicroscopyMetadata, context: ProcessingContext, outcome: RunOutcome
+) -> ProcessingContext:
+    """Return a context with the files that the records of a run's fields of view speak of."""
+    made = ProcessingContext()
+    output_dir, base_name = Path(context.output_dir or "."), metadata.base_name
+    for fov in outcome.fovs:
+        record = load_record(output_dir / fov_folder_name(fov) / record_name(base_name, fov))
+        if record is None:
+            continue
+        state, paths = FovState(record), paths_of_fov(made, fov)
+        for output in state.wanted:
+            found = record.find(output)
+            if found is not None and found[0] not in state.outdated and not found[1].not_made:
+                paths.add(output, path_of(output_dir, base_name, fov, output))
+    return made
 
 
 @contextlib.contextmanager
@@ -261,7 +315,7 @@ def _hire(
 
 def _compare_diameters(records: list[FovRecord]) -> None:
     """Warn of FOVs whose cells were taken for much smaller or larger than elsewhere."""
-    unlike = find_unlike_diameters(records)
+    unlike = find_unlike_diameters(map(FovState, records))
     if unlike is None:
         return
     some = [f"{fov} ({diameter} px)" for fov, diameter in unlike.of_fov.items()]

@@ -6,9 +6,8 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypedDict, TypeGuard
 
 from pyama_core.processing.workflow.threads import start_thread
 
@@ -19,9 +18,8 @@ _MAX_UNREADABLE = 10
 """Messages in a row that cannot be read; a source that gives nothing else will never end."""
 
 
-@dataclass(frozen=True)
-class ProgressEvent:
-    """A step of a field of view has come so far.
+class ProgressEvent(TypedDict):
+    """A step of a field of view has come so far; plain data, for queues, JSON and interfaces.
 
     Attributes
     ----------
@@ -44,6 +42,24 @@ class ProgressEvent:
     message: str
 
 
+_TYPES = {"step": str, "fov": int, "t": int, "T": int, "message": str}
+
+
+def is_event(message: object) -> TypeGuard[ProgressEvent]:
+    """Whether a message is a progress event, whatever sent it.
+
+    Examples
+    --------
+    >>> is_event({"step": "tracking", "fov": 0, "t": 3, "T": 9, "message": "tracking: 3/9"})
+    True
+    >>> is_event({"step": "tracking"})
+    False
+    """
+    return isinstance(message, dict) and all(
+        isinstance(message.get(name), kind) for name, kind in _TYPES.items()
+    )
+
+
 ProgressCallback = Callable[[ProgressEvent], None]
 
 
@@ -64,7 +80,7 @@ class ProgressDrainer:
     Parameters
     ----------
     source : EventSource
-        Gives `ProgressEvent` and `logging.LogRecord`; anything else is logged and dropped.
+        Gives progress events and `logging.LogRecord`; anything else is logged and dropped.
     on_progress : callable, optional
         Called in this thread with each event. If it raises, that is logged and the next event
         is given to it all the same.
@@ -133,8 +149,8 @@ class ProgressDrainer:
         """Deal with one message, whatever it is."""
         if isinstance(message, logging.LogRecord):
             _relog(message)
-        elif isinstance(message, ProgressEvent):
-            logger.info("FOV %d: %s", message.fov, message.message)
+        elif is_event(message):
+            logger.info("FOV %d: %s", message["fov"], message["message"])
             self._tell(message)
         else:
             logger.warning("ignored a malformed progress event: %r", message)

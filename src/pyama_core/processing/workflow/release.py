@@ -12,40 +12,18 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from pyama_core.io.errors import DamagedFileError, InputError, PyamaError
 from pyama_core.io.fov_folder import FovFolder
 from pyama_core.io.locks import FolderLock
-from pyama_core.io.naming import (
-    KINDS_OF_STEP,
-    PHASE_KINDS,
-    TABLE_KINDS,
-    OutputKind,
-    find_records,
-)
+from pyama_core.io.naming import find_records
 from pyama_core.io.records import load_record
-from pyama_core.io.results import write_results
+from pyama_core.outputs import Output, all_kinds
+from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.services.base import BaseProcessingService
 from pyama_core.processing.workflow.services.job import FovJob
-from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
-from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
 
 logger = logging.getLogger(__name__)
-
-Output = tuple[OutputKind, int]
-"""Kind and channel of an output."""
-
-_INPUTS: Mapping[OutputKind, tuple[OutputKind, ...]] = {
-    "pc": (),
-    "fl": (),
-    "seg": ("pc",),
-    "fl_corrected": ("fl", "seg"),
-    "seg_labeled": ("seg",),
-    "tracks_csv": ("seg",),
-    "shifts_csv": ("seg",),
-    "traces_csv": ("seg_labeled", "tracks_csv", "fl_corrected"),
-}
 
 
 @dataclass(frozen=True)
@@ -56,7 +34,7 @@ class Released:
     n_bytes: int
 
 
-def parse_kinds(words: str) -> list[OutputKind]:
+def parse_kinds(words: str) -> list[str]:
     """Read a list of kinds of stacks such as ``fl_corrected,seg``.
 
     Raises
@@ -64,17 +42,17 @@ def parse_kinds(words: str) -> list[OutputKind]:
     InputError
         A kind is unknown, or is a table, which is what all else is for.
     """
-    stacks = {str(kind): kind for kind in get_args(OutputKind) if kind not in TABLE_KINDS}
+    stacks = [kind.name for kind in all_kinds() if kind.releasable]
     chosen = [word.strip() for word in words.split(",") if word.strip()]
     unknown = [word for word in chosen if word not in stacks]
     if unknown or not chosen:
         raise InputError(
             f"expected stacks out of {', '.join(stacks)}, separated by commas, found {words!r}"
         )
-    return [stacks[word] for word in chosen]
+    return chosen
 
 
-def release_stacks(output_dir: Path, kinds: Iterable[OutputKind]) -> Released:
+def release_stacks(output_dir: Path, kinds: Iterable[str]) -> Released:
     """Delete all stacks of some kinds, of every field of view.
 
     Parameters
@@ -111,7 +89,7 @@ def release_stacks(output_dir: Path, kinds: Iterable[OutputKind]) -> Released:
     return Released(len(sizes), sum(sizes))
 
 
-def _release_in(record_path: Path, lock: FolderLock, kinds: set[OutputKind]) -> list[int]:
+def _release_in(record_path: Path, lock: FolderLock, kinds: set[str]) -> list[int]:
     record = load_record(record_path)
     if record is None:
         raise DamagedFileError(f"{record_path} is damaged; run again before you release stacks")
@@ -125,65 +103,42 @@ def _release_in(record_path: Path, lock: FolderLock, kinds: set[OutputKind]) -> 
     ]
 
 
-def forget_released_inputs(
-    services: Sequence[BaseProcessingService],
-    job: FovJob,
-) -> None:
+def forget_released_inputs(services: Sequence[BaseProcessingService], job: FovJob) -> None:
     """Forget the released stacks that steps which must run will read, so that they are made again.
 
     A step must run if an output is not proven, or if one that it is made from will be made anew,
     for that may turn out different.
     """
-    made = _to_be_made(services, job)
-    queue = sorted(made)
+    inputs_of = {
+        declared.output: list(declared.inputs.values())
+        for service in services
+        for declared in service.declare(job.analysis)
+    }
+    made = _to_be_made(services, job, inputs_of)
+    queue = list(made)
     while queue:
-        for kind, channel in _inputs_of(queue.pop(), job.context):
-            found = job.folder.record.find(kind, channel)
+        for output in inputs_of.get(queue.pop(), []):
+            found = job.folder.record.find(output)
             if found is not None and found[1].released:
                 job.folder.forget(found[0])
-            if (found is None or found[1].released) and (kind, channel) not in made:
-                made.add((kind, channel))
-                queue.append((kind, channel))
+            if (found is None or found[1].released) and output not in made:
+                made.add(output)
+                queue.append(output)
 
 
 def _to_be_made(
     services: Sequence[BaseProcessingService],
     job: FovJob,
+    inputs_of: Mapping[Output, list[Output]],
 ) -> set[Output]:
     made: set[Output] = set()
     for service in services:
         planned = []
         with contextlib.suppress(PyamaError):  # an input is missing: it is among those made
             planned = service.plan(job)
-        proven = {(p.kind, p.channel) for p in planned if job.folder.proves(p, hashing=False)}
-        for output in _outputs_of(service, job.context):
-            if output not in proven or made.intersection(_inputs_of(output, job.context)):
+        proven = {p.output for p in planned if job.folder.proves(p, hashing=False)}
+        for declared in service.declare(job.analysis):
+            output = declared.output
+            if output not in proven or made.intersection(inputs_of[output]):
                 made.add(output)
     return made
-
-
-def _outputs_of(service: BaseProcessingService, context: ProcessingContext) -> list[Output]:
-    channels = requested_channels(context)
-    outputs: list[Output] = []
-    for kind in KINDS_OF_STEP[service.step]:
-        if kind not in PHASE_KINDS:
-            chosen = channels.copied() if kind == "fl" else channels.fl
-            outputs += [(kind, channel) for channel in chosen]
-        elif channels.pc is not None:
-            outputs.append((kind, channels.pc))
-    return outputs
-
-
-def _inputs_of(output: Output, context: ProcessingContext) -> list[Output]:
-    kind, channel = output
-    channels = requested_channels(context)
-    assert channels.pc is not None
-    inputs: list[Output] = [
-        (role, channels.pc if role in PHASE_KINDS else channel) for role in _INPUTS[kind]
-    ]
-    if kind == "seg" and channels.nuclei is not None:
-        inputs.append(("fl", channels.nuclei))
-    if kind in KINDS_OF_STEP["tracking"]:
-        image = image_for_tracking(context)
-        inputs += [] if image is None else [image]
-    return inputs

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from pyama_core.io.checksums import SourceIdentity, identify_source
 from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.naming import (
-    find_records,
-    fov_folder_name,
-    output_name,
-    record_name,
-    require_portable,
-)
+from pyama_core.io.naming import find_records, path_of, record_name, require_portable
 from pyama_core.io.records import load_record
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
+from pyama_core.processing.workflow.analysis import Analysis, ChannelChoice
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range, watch
 from pyama_core.processing.workflow.services.copying import chosen_plane
-from pyama_core.processing.workflow.services.parameters import validate_params
 from pyama_core.processing.workflow.services.selection import find_fovs
 from pyama_core.processing.workflow.services.steps.extraction import warn_of_times
 from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
-from pyama_core.processing.workflow.services.types import (
-    ChannelNumbers,
-    ProcessingContext,
-    find_named_channels,
-    requested_channels,
-)
 from pyama_core.processing.workflow.sizes import expected_outputs
 
 logger = logging.getLogger(__name__)
@@ -48,44 +35,58 @@ _MB = 1e6
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A request that can be carried out.
+    """A request that can be carried out; it travels to workers as it is.
 
     Attributes
     ----------
     metadata : MicroscopyMetadata
         The source.
-    context : ProcessingContext
-        The caller's context, complete.
+    analysis : Analysis
+        What is done with each field of view.
     output_dir : Path
         Folder of all outputs.
-    fovs : list of int
+    fovs : tuple of int
         Fields of view, in order.
-    batch_size, n_workers : int
-        Fields of view copied at a time, worker processes.
     identity : SourceIdentity
         Identity of the source file.
-    watched : WatchedFiles
-        All its files, and how they were before.
+    watched : WatchedFiles or None
+        All its files, and how they were before; of no concern to workers.
+    batch_size, n_workers : int
+        Fields of view copied at a time, worker processes.
+    check : bool
+        Whether what is there is compared with its checksums before it is believed.
     """
 
     metadata: MicroscopyMetadata
-    context: ProcessingContext
+    analysis: Analysis
     output_dir: Path
-    fovs: list[int]
-    batch_size: int
-    n_workers: int
+    fovs: tuple[int, ...]
     identity: SourceIdentity
-    watched: WatchedFiles
+    watched: WatchedFiles | None = None
+    batch_size: int = 2
+    n_workers: int = 2
+    check: bool = False
+
+    def for_fovs(self, fovs: Sequence[int]) -> RunRequest:
+        """Return the part of a request that concerns some fields of view, small enough to send.
+
+        Times are the bulk of the metadata; those of other fields of view are left out.
+        """
+        times = enumerate(self.metadata.timepoints)
+        own = tuple(row if fov in fovs else () for fov, row in times)
+        metadata = dataclasses.replace(self.metadata, timepoints=own)
+        return dataclasses.replace(self, fovs=tuple(fovs), metadata=metadata, watched=None)
 
 
-def validate_request(
+def request_run(
     metadata: MicroscopyMetadata,
-    context: ProcessingContext,
-    fov_start: int | None,
-    fov_end: int | None,
-    fovs: str | Sequence[int | str] | None,
-    batch_size: int,
-    n_workers: int,
+    analysis: Analysis,
+    output_dir: Path,
+    fovs: Sequence[int],
+    *,
+    batch_size: int = 2,
+    n_workers: int = 2,
+    check: bool = False,
 ) -> RunRequest:
     """Check everything that can be known before the first byte is written.
 
@@ -95,43 +96,47 @@ def validate_request(
         One sentence on the first thing that is wrong.
     """
     require_portable(metadata.base_name)
-    find_named_channels(context, metadata.channel_names)
-    if context.output_dir is None:
-        raise InputError("no output folder was given")
     for name, value in (("batch_size", batch_size), ("n_workers", n_workers)):
         if value < 1:
             raise InputError(f"{name}: expected 1 or more, found {value}")
-    chosen_plane(metadata, context)
-    _check_channels(metadata, requested_channels(context))
+    chosen_plane(metadata, analysis)
+    _check_channels(metadata, analysis.channels)
     if (refusal := refusal_of(metadata.dtype)) is not None:
         raise InputError(f"{metadata.file_path.name} {refusal}")
-    output_dir = Path(context.output_dir)
     request = RunRequest(
         metadata=metadata,
-        context=context,
+        analysis=analysis,
         output_dir=output_dir,
-        fovs=_select_fovs(metadata, fov_start, fov_end, fovs),
+        fovs=tuple(fovs),
+        identity=identify(metadata),
         batch_size=batch_size,
         n_workers=n_workers,
         watched=watch(metadata),
-        identity=identify(metadata),
+        check=check,
     )
-    _check_nuclei(context)
-    _check_diameter(metadata, context)
-    _check_brightness(context)
-    select_features(validate_params(context.params).extraction.features)
+    _check_nuclei(analysis)
+    _check_diameter(metadata, analysis)
+    _check_brightness(analysis)
+    select_features(analysis.parameters.extraction.features)
     _check_folder(request)
-    warn_of_times(metadata, validate_params(context.params).extraction)
+    warn_of_times(metadata, analysis.parameters.extraction)
     _check_space(request)
     return request
 
 
-def _select_fovs(
+def select_fovs(
     metadata: MicroscopyMetadata,
-    fov_start: int | None,
-    fov_end: int | None,
-    fovs: str | Sequence[int | str] | None,
+    fov_start: int | None = 0,
+    fov_end: int | None = None,
+    fovs: str | Sequence[int | str] | None = None,
 ) -> list[int]:
+    """Return the fields of view of a selection, or of a range, in order.
+
+    Raises
+    ------
+    InputError
+        (a ValueError) One is not in the file, or none was chosen.
+    """
     if fovs is None:
         return list(validate_fov_range(metadata, fov_start, fov_end))
     words = [fovs] if isinstance(fovs, str) else fovs
@@ -147,7 +152,7 @@ def _select_fovs(
     return chosen
 
 
-def _check_channels(metadata: MicroscopyMetadata, channels: ChannelNumbers) -> None:
+def _check_channels(metadata: MicroscopyMetadata, channels: ChannelChoice) -> None:
     known = ", ".join(f"{i} ({name})" for i, name in enumerate(metadata.channel_names))
     if channels.pc is None and not channels.fl:
         raise InputError(f"no channel was chosen; {metadata.file_path.name} has {known}")
@@ -156,8 +161,6 @@ def _check_channels(metadata: MicroscopyMetadata, channels: ChannelNumbers) -> N
             f"no phase-contrast channel was chosen, but cells are found in it; "
             f"{metadata.file_path.name} has {known}"
         )
-    if len(set(channels.fl)) != len(channels.fl):
-        raise InputError(f"a fluorescence channel was chosen twice: {channels.fl}")
     nuclei = [] if channels.nuclei is None else [channels.nuclei]
     for channel in [channels.pc, *channels.fl, *nuclei]:
         if not 0 <= channel < metadata.n_channels:
@@ -170,30 +173,30 @@ def _check_channels(metadata: MicroscopyMetadata, channels: ChannelNumbers) -> N
         logger.warning("no fluorescence channel was chosen: cells are tracked, but not measured")
 
 
-def _check_diameter(metadata: MicroscopyMetadata, context: ProcessingContext) -> None:
+def _check_diameter(metadata: MicroscopyMetadata, analysis: Analysis) -> None:
     """Refuse a cell diameter in micrometres that cannot be one in pixels."""
-    parameters: BaseModel = validate_params(context.params).segmentation
+    parameters = analysis.parameters.segmentation
     if isinstance(parameters, CellDiameterParameters):
         parameters.in_pixels(metadata.pixel_size_um)
 
 
-def _check_nuclei(context: ProcessingContext) -> None:
+def _check_nuclei(analysis: Analysis) -> None:
     """Refuse a nuclei channel of which the segmentation would make no use."""
-    method = validate_params(context.params).segmentation.model_dump()["method"]
-    if requested_channels(context).nuclei is not None and not find_segmentation(method).by_nuclei:
+    method = analysis.parameters.segmentation.method
+    if analysis.channels.nuclei is not None and not find_segmentation(method).by_nuclei:
         raise InputError(
             f"the segmentation method {method} makes no use of nuclei; leave the nuclei channel "
             "out, or choose a method that does: segmentation.method: instances"
         )
 
 
-def _check_brightness(context: ProcessingContext) -> None:
+def _check_brightness(analysis: Analysis) -> None:
     """Refuse a fluorescence channel for the tracking that is not corrected."""
-    image, measured = image_for_tracking(context), requested_channels(context).fl
-    if image is not None and image[0] == "fl_corrected" and image[1] not in measured:
+    image = image_for_tracking(analysis).get("brightness")
+    if image is not None and image.channel not in analysis.channels.fl:
         raise InputError(
-            f"tracking.brightness_channel: expected one of the fluorescence channels {measured}, "
-            f"found {image[1]}"
+            "tracking.brightness_channel: expected one of the fluorescence channels "
+            f"{list(analysis.channels.fl)}, found {image.channel}"
         )
 
 
@@ -229,13 +232,11 @@ def _may_be_of(request: RunRequest, known: SourceIdentity) -> bool:
 
 def _check_space(request: RunRequest) -> None:
     """Refuse a run that cannot fit; what is there already counts as written."""
-    channels = requested_channels(request.context)
     base_name = request.metadata.base_name
     needed, largest = 0, 0
     for fov in request.fovs:
-        folder = request.output_dir / fov_folder_name(fov)
-        for kind, channel, size in expected_outputs(request.metadata, channels, fov):
-            path = folder / output_name(base_name, fov, kind, channel)
+        for output, size in expected_outputs(request.metadata, request.analysis, fov).items():
+            path = path_of(request.output_dir, base_name, fov, output)
             there = path.stat().st_size if path.exists() else 0
             needed += max(0, size - there)
             largest = max(largest, size if there else 0)

@@ -17,26 +17,20 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from pyama_core.io.errors import CancelledError, PyamaError
 from pyama_core.io.fov_folder import FovFolder
 from pyama_core.io.locks import LockTicket
-from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata
+from pyama_core.io.microscopy import FrameSource
 from pyama_core.io.records import FovRecord
-from pyama_core.io.results import write_results
 from pyama_core.processing.workflow.flusher import Flusher
-from pyama_core.processing.workflow.merging import merge_contexts
+from pyama_core.processing.workflow.graph import all_services
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
 from pyama_core.processing.workflow.ranges import compute_batches, split_worker_ranges
 from pyama_core.processing.workflow.release import forget_released_inputs
 from pyama_core.processing.workflow.request import RunRequest
+from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.services.base import BaseProcessingService
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.job import FovJob
-from pyama_core.processing.workflow.services.settings import settings_of
-from pyama_core.processing.workflow.services.types import ProcessingContext
-from pyama_core.processing.workflow.worker import (
-    WorkerReport,
-    later_services,
-    process_one_fov,
-    run_single_worker,
-)
+from pyama_core.processing.workflow.services.scope import Scope
+from pyama_core.processing.workflow.worker import process_one_fov, run_single_worker
 from pyama_core.processing.workflow.worker_process import WorkerLink
 
 logger = logging.getLogger(__name__)
@@ -93,8 +87,8 @@ class Run:
         Set by the caller to stop.
     flusher : Flusher
         Takes finished fields of view.
-    copying : CopyingService
-        Ready to copy, with an open source.
+    source : FrameSource
+        The open source, to copy from.
     """
 
     def __init__(
@@ -103,51 +97,53 @@ class Run:
         tickets: dict[int, LockTicket],
         cancel: threading.Event,
         flusher: Flusher,
-        copying: CopyingService,
+        source: FrameSource,
     ) -> None:
         self.outcomes: dict[int, FovOutcome] = {}
         self._request = request
         self._tickets = tickets
         self._cancel = cancel
         self._flusher = flusher
-        self._copying = copying
-        self._pending: dict[Future[WorkerReport], _Task] = {}
+        scope = Scope(tickets, request.identity, cancel.is_set, watched=request.watched)
+        self.copying = CopyingService(scope, source)
+        self._services = all_services(scope)
+        self._pending: dict[Future[list[FovOutcome]], _Task] = {}
         self._deaths: dict[int, int] = {}
         self._started = time.monotonic()
         self._spent_on_results = 0.0
 
     # What is there already
 
-    def skip_what_is_done(self, *, check: bool) -> list[int]:
+    def skip_what_is_done(self) -> list[int]:
         """Settle the fields of view of which every output is proven; return the others.
 
-        With `check`, every output is compared with its checksum first, and forgotten if it differs.
+        If the request says so, every output is compared with its checksum first, and forgotten if
+        it differs.
         """
         remaining = []
-        services: list[BaseProcessingService] = [self._copying, *later_services()]
-        settings = settings_of(self._request.context)
+        settings = self._request.analysis.as_settings()
         for fov in self._request.fovs:
             folder = self._folder(fov)
             folder.begin(settings)
-            job = FovJob(self._request.metadata, self._context_for([fov]), folder)
+            job = self._job(folder)
             try:
-                if check:
+                if self._request.check:
                     _forget_damaged(folder)
                 is_settled = self._settle_source(job)
             except CancelledError:
                 self._settle(FovOutcome(fov, FovStatus.CANCELLED))
                 continue
-            if is_settled and self._first_open_step(fov, folder, services) is None:
+            if is_settled and self._first_open_step(folder, self._services) is None:
                 self._settle(FovOutcome(fov, FovStatus.SKIPPED), folder)
             else:
-                forget_released_inputs(services, job)
+                forget_released_inputs(self._services, job)
                 remaining.append(fov)
         return remaining
 
     def _settle_source(self, job: FovJob) -> bool:
         """Whether the source is the one on record; if that fails, copying will say why."""
         try:
-            self._copying.settle(job)
+            self.copying.settle(job)
         except CancelledError:
             raise
         except PyamaError as error:
@@ -156,14 +152,10 @@ class Run:
         return True
 
     def _first_open_step(
-        self, fov: int, folder: FovFolder, services: list[BaseProcessingService]
+        self, folder: FovFolder, services: list[BaseProcessingService]
     ) -> str | None:
-        """First step whose outputs the record does not prove; None if all are there.
-
-        If they are, the context learns of them.
-        """
-        context = self._context_for([fov])
-        job = FovJob(self._request.metadata, context, folder)
+        """First step whose outputs the record does not prove; None if all are there."""
+        job = self._job(folder)
         for service in services:
             try:
                 planned = service.plan(job)
@@ -171,8 +163,6 @@ class Run:
                 return service.step
             if not all(folder.proves(output, hashing=False) for output in planned):
                 return service.step
-            job.note(planned)
-        merge_contexts(self._request.context, context)
         return None
 
     # Batches
@@ -194,26 +184,21 @@ class Run:
 
     def _copy(self, fov: int) -> bool:
         if self._cancel.is_set():
-            self._settle(FovOutcome(fov, FovStatus.CANCELLED, self._copying.step))
+            self._settle(FovOutcome(fov, FovStatus.CANCELLED, self.copying.step))
             return False
-        request = self._request
-        outcome = process_one_fov([self._copying], request.metadata, request.context, fov)
+        outcome = process_one_fov([self.copying], self._request, fov)
         if outcome.status is not FovStatus.DONE:
             self._settle(outcome)
             return False
         return True
 
     def _submit(self, task: _Task, crew: Crew) -> None:
-        request = self._request
         try:
             future = crew.executor.submit(
                 run_single_worker,
-                task.fovs,
-                _without_other_times(request.metadata, task.fovs),
-                self._context_for(task.fovs),
+                self._request.for_fovs(task.fovs),
                 crew.link,
                 {fov: self._tickets[fov] for fov in task.fovs},
-                request.identity,
             )
         except (BrokenExecutor, RuntimeError) as error:
             self._fail(task.fovs, f"the executor takes no more work: {error!r}")
@@ -232,7 +217,7 @@ class Run:
             for future in finished:
                 self._collect(future, self._pending.pop(future), crew)
 
-    def _collect(self, future: Future[WorkerReport], task: _Task, crew: Crew) -> None:
+    def _collect(self, future: Future[list[FovOutcome]], task: _Task, crew: Crew) -> None:
         if future.cancelled():
             for fov in task.fovs:
                 self._settle(FovOutcome(fov, FovStatus.CANCELLED))
@@ -244,23 +229,20 @@ class Run:
             logger.error("FOVs %s: the worker failed", task.fovs, exc_info=error)
             self._fail(task.fovs, f"the worker failed: {error!r}")
         else:
-            report = future.result()
-            merge_contexts(self._request.context, report.context)
-            for outcome in report.outcomes:
+            for outcome in future.result():
                 self._settle(outcome)
 
     # Deaths
 
     def _after_death(self, task: _Task, crew: Crew) -> None:
         """Find out from the records how far a dead worker came, and hand out the rest again."""
-        services: list[BaseProcessingService] = [self._copying, *later_services()]
         fovs = list(task.fovs)
         while fovs:
             folder = self._folder(fovs[0])
             if folder.record.failure is not None:
                 failure = folder.record.failure
                 outcome = FovOutcome(fovs[0], FovStatus.FAILED, failure.step, failure.error)
-            elif self._first_open_step(fovs[0], folder, services) is None:
+            elif self._first_open_step(folder, self._services) is None:
                 outcome = FovOutcome(fovs[0], FovStatus.DONE)
             else:
                 break
@@ -293,7 +275,7 @@ class Run:
     def _fail(self, fovs: list[int], reason: str) -> None:
         for fov in fovs:
             folder = self._folder(fov)
-            step = self._first_open_step(fov, folder, later_services()) or "extraction"
+            step = self._first_open_step(folder, self._services) or "extraction"
             message = f"FOV {fov}, {step}: {reason}"
             logger.error("%s", message)
             try:
@@ -347,34 +329,11 @@ class Run:
             self._cancel.is_set,
         )
 
-    def _context_for(self, fovs: list[int]) -> ProcessingContext:
-        """Return a context that knows the request, but the files of some FOVs only."""
-        context = self._request.context
-        known = context.results_paths or {}
-        return dataclasses.replace(
-            context, results_paths={fov: known[fov] for fov in fovs if fov in known}
-        )
-
-
-def open_copying(
-    request: RunRequest, source: FrameSource, tickets: dict[int, LockTicket]
-) -> CopyingService:
-    """Return a copying service that works under the run's locks from one open source."""
-    copying = CopyingService()
-    copying.source = source
-    copying.watched = request.watched
-    copying.source_identity = request.identity
-    copying.tickets = tickets
-    return copying
+    def _job(self, folder: FovFolder) -> FovJob:
+        return FovJob(self._request.metadata, self._request.analysis, folder)
 
 
 def _forget_damaged(folder: FovFolder) -> None:
     for name, fault in folder.find_damage().items():
         logger.warning("%s: %s; it will be made again", folder.path / name, fault)
         folder.forget(name)
-
-
-def _without_other_times(metadata: MicroscopyMetadata, fovs: list[int]) -> MicroscopyMetadata:
-    """Return metadata whose times, the bulk of it, are those of some fields of view only."""
-    times = tuple(own if fov in fovs else () for fov, own in enumerate(metadata.timepoints))
-    return dataclasses.replace(metadata, timepoints=times)

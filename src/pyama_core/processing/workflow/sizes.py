@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.naming import OutputKind
 from pyama_core.io.stacks import stack_size
-from pyama_core.processing.workflow.services.types import ChannelNumbers
+from pyama_core.outputs import Form, Output
+from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.graph import declarations
 
 
 def expected_outputs(
-    metadata: MicroscopyMetadata, channels: ChannelNumbers, fov: int
-) -> list[tuple[OutputKind, int, int]]:
-    """Kind, channel and expected size in bytes of all stacks of a field of view."""
+    metadata: MicroscopyMetadata, analysis: Analysis, fov: int
+) -> dict[Output, int]:
+    """Return the size in bytes of all stacks of a field of view; tables are small beside them."""
     shape = metadata.shape_of(fov)
-    outputs: list[tuple[OutputKind, int, int]] = []
-    if channels.pc is not None:
-        outputs += [
-            ("pc", channels.pc, stack_size(shape, metadata.dtype)),
-            ("seg", channels.pc, stack_size(shape, np.bool_)),
-            ("seg_labeled", channels.pc, stack_size(shape, np.uint16)),
-        ]
-    for channel in channels.copied():
-        outputs.append(("fl", channel, stack_size(shape, metadata.dtype)))
-    for channel in channels.fl:
-        outputs.append(("fl_corrected", channel, stack_size(shape, np.float32)))
-    return outputs
+    return {
+        declared.output: stack_size(
+            shape, declared.dtype or declared.output.kind.dtype or metadata.dtype
+        )
+        for declared in declarations(analysis)
+        if declared.output.kind.form is Form.STACK
+    }

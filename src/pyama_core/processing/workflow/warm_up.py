@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from pyama_core.processing.background.corrector import find_correction
 from pyama_core.processing.extraction.selection import Selection, select_features
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import SelfCalibrating, find_segmentation
 from pyama_core.processing.tracking.tracker import find_tracking
-from pyama_core.processing.workflow.services.parameters import StepParameters, validate_params
+from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.parameters import Parameters
 from pyama_core.processing.workflow.threads import start_thread
 
 logger = logging.getLogger(__name__)
@@ -42,27 +42,26 @@ _MOVIE = (
 """Centres of cells, frame by frame: they touch and part, get lost, are found again and divide."""
 
 
-def warm_ups(params: dict[str, dict[str, Any]] | None, dtype: str, *, nuclei: bool) -> list[WarmUp]:
+def warm_ups(analysis: Analysis, dtype: str) -> list[WarmUp]:
     """Return calls that each make some of the chosen algorithms ready for work.
 
     Parameters
     ----------
-    params : dict or None
-        Parameters of the run.
+    analysis : Analysis
+        Channels and parameters of the run.
     dtype : str
         Type of the pixels of the source.
-    nuclei : bool
-        Whether the segmentation is given a nuclear channel.
 
     Returns
     -------
     list of callable
         The longest first. They can be sent to other processes, and called in any order.
     """
+    parameters, nuclei = analysis.parameters, analysis.channels.nuclei is not None
     return [
-        partial(_segment, params, dtype, nuclei),
-        partial(_track, params),
-        partial(_correct_and_measure, params, dtype),
+        partial(_segment, parameters, dtype, nuclei),
+        partial(_track, parameters),
+        partial(_correct_and_measure, parameters, dtype),
     ]
 
 
@@ -89,9 +88,9 @@ def _explained() -> Iterator[None]:
         told.join()
 
 
-def _segment(params: dict[str, dict[str, Any]] | None, dtype: str, nuclei: bool) -> None:
-    parameters: BaseModel = validate_params(params).segmentation
-    method = find_segmentation(parameters.model_dump()["method"])
+def _segment(chosen: Parameters, dtype: str, nuclei: bool) -> None:
+    parameters = chosen.segmentation
+    method = find_segmentation(parameters.method)
     if not method.compiled:
         return
     if isinstance(parameters, CellDiameterParameters) and parameters.length is not None:
@@ -113,9 +112,8 @@ def _widened(frame: NDArray[Any]) -> NDArray[Any]:
     return wide
 
 
-def _track(params: dict[str, dict[str, Any]] | None) -> None:
-    parameters = validate_params(params)
-    method = find_tracking(parameters.tracking.model_dump()["method"])
+def _track(parameters: Parameters) -> None:
+    method = find_tracking(parameters.tracking.method)
     if not method.compiled:
         return
     image = _textured(_MOVIE[0])
@@ -126,13 +124,12 @@ def _track(params: dict[str, dict[str, Any]] | None) -> None:
         tracker.tracks()
 
 
-def _correct_and_measure(params: dict[str, dict[str, Any]] | None, dtype: str) -> None:
+def _correct_and_measure(parameters: Parameters, dtype: str) -> None:
     from pyama_core.processing.extraction.measure import measure_cells  # loads the compiler
 
-    parameters = validate_params(params)
     labels = _numbered(_MOVIE[0])
     frame = _textured(_MOVIE[0]).astype(dtype)
-    method = find_correction(parameters.correction.model_dump()["method"])
+    method = find_correction(parameters.correction.method)
     corrected = frame.astype(np.float32)
     if method.compiled:
         corrector = method.create(method.resolve(parameters.correction, None), labels.shape)
@@ -140,7 +137,7 @@ def _correct_and_measure(params: dict[str, dict[str, Any]] | None, dtype: str) -
     measure_cells(labels, [corrected], _built_in(parameters), parameters.extraction.background_ring)
 
 
-def _built_in(parameters: StepParameters) -> Selection:
+def _built_in(parameters: Parameters) -> Selection:
     """Return the chosen features without the user's own, which are not ours to call for nothing."""
     selection = select_features(parameters.extraction.features)
     return Selection(selection.shapes, selection.intensities)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pyama_core.processing.background.corrector import CorrectionMethod
-from pyama_core.processing.parameters import OddInt
+from pyama_core.processing.parameters import MethodParameters, OddInt
 from pyama_core.processing.plugins import Imported
 
 ALGORITHM = "tiled-interpolation/1"
@@ -17,10 +17,8 @@ _USUAL_TILE, _LEAST_TILE, _LARGEST_TILE = 256, 64, 16_384
 TileSize = Annotated[int, Field(ge=8, le=_LARGEST_TILE)]
 
 
-class TiledInterpolationParameters(BaseModel):
+class TiledInterpolationParameters(MethodParameters):
     """Parameters of the background by tiled interpolation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["tiled-interpolation"] = Field(
         "tiled-interpolation", description="name of the background correction"

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pyama_core.processing.parameters import OddInt
+from pyama_core.processing.parameters import MethodParameters, OddInt
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
 ALGORITHM = "log-std/1"
 
 
-class LogStdParameters(BaseModel):
+class LogStdParameters(MethodParameters):
     """Parameters of the log-STD segmentation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["log-std"] = Field("log-std", description="name of the segmentation")
     window_radius: int = Field(
@@ -49,5 +47,6 @@ def segmentation_method() -> SegmentationMethod:
         LogStdParameters,
         ALGORITHM,
         Imported("pyama_core.processing.segmentation.log_std.segmenter:create"),
+        labels=False,
         compiled=True,
     )

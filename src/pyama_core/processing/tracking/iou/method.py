@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
 ALGORITHM = "iou/1"
 
 
-class IoUParameters(BaseModel):
+class IoUParameters(MethodParameters):
     """Parameters of the tracking by intersection over union."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["iou"] = Field("iou", description="name of the tracking")
     min_iou: float = Field(

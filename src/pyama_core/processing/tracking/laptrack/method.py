@@ -6,17 +6,16 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from pyama_core.io.errors import InputError
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
 
-class LapTrackParameters(BaseModel):
+class LapTrackParameters(MethodParameters):
     """Parameters of the tracking by laptrack."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["laptrack"] = Field("laptrack", description="name of the tracking")
     options: dict[str, JsonValue] = Field(

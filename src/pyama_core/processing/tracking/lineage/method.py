@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from pyama_core.io.errors import InputError
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
 ALGORITHM = "lineage/5"
 
 
-class LineageParameters(BaseModel):
+class LineageParameters(MethodParameters):
     """Parameters of the tracking of lineages."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["lineage"] = Field("lineage", description="name of the tracking")
     min_iou: float = Field(

@@ -5,18 +5,17 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.paths import GivenPath
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
 
-class TrackastraParameters(BaseModel):
+class TrackastraParameters(MethodParameters):
     """Parameters of the tracking by trackastra."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["trackastra"] = Field("trackastra", description="name of the tracking")
     folder: GivenPath = Field(

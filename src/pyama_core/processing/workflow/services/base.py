@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 from pyama_core.io.checksums import SourceIdentity, identify_source
 from pyama_core.io.errors import CancelledError, InputError, PyamaError, StorageError
 from pyama_core.io.fov_folder import FovFolder, PlannedOutput
-from pyama_core.io.locks import FolderLock, LockTicket
+from pyama_core.io.locks import FolderLock
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.naming import fov_folder_name
+from pyama_core.io.naming import fov_folder_name, path_of
+from pyama_core.io.records import Provenance, not_default
 from pyama_core.io.watched_files import WatchedFiles
+from pyama_core.outputs import Declaration, Form, Output
+from pyama_core.processing.workflow.analysis import Analysis, parse_analysis
 from pyama_core.processing.workflow.progress import ProgressEvent
 from pyama_core.processing.workflow.services.job import FovJob
-from pyama_core.processing.workflow.services.settings import settings_of
+from pyama_core.processing.workflow.services.parameters import defaults_of
+from pyama_core.processing.workflow.services.scope import ALONE, Scope
 from pyama_core.processing.workflow.services.types import (
     ProcessingContext,
     ensure_context,
-    find_named_channels,
+    paths_of_fov,
 )
 
 logger = logging.getLogger(__name__)
@@ -36,37 +42,30 @@ class BaseProcessingService(ABC):
     """One step: files in, files out, for one field of view at a time.
 
     A service can be used alone, to debug its step; then it takes the lock of each FOV itself.
-    Within a run it works under the run's lock, of which `tickets` is the proof.
 
     Attributes
     ----------
     step : str
         Name of the step in events, records and parameters.
-    tickets : dict
-        Proofs of the locks that the caller holds, by field of view.
-    source_identity : SourceIdentity or None
-        Identity of the source file, where the caller knows it already.
-    cancelled : callable
-        Asked before every frame whether to stop.
+
+    Parameters
+    ----------
+    scope : Scope
+        What a run lends to it.
     """
 
     step: ClassVar[str]
 
-    def __init__(self) -> None:
-        self.tickets: dict[int, LockTicket] = {}
-        self.source_identity: SourceIdentity | None = None
-        self.cancelled: Callable[[], bool] = lambda: False
-        self._report: Callable[[ProgressEvent], None] | None = None
+    def __init__(self, scope: Scope = ALONE) -> None:
+        self.scope = scope
 
-    def set_progress_reporter(self, reporter: Callable[[ProgressEvent], None] | None) -> None:
+    def set_progress_reporter(self, reporter: Callable[[ProgressEvent], None]) -> None:
         """Choose who is told about progress (every 30 frames and at the end of each FOV)."""
-        self._report = reporter
+        self.scope = dataclasses.replace(self.scope, report=reporter)
 
     def progress_callback(self, fov: int, t: int, T: int, message: str) -> None:
         """Report that `t` of `T` frames of a field of view are done."""
-        event = ProgressEvent(step=self.step, fov=fov, t=t, T=T, message=message)
-        if self._report is not None:
-            self._report(event)
+        self.scope.report(ProgressEvent(step=self.step, fov=fov, t=t, T=T, message=message))
 
     def process_all_fovs(
         self,
@@ -109,14 +108,41 @@ class BaseProcessingService(ABC):
     ) -> None:
         """Do this step for one field of view and update `context.results_paths[fov]`.
 
-        Outputs that the record proves are not made again.
+        Outputs that the record proves are not made again. Files in the context are read in place
+        of those in the folder.
 
         Raises
         ------
         PyamaError
             One sentence with FOV, step, what was expected and what was found.
         """
-        with self._working_on(metadata, context, output_dir, fov) as job:
+        with self._located(fov):
+            analysis = parse_analysis(context, metadata.channel_names)
+        paths = paths_of_fov(context, fov)
+        for output in self.work_on(metadata, analysis, output_dir, fov, given=dict(paths.items())):
+            paths.add(output, path_of(Path(output_dir), metadata.base_name, fov, output))
+
+    def work_on(
+        self,
+        metadata: MicroscopyMetadata,
+        analysis: Analysis,
+        output_dir: Path,
+        fov: int,
+        given: Mapping[Output, Path] = MappingProxyType({}),
+    ) -> list[Output]:
+        """Make those outputs of this step for a field of view that the record does not prove.
+
+        Returns
+        -------
+        list of Output
+            The outputs of the step, but for those that the data cannot give.
+
+        Raises
+        ------
+        PyamaError
+            One sentence with FOV, step, what was expected and what was found.
+        """
+        with self._opened(metadata, analysis, Path(output_dir), fov, given) as job:
             self.settle(job)
             planned = self.plan(job)
             missing = [output for output in planned if job.folder.proves(output) is None]
@@ -126,12 +152,38 @@ class BaseProcessingService(ABC):
                 n_frames = job.shape[0]
                 logger.info("FOV %d, %s: already done", job.fov, self.step)
                 self.progress_callback(job.fov, n_frames, n_frames, f"{self.step}: already done")
-            job.note(planned)
+            return [each.output for each in planned if not job.why_not_made(each.output)]
+
+    # What is made from what
 
     def settle(self, job: FovJob) -> None:  # noqa: B027  only copying reads the source
         """Find out what must be known before anything on record can be believed."""
 
     @abstractmethod
+    def declare(self, analysis: Analysis) -> list[Declaration]:
+        """Return the outputs of this step for a request, and what each is made from.
+
+        Raises
+        ------
+        InputError
+            A channel or parameter is wrong.
+        """
+
+    @abstractmethod
+    def algorithm(self, analysis: Analysis) -> str:
+        """Return name and version of the algorithm; a new version means other results."""
+
+    def further_inputs(self, job: FovJob, declared: Declaration) -> dict[str, str]:
+        """Return what else decides on the content of an output, by its role.
+
+        Such as times or the content of files that are no outputs of a step.
+        """
+        return {}
+
+    def inputs_there(self, job: FovJob, declared: Declaration) -> Mapping[str, Output]:
+        """Return the declared inputs that are to be used; those that may be absent, only if not."""
+        return declared.inputs
+
     def plan(self, job: FovJob) -> list[PlannedOutput]:
         """Return the outputs of this step, each with what it is made by and from.
 
@@ -140,6 +192,23 @@ class BaseProcessingService(ABC):
         InputError
             A parameter or channel is wrong or an input is missing.
         """
+        return [self.plan_one(job, declared) for declared in self.declare(job.analysis)]
+
+    def plan_one(self, job: FovJob, declared: Declaration) -> PlannedOutput:
+        """Return what a declared output would be made by and from; errors as `plan`."""
+        section = job.analysis.parameters.of_step(self.step)
+        defaults = {} if section is None else defaults_of(section)
+        given = {} if section is None else section.model_dump(mode="json")
+        inputs = self.inputs_there(job, declared)
+        checksums = {role: job.checksum(output) for role, output in inputs.items()}
+        provenance = Provenance(
+            step=self.step,
+            algorithm=self.algorithm(job.analysis),
+            parameters=not_default(given, defaults),
+            inputs=checksums | self.further_inputs(job, declared),
+        )
+        shape = job.shape if declared.output.kind.form is Form.STACK else None
+        return PlannedOutput(declared.output, provenance, inputs, defaults, shape)
 
     @abstractmethod
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
@@ -153,36 +222,37 @@ class BaseProcessingService(ABC):
             The caller asked to stop.
         """
 
-    def needs(self, step: str, context: ProcessingContext) -> bool:
-        """Whether this step reads, itself or through others, what an earlier one makes."""
-        del step, context
-        return True
-
     @contextlib.contextmanager
-    def _working_on(
-        self, metadata: MicroscopyMetadata, context: ProcessingContext, output_dir: Path, fov: int
+    def _opened(
+        self,
+        metadata: MicroscopyMetadata,
+        analysis: Analysis,
+        output_dir: Path,
+        fov: int,
+        given: Mapping[Output, Path],
     ) -> Iterator[FovJob]:
         """Open the folder of a field of view for writing; errors inside gain FOV and step."""
         with self._located(fov), contextlib.ExitStack() as stack:
-            find_named_channels(context, metadata.channel_names)
             if metadata.shape_of(fov)[0] == 0:
                 raise InputError(
                     f"{metadata.file_path.name} announces it, but has no frame of it; "
                     "was the acquisition aborted?"
                 )
             fov = operator.index(fov)
-            ticket = self.tickets.get(fov)
-            if ticket is None:
+            scope = self.scope
+            if scope.tickets is None:
                 lock = FolderLock.acquire(make_fov_folder(output_dir, fov))
                 stack.callback(lock.release)
                 ticket = lock.ticket
-            identity = self.source_identity or identify(metadata)
+            else:
+                ticket = scope.tickets[fov]
+            identity = scope.identity or identify(metadata)
             folder = FovFolder(
-                Path(output_dir), metadata.base_name, fov, identity, ticket, self.cancelled
+                output_dir, metadata.base_name, fov, identity, ticket, scope.cancelled
             )
-            if fov not in self.tickets:
-                folder.begin(settings_of(context))
-            yield FovJob(metadata, context, folder)
+            if not scope.in_a_run:
+                folder.begin(analysis.as_settings())
+            yield FovJob(metadata, analysis, folder, given)
 
     @contextlib.contextmanager
     def _located(self, fov: int) -> Iterator[None]:
@@ -207,12 +277,25 @@ class BaseProcessingService(ABC):
             The caller of the service asked to stop.
         """
         for t in range(n_frames):
-            if self.cancelled():
+            if self.scope.cancelled():
                 raise CancelledError(f"FOV {fov}, {self.step}: cancelled at frame {t}")
             yield t
             done = t + 1
             if not silent and (done % REPORT_EVERY == 0 or done == n_frames):
                 self.progress_callback(fov, done, n_frames, f"{self.step}: {done}/{n_frames}")
+
+
+def cell_channel(analysis: Analysis) -> int:
+    """Return the channel in which cells are found.
+
+    Raises
+    ------
+    InputError
+        None was chosen.
+    """
+    if analysis.channels.pc is None:
+        raise InputError("no phase-contrast channel was chosen, but cells are found in it")
+    return analysis.channels.pc
 
 
 def identify(metadata: MicroscopyMetadata) -> SourceIdentity:

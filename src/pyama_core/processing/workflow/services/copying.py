@@ -15,16 +15,14 @@ from pyama_core.io.fov_folder import PlannedOutput, value_of_missing
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.frame_source import Frame
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
-from pyama_core.io.naming import KINDS_OF_STEP, OutputKind
-from pyama_core.io.records import Provenance
 from pyama_core.io.retrying import system_failure
 from pyama_core.io.stacks import StackHasher
 from pyama_core.io.survey import dark_channels, dark_warning, is_dark
-from pyama_core.io.watched_files import WatchedFiles
+from pyama_core.outputs import FL, PC, Declaration, Output, kind_named
+from pyama_core.processing.workflow.analysis import Analysis
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame, watch
 from pyama_core.processing.workflow.services.job import FovJob
-from pyama_core.processing.workflow.services.parameters import validate_params
-from pyama_core.processing.workflow.services.types import ProcessingContext, requested_channels
+from pyama_core.processing.workflow.services.scope import ALONE, Scope
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +42,39 @@ class CopyingService(BaseProcessingService):
 
     step = "copying"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.source: FrameSource | None = None
-        self.watched: WatchedFiles | None = None
+    def __init__(self, scope: Scope = ALONE, source: FrameSource | None = None) -> None:
+        super().__init__(scope)
+        self.source = source
+
+    def declare(self, analysis: Analysis) -> list[Declaration]:
+        """Declare one copy per channel."""
+        channels = analysis.channels
+        copies = [Output(FL, channel) for channel in channels.copied]
+        if channels.pc is not None:
+            copies.insert(0, Output(PC, channels.pc))
+        if not copies:
+            raise InputError(
+                "no channel was chosen; name a phase-contrast channel and fluorescence"
+            )
+        return [Declaration(output, {}) for output in copies]
+
+    def algorithm(self, analysis: Analysis) -> str:
+        """Return the version of the copying."""
+        return ALGORITHM
+
+    def further_inputs(self, job: FovJob, declared: Declaration) -> dict[str, str]:
+        """Return the source, and the part of it that is copied."""
+        channel, metadata = declared.output.channel, job.metadata
+        if not 0 <= channel < metadata.n_channels:
+            raise InputError(
+                f"channel {channel} does not exist: {metadata.file_path.name} has "
+                f"{metadata.n_channels} ({', '.join(metadata.channel_names)})"
+            )
+        options = {**dict(metadata.options), "z": chosen_plane(metadata, job.analysis)}
+        return {
+            "source": job.folder.record.source.as_text(),
+            "part": f"FOV {job.fov}, channel {channel}, {json.dumps(options)}",
+        }
 
     def settle(self, job: FovJob) -> None:
         """Let the pixels decide about a source that has other times than the one on record.
@@ -82,11 +109,11 @@ class CopyingService(BaseProcessingService):
         """Return the copies on record; those of other planes than would be copied now are lost."""
         kept = {}
         for name, entry in job.folder.record.outputs.items():
-            kind = next((kind for kind in KINDS_OF_STEP[self.step] if kind == entry.kind), None)
-            if kind is None:
+            kind = kind_named(entry.kind)
+            if kind is None or kind.step != self.step:
                 continue
-            planned = self._planned(job, kind, entry.channel)
-            if entry.provenance == planned.provenance:
+            planned = self.plan_one(job, Declaration(Output(kind, entry.channel), {}))
+            if entry.provenance.without(planned.defaults) == planned.provenance:
                 kept[name] = planned
             else:
                 job.folder.forget(name)
@@ -96,11 +123,13 @@ class CopyingService(BaseProcessingService):
         """Read all planes of some copies again, and compare checksums."""
         dtype = job.metadata.dtype
         hashers = [
-            StackHasher(job.shape, dtype, value_of_missing(planned.kind, np.dtype(dtype)))
+            StackHasher(
+                job.shape, dtype, value_of_missing(planned.output.kind.missing, np.dtype(dtype))
+            )
             for planned in copies.values()
         ]
-        channels = [planned.channel for planned in copies.values()]
-        with self._opened(job.metadata) as source:
+        channels = [planned.output.channel for planned in copies.values()]
+        with self._source_of(job.metadata) as source:
             for _, index, frame, _ in self._read_planes(job, source, channels, silent=True):
                 if frame is None:
                     hashers[index].append_missing()
@@ -109,26 +138,6 @@ class CopyingService(BaseProcessingService):
         recorded = [job.folder.record.outputs[name].checksum for name in copies]
         return recorded == [hasher.checksum() for hasher in hashers]
 
-    def plan(self, job: FovJob) -> list[PlannedOutput]:
-        """Plan one copy per channel; its input is a part of the source."""
-        return [
-            self._planned(job, kind, channel)
-            for kind, channel in _wanted_channels(job.metadata, job.context)
-        ]
-
-    def _planned(self, job: FovJob, kind: OutputKind, channel: int) -> PlannedOutput:
-        options = {**dict(job.metadata.options), "z": chosen_plane(job.metadata, job.context)}
-        provenance = Provenance(
-            step=self.step,
-            algorithm=ALGORITHM,
-            parameters=job.parameters.copying.model_dump(mode="json"),
-            inputs={
-                "source": job.folder.record.source.as_text(),
-                "part": f"FOV {job.fov}, channel {channel}, {json.dumps(options)}",
-            },
-        )
-        return PlannedOutput(kind, channel, provenance, job.shape)
-
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Copy frame by frame, all channels of a frame before the next.
 
@@ -136,10 +145,10 @@ class CopyingService(BaseProcessingService):
         fails is another matter: what it has will be there when the run is repeated. If a file was
         written to meanwhile, nothing of what was read counts.
         """
-        watched = self.watched or watch(job.metadata)
-        channels = [output.channel for output in outputs]
+        watched = self.scope.watched or watch(job.metadata)
+        channels = [output.output.channel for output in outputs]
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(self._opened(job.metadata))
+            source = stack.enter_context(self._source_of(job.metadata))
             copies = [
                 stack.enter_context(job.folder.new_stack(output, job.shape, job.metadata.dtype))
                 for output in outputs
@@ -160,7 +169,7 @@ class CopyingService(BaseProcessingService):
                 _tell_dark(job, channel, dark[channel])
 
     @contextlib.contextmanager
-    def _opened(self, metadata: MicroscopyMetadata) -> Iterator[FrameSource]:
+    def _source_of(self, metadata: MicroscopyMetadata) -> Iterator[FrameSource]:
         if self.source is not None:
             yield self.source
             return
@@ -171,7 +180,7 @@ class CopyingService(BaseProcessingService):
         self, job: FovJob, source: FrameSource, channels: Sequence[int], *, silent: bool = False
     ) -> Iterator[tuple[int, int, Frame | None, str]]:
         """Yield frame, index of the channel, and its plane, or None and why there is none."""
-        z = chosen_plane(job.metadata, job.context)
+        z = chosen_plane(job.metadata, job.analysis)
         for t in self.frames(job.fov, job.shape[0], silent=silent):
             for index, channel in enumerate(channels):
                 try:
@@ -186,11 +195,11 @@ class CopyingService(BaseProcessingService):
                 yield t, index, frame, ""
 
 
-def warn_of_dark_channels(source: FrameSource, context: ProcessingContext) -> None:
+def warn_of_dark_channels(source: FrameSource, analysis: Analysis) -> None:
     """Name the channels to be copied that are zero wherever they are looked at."""
     metadata = source.metadata
-    copied = {channel for _, channel in _wanted_channels(metadata, context)}
-    for channel in dark_channels(source, copied, chosen_plane(metadata, context)):
+    copied = {copy.output.channel for copy in CopyingService().declare(analysis)}
+    for channel in dark_channels(source, copied, chosen_plane(metadata, analysis)):
         logger.warning("%s", dark_warning(metadata, channel))
 
 
@@ -239,7 +248,7 @@ def _require_like(frame: Any, shape: tuple[int, int], dtype: str, channel: int) 
         )
 
 
-def chosen_plane(metadata: MicroscopyMetadata, context: ProcessingContext) -> int | Literal["max"]:
+def chosen_plane(metadata: MicroscopyMetadata, analysis: Analysis) -> int | Literal["max"]:
     """Return the plane of a z-stack that is copied.
 
     Raises
@@ -247,7 +256,7 @@ def chosen_plane(metadata: MicroscopyMetadata, context: ProcessingContext) -> in
     InputError
         The source has no such plane.
     """
-    chosen = validate_params(context.params).copying.z
+    chosen = analysis.parameters.copying.z
     if chosen is None:
         chosen = dict(metadata.options).get("z", 0)
     if isinstance(chosen, int) and chosen >= metadata.n_z:
@@ -255,21 +264,3 @@ def chosen_plane(metadata: MicroscopyMetadata, context: ProcessingContext) -> in
             f"plane z={chosen} does not exist: {metadata.file_path.name} has {metadata.n_z}"
         )
     return chosen
-
-
-def _wanted_channels(
-    metadata: MicroscopyMetadata, context: ProcessingContext
-) -> list[tuple[OutputKind, int]]:
-    channels = requested_channels(context)
-    wanted: list[tuple[OutputKind, int]] = [("fl", channel) for channel in channels.copied()]
-    if channels.pc is not None:
-        wanted.insert(0, ("pc", channels.pc))
-    if not wanted:
-        raise InputError("no channel was chosen; name a phase-contrast channel and fluorescence")
-    for _, channel in wanted:
-        if not 0 <= channel < metadata.n_channels:
-            raise InputError(
-                f"channel {channel} does not exist: {metadata.file_path.name} has "
-                f"{metadata.n_channels} ({', '.join(metadata.channel_names)})"
-            )
-    return wanted

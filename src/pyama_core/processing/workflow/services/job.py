@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyama_core.io.errors import InputError
-from pyama_core.io.fov_folder import FovFolder, PlannedOutput
+from pyama_core.io.fov_folder import FovFolder
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.naming import KINDS_OF_STEP, PHASE_KINDS, OutputKind
 from pyama_core.io.stacks import StackReader
-from pyama_core.processing.workflow.services.parameters import StepParameters, validate_params
-from pyama_core.processing.workflow.services.types import (
-    ProcessingContext,
-    paths_of_fov,
-    requested_channels,
-)
-
-_MADE_BY = {kind: step for step, kinds in KINDS_OF_STEP.items() for kind in kinds}
+from pyama_core.outputs import Output
+from pyama_core.processing.workflow.analysis import Analysis
 
 
 @dataclass(frozen=True)
@@ -29,15 +22,18 @@ class FovJob:
     ----------
     metadata : MicroscopyMetadata
         The source.
-    context : ProcessingContext
-        The request, and the files that earlier steps made.
+    analysis : Analysis
+        The request.
     folder : FovFolder
         The folder of the field of view, and its record.
+    given : mapping of Output to Path
+        Files that a caller wants to be read in place of those in the folder.
     """
 
     metadata: MicroscopyMetadata
-    context: ProcessingContext
+    analysis: Analysis
     folder: FovFolder
+    given: Mapping[Output, Path] = field(default_factory=dict)
 
     @property
     def fov(self) -> int:
@@ -49,85 +45,47 @@ class FovJob:
         """(T, Y, X) of every stack of the field of view."""
         return self.metadata.shape_of(self.fov)
 
-    @functools.cached_property
-    def parameters(self) -> StepParameters:
-        """Validated parameters of all steps."""
-        return validate_params(self.context.params)
-
-    @property
-    def fluorescence(self) -> list[int]:
-        """Fluorescence channels, in order."""
-        return sorted(requested_channels(self.context).fl)
-
-    @property
-    def nuclei(self) -> int | None:
-        """The channel that shows nuclei, if one was named."""
-        return requested_channels(self.context).nuclei
-
-    @property
-    def phase(self) -> int:
-        """The phase-contrast channel.
-
-        Raises
-        ------
-        InputError
-            None was chosen.
-        """
-        channel = requested_channels(self.context).pc
-        if channel is None:
-            raise InputError("no phase-contrast channel was chosen, but cells are found in it")
-        return channel
-
-    def find(self, kind: OutputKind, channel: int | None = None) -> Path:
-        """Find the file of an earlier step: the one in the context, else the one on record.
-
-        Parameters
-        ----------
-        kind : str
-            Kind of output.
-        channel : int, optional
-            Fluorescence channel; of the kinds made from phase contrast there is one.
+    def find(self, output: Output) -> Path:
+        """Find an output of an earlier step: the caller's, else the one on record.
 
         Raises
         ------
         InputError
             There is neither; the message names the step to run first.
         """
-        if channel is None or kind in PHASE_KINDS:
-            channel = self.phase
-        known = paths_of_fov(self.context, self.fov).find(kind, channel)
+        known = self.given.get(output)
         if known is not None:
             return known
-        path = self.folder.path_of(kind, channel)
+        path = self.folder.path_of(output)
         if path.name not in self.folder.record.outputs:
             raise InputError(
                 f"expected {path.name} as input, found none on record in {self.folder.path}; "
-                f"run the step {_MADE_BY[kind]} for channel {channel} first"
+                f"run the step {output.kind.step} for channel {output.channel} first"
             )
         return path
 
-    def checksum(self, kind: OutputKind, channel: int | None = None) -> str:
-        """Checksum of the file of an earlier step; errors as `find`."""
-        return self.folder.checksum_of(self.find(kind, channel))
+    def checksum(self, output: Output) -> str:
+        """Checksum of an output of an earlier step; errors as `find`."""
+        return self.folder.checksum_of(self.find(output))
 
-    def why_not_made(self, kind: OutputKind, channel: int | None = None) -> str:
-        """Why the data could not give a file of an earlier step; empty if there is one."""
-        path = self.find(kind, channel)
+    def why_not_made(self, output: Output) -> str:
+        """Why the data could not give an output of an earlier step; empty if there is one."""
+        path = self.find(output)
         entry = self.folder.record.outputs.get(path.name)
         known = entry is not None and path.parent == self.folder.path
         return entry.not_made if known and entry is not None else ""
 
-    def missing(self, kind: OutputKind, channel: int | None = None) -> frozenset[int]:
+    def missing(self, output: Output) -> frozenset[int]:
         """Frames that the source lacks of the stack of an earlier step; errors as `find`.
 
         Known only of stacks in the folder of the field of view, by its record.
         """
-        path = self.find(kind, channel)
+        path = self.find(output)
         entry = self.folder.record.outputs.get(path.name)
         known = entry is not None and path.parent == self.folder.path
         return entry.missing_frames() if known and entry is not None else frozenset()
 
-    def open(self, kind: OutputKind, channel: int | None = None) -> StackReader:
+    def open(self, output: Output) -> StackReader:
         """Open a stack of an earlier step; make sure that it fits the source and the others.
 
         Raises
@@ -137,7 +95,7 @@ class FovJob:
         DamagedFileError
             It is no stack, or cut off.
         """
-        reader = StackReader(self.find(kind, channel))
+        reader = StackReader(self.find(output))
         if reader.shape != self.shape:
             reader.close()
             raise InputError(
@@ -145,12 +103,3 @@ class FovJob:
                 f"source file, found {reader.shape}"
             )
         return reader
-
-    def note(self, outputs: list[PlannedOutput]) -> None:
-        """Let the context know the files of outputs that are there."""
-        paths = paths_of_fov(self.context, self.fov)
-        for output in outputs:
-            path = self.folder.planned_path(output)
-            entry = self.folder.record.outputs.get(path.name)
-            if entry is None or not entry.not_made:
-                paths.add(output.kind, output.channel, path)

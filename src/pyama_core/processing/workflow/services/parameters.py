@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from pydantic import (
@@ -20,6 +22,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.processing.background.corrector import CorrectionMethod, find_correction
 from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.extraction.parameters import ExtractionParameters
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.instances.method import InstanceParameters
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod, find_segmentation
 from pyama_core.processing.tracking.lineage.method import LineageParameters
@@ -41,7 +44,7 @@ class CopyingParameters(BaseModel):
 
 
 class StepParameters(BaseModel):
-    """One section per step, named as the step.
+    """One section per step, named as the step, in the form in which parameters are validated.
 
     The sections of segmentation, correction and tracking are those of the default methods; another
     method puts its own in their place (`validate_sections`).
@@ -54,6 +57,42 @@ class StepParameters(BaseModel):
     correction: TiledInterpolationParameters = TiledInterpolationParameters()
     tracking: LineageParameters = LineageParameters()
     extraction: ExtractionParameters = ExtractionParameters()
+
+    def steps(self) -> Parameters:
+        """Return the sections of the steps alone, as a value that travels between processes."""
+        sections = {part.name: getattr(self, part.name) for part in dataclasses.fields(Parameters)}
+        return Parameters(**sections)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Validated parameters of all steps, by whatever methods were chosen."""
+
+    copying: CopyingParameters = field(default_factory=CopyingParameters)
+    segmentation: MethodParameters = field(default_factory=InstanceParameters)
+    correction: MethodParameters = field(default_factory=TiledInterpolationParameters)
+    tracking: MethodParameters = field(default_factory=LineageParameters)
+    extraction: ExtractionParameters = field(default_factory=ExtractionParameters)
+
+    def of_step(self, step: str) -> BaseModel | None:
+        """Return the section of a step; None for a step without parameters."""
+        section: BaseModel | None = vars(self).get(step)
+        return section
+
+    def as_plain_data(self) -> dict[str, dict[str, Any]]:
+        """Return ``{step: {name: value}}``, defaults included."""
+        return {step: section.model_dump(mode="json") for step, section in vars(self).items()}
+
+
+def defaults_of(section: BaseModel) -> dict[str, Any]:
+    """Return the defaults of the parameters of a section, as records keep them."""
+    return dict(_defaults(type(section)))
+
+
+@functools.lru_cache(maxsize=64)
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    optional = {name for name, known in model.model_fields.items() if not known.is_required()}
+    return model.model_construct().model_dump(mode="json", include=optional)
 
 
 def validate_params(params: Mapping[str, Mapping[str, Any]] | None) -> StepParameters:
@@ -192,8 +231,8 @@ def _keys_of(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
     keys = []
     for part in place:
         keys.append(str(part))
-        field = model.model_fields.get(str(part))
-        annotation = None if field is None else field.annotation
+        known = model.model_fields.get(str(part))
+        annotation = None if known is None else known.annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             break
         model = annotation

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pyama_core.io.errors import InputError
-from pyama_core.io.naming import OutputKind
 from pyama_core.io.paths import given_path
+from pyama_core.outputs import Output, all_kinds
 from pyama_core.processing.workflow.services.selection import find_channel
 
 ChannelPath = tuple[int, Path]
@@ -44,19 +44,6 @@ class Channels:
     nuclei: int | str | None = None
 
 
-@dataclass(frozen=True)
-class ChannelNumbers:
-    """Channels by their number in the source file; the attributes are those of `Channels`."""
-
-    pc: int | None = None
-    fl: list[int] = field(default_factory=list)
-    nuclei: int | None = None
-
-    def copied(self) -> list[int]:
-        """Channels besides phase contrast that are copied: those measured, and the nuclei."""
-        return sorted({*self.fl, *([] if self.nuclei is None else [self.nuclei])})
-
-
 @dataclass
 class ResultsPathsPerFOV:
     """Files made for one field of view; None or empty where a step has not run."""
@@ -69,29 +56,33 @@ class ResultsPathsPerFOV:
     traces_csv: list[ChannelPath] = field(default_factory=list)
     tracks_csv: ChannelPath | None = None
     shifts_csv: ChannelPath | None = None
+    others: dict[str, list[ChannelPath]] = field(default_factory=dict)
+    """Outputs of kinds that have no field of their own, by kind."""
 
-    def add(self, kind: OutputKind, channel: int, path: Path) -> None:
-        """Set the file of a kind for a channel; lists stay in order of channels."""
-        known = getattr(self, kind)
+    def add(self, output: Output, path: Path) -> None:
+        """Set the file of an output; lists stay in order of channels."""
+        known, pair = self._known(output.kind.name), (output.channel, path)
         if isinstance(known, list):
-            known[:] = sorted([pair for pair in known if pair[0] != channel] + [(channel, path)])
+            known[:] = sorted([other for other in known if other[0] != output.channel] + [pair])
         else:
-            setattr(self, kind, (channel, path))
+            setattr(self, output.kind.name, pair)
 
-    def items(self) -> Iterator[tuple[OutputKind, int, Path]]:
-        """Kind, channel and path of every file."""
-        for kind in get_args(OutputKind):
-            known = getattr(self, kind)
+    def items(self) -> Iterator[tuple[Output, Path]]:
+        """Output and path of every file."""
+        for kind in all_kinds():
+            known = self._known(kind.name)
             pairs = known if isinstance(known, list) else [] if known is None else [known]
             for channel, path in pairs:
-                yield kind, channel, Path(path)
+                yield Output(kind, channel), Path(path)
 
-    def find(self, kind: OutputKind, channel: int) -> Path | None:
-        """Path of the file of a kind for a channel, if there is one."""
-        for known_kind, known_channel, path in self.items():
-            if (known_kind, known_channel) == (kind, channel):
-                return path
-        return None
+    def _known(self, kind: str) -> list[ChannelPath] | ChannelPath | None:
+        if kind in _OWN_FIELDS:
+            known: list[ChannelPath] | ChannelPath | None = getattr(self, kind)
+            return known
+        return self.others.setdefault(kind, [])
+
+
+_OWN_FIELDS = {known.name for known in fields(ResultsPathsPerFOV)} - {"others"}
 
 
 @dataclass
@@ -220,23 +211,3 @@ def paths_of_fov(context: ProcessingContext, fov: int) -> ResultsPathsPerFOV:
     ensure_context(context)
     assert context.results_paths is not None
     return context.results_paths.setdefault(fov, ResultsPathsPerFOV())
-
-
-def requested_channels(context: ProcessingContext) -> ChannelNumbers:
-    """Return the channels of a context, empty if none were given.
-
-    Raises
-    ------
-    InputError
-        One has a name in its place still; only the source file can tell its number.
-    """
-    channels = ensure_context(context).channels
-    assert channels is not None
-    numbers = ChannelNumbers(
-        pc=None if isinstance(channels.pc, str) else channels.pc,
-        fl=[channel for channel in channels.fl if not isinstance(channel, str)],
-        nuclei=None if isinstance(channels.nuclei, str) else channels.nuclei,
-    )
-    if (numbers.pc, numbers.fl, numbers.nuclei) != (channels.pc, channels.fl, channels.nuclei):
-        raise InputError(f"channels: expected numbers, from 0 in the order of the file, {channels}")
-    return numbers

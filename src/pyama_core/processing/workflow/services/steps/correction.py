@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pyama_core.io.fov_folder import PlannedOutput
-from pyama_core.io.records import Provenance
 from pyama_core.io.stacks import StackReader, StackWriter
+from pyama_core.outputs import FL, FL_CORRECTED, SEG, Declaration, Output
 from pyama_core.processing.background.corrector import (
     BackgroundCorrector,
     CorrectionMethod,
     find_correction,
 )
-from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
+from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.base import (
+    BaseProcessingService,
+    at_frame,
+    cell_channel,
+)
 from pyama_core.processing.workflow.services.job import FovJob
 
 logger = logging.getLogger(__name__)
@@ -31,38 +36,38 @@ class CorrectionService(BaseProcessingService):
 
     step = "correction"
 
-    def plan(self, job: FovJob) -> list[PlannedOutput]:
-        """Plan one corrected stack per fluorescence channel, from its copy and the masks."""
-        inputs = {"seg": job.checksum("seg")}
-        parameters, method, resolved = job.parameters.correction, _method(job), _resolved(job)
-        if parameters != resolved:
-            inputs |= {name: str(getattr(resolved, name)) for name in method.resolved}
+    def declare(self, analysis: Analysis) -> list[Declaration]:
+        """Declare one corrected stack per fluorescence channel, from its copy and the masks."""
+        masks = Output(SEG, cell_channel(analysis))
         return [
-            PlannedOutput(
-                "fl_corrected",
-                channel,
-                Provenance(
-                    step=self.step,
-                    algorithm=method.algorithm,
-                    parameters=parameters.model_dump(mode="json"),
-                    inputs={**inputs, "fl": job.checksum("fl", channel)},
-                ),
-            )
-            for channel in job.fluorescence
+            Declaration(Output(FL_CORRECTED, channel), {"seg": masks, "fl": Output(FL, channel)})
+            for channel in analysis.channels.fl
         ]
+
+    def algorithm(self, analysis: Analysis) -> str:
+        """Return the version of the chosen method."""
+        return _method(analysis).algorithm
+
+    def further_inputs(self, job: FovJob, declared: Declaration) -> dict[str, str]:
+        """Return what the diameter of the cells decides, where it does."""
+        resolved = _resolved(job, declared.inputs["seg"])
+        if resolved == job.analysis.parameters.correction:
+            return {}
+        return {name: str(getattr(resolved, name)) for name in _method(job.analysis).resolved}
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Correct frame by frame, all channels of a frame under one mask.
 
         A channel that shows no background in any frame is not corrected, and that is noted.
         """
-        corrector = _method(job).create(_resolved(job), job.shape[1:])
+        seg = outputs[0].inputs["seg"]
+        corrector = _method(job.analysis).create(_resolved(job, seg), job.shape[1:])
         with contextlib.ExitStack() as stack:
-            masks = stack.enter_context(job.open("seg"))
+            masks = stack.enter_context(job.open(seg))
             channels = []
             for output in outputs:
-                frames = stack.enter_context(job.open("fl", output.channel))
-                missing = job.missing("fl", output.channel) | job.missing("seg")
+                frames = stack.enter_context(job.open(output.inputs["fl"]))
+                missing = job.missing(output.inputs["fl"]) | job.missing(seg)
                 background = _Background(corrector, frames, masks, missing)
                 if self._find_any(job, background):
                     corrected = job.folder.new_stack(output, job.shape, np.float32)
@@ -90,22 +95,23 @@ def _leave_uncorrected(job: FovJob, output: PlannedOutput, missing: frozenset[in
         "FOV %d, channel %d: not corrected, %s; its intensities stay empty, tracks and shapes do "
         "not",
         job.fov,
-        output.channel,
+        output.output.channel,
         NO_BACKGROUND,
     )
     job.folder.note_not_made(output, job.shape, np.float32, missing, NO_BACKGROUND)
 
 
-def _method(job: FovJob) -> CorrectionMethod:
-    return find_correction(job.parameters.correction.model_dump()["method"])
+def _method(analysis: Analysis) -> CorrectionMethod:
+    return find_correction(analysis.parameters.correction.method)
 
 
-def _resolved(job: FovJob) -> BaseModel:
+def _resolved(job: FovJob, seg: Output) -> BaseModel:
     """Return the parameters for the diameter of cells that the segmentation has on record."""
-    path = job.find("seg")
+    path = job.find(seg)
     entry = job.folder.record.outputs.get(path.name) if path.parent == job.folder.path else None
     diameter = None if entry is None else entry.summary.get("cell_diameter")
-    resolved: BaseModel = _method(job).resolve(job.parameters.correction, diameter)
+    analysis = job.analysis
+    resolved: BaseModel = _method(analysis).resolve(analysis.parameters.correction, diameter)
     return resolved
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,17 @@ from pyama_core.io.checksums import value_checksum
 from pyama_core.io.errors import DamagedFileError, InputError
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.records import Provenance
 from pyama_core.io.regular_files import open_regular
 from pyama_core.io.stacks import StackReader
 from pyama_core.io.traces import trace_blocks
+from pyama_core.outputs import (
+    FL_CORRECTED,
+    SEG_LABELED,
+    TRACES_CSV,
+    TRACKS_CSV,
+    Declaration,
+    Output,
+)
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.quality import Verdicts, judge_tracks
 from pyama_core.processing.extraction.selection import (
@@ -30,7 +37,12 @@ from pyama_core.processing.extraction.selection import (
 from pyama_core.processing.extraction.tables import Columns, joined, rows_by_cell
 from pyama_core.processing.tracking.fates import Track
 from pyama_core.processing.tracking.tables import read_tracks
-from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
+from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.base import (
+    BaseProcessingService,
+    at_frame,
+    cell_channel,
+)
 from pyama_core.processing.workflow.services.job import FovJob
 
 logger = logging.getLogger(__name__)
@@ -43,44 +55,52 @@ class ExtractionService(BaseProcessingService):
 
     step = "extraction"
 
-    def plan(self, job: FovJob) -> list[PlannedOutput]:
-        """Plan one table per channel, from labels, tracks, corrected fluorescence and times."""
-        parameters = job.parameters.extraction
+    def declare(self, analysis: Analysis) -> list[Declaration]:
+        """Declare one table per channel, from labels, tracks and corrected fluorescence."""
+        cells = cell_channel(analysis)
         inputs = {
-            "seg_labeled": job.checksum("seg_labeled"),
-            "times": value_checksum(frame_times(job)),
+            "seg_labeled": Output(SEG_LABELED, cells),
+            "tracks_csv": Output(TRACKS_CSV, cells),
         }
-        tracks = _tracks_file(job)
-        if tracks is not None:
-            inputs["tracks_csv"] = job.folder.checksum_of(tracks)
-        for feature in select_features(parameters.features).custom:
-            inputs[f"feature {feature.column}"] = feature.identity
         return [
-            PlannedOutput(
-                "traces_csv",
-                channel,
-                Provenance(
-                    step=self.step,
-                    algorithm=ALGORITHM,
-                    parameters=parameters.model_dump(mode="json"),
-                    inputs={**inputs, "fl_corrected": job.checksum("fl_corrected", channel)},
-                ),
+            Declaration(
+                Output(TRACES_CSV, channel),
+                {**inputs, "fl_corrected": Output(FL_CORRECTED, channel)},
             )
-            for channel in job.fluorescence
+            for channel in analysis.channels.fl
         ]
+
+    def algorithm(self, analysis: Analysis) -> str:
+        """Return the version of the measurements."""
+        return ALGORITHM
+
+    def inputs_there(self, job: FovJob, declared: Declaration) -> Mapping[str, Output]:
+        """Leave the table of cells out where the label images are not those that it belongs to."""
+        inputs = dict(declared.inputs)
+        if _tracks_file(job, inputs) is None:
+            del inputs["tracks_csv"]
+        return inputs
+
+    def further_inputs(self, job: FovJob, declared: Declaration) -> dict[str, str]:
+        """Return the times, and the code of a user's own features."""
+        features = select_features(job.analysis.parameters.extraction.features).custom
+        return {
+            "times": value_checksum(frame_times(job)),
+            **{f"feature {feature.column}": feature.identity for feature in features},
+        }
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Measure frame by frame, all channels of a frame under one label image."""
         # Here, for it loads the compiler.
         from pyama_core.processing.extraction.measure import measure_cells, unmeasured
 
-        parameters = job.parameters.extraction
-        if job.fov not in self.tickets:  # a run says this once, not once for each FOV
+        parameters = job.analysis.parameters.extraction
+        if not self.scope.in_a_run:  # a run says this once, not once for each FOV
             warn_of_times(job.metadata, parameters)
         selection = select_features(parameters.features)
         shapes: dict[int, Columns] = {}
         with contextlib.ExitStack() as stack:
-            label_images = stack.enter_context(job.open("seg_labeled"))
+            label_images = stack.enter_context(job.open(outputs[0].inputs["seg_labeled"]))
             channels = [_Channel(job, output, stack) for output in outputs]
             for t in self.frames(job.fov, job.shape[0]):
                 there = [channel for channel in channels if t not in channel.missing]
@@ -94,7 +114,7 @@ class ExtractionService(BaseProcessingService):
                     channel.measured[t] = unmeasured(shapes[t]["cell"].size, selection)
                 for channel, columns in zip(corrected, measured, strict=True):
                     channel.measured[t] = columns
-        tracks = _read_tracks(job)
+        tracks = _read_tracks(job, outputs[0].inputs)
         for channel in channels:
             _write_table(job, channel, shapes, tracks, selection)
 
@@ -104,24 +124,27 @@ class _Channel:
 
     def __init__(self, job: FovJob, output: PlannedOutput, stack: contextlib.ExitStack) -> None:
         self.output = output
-        self.missing = job.missing("seg_labeled") | job.missing("fl_corrected", output.channel)
+        labels, corrected = output.inputs["seg_labeled"], output.inputs["fl_corrected"]
+        self.missing = job.missing(labels) | job.missing(corrected)
         self.frames: StackReader | None = None
-        if not job.why_not_made("fl_corrected", output.channel):
-            self.frames = stack.enter_context(job.open("fl_corrected", output.channel))
+        if not job.why_not_made(corrected):
+            self.frames = stack.enter_context(job.open(corrected))
         self.measured: dict[int, Columns] = {}
 
 
-def _tracks_file(job: FovJob) -> Path | None:
+def _tracks_file(job: FovJob, inputs: Mapping[str, Output]) -> Path | None:
     """Return the table of cells that belongs to the label images; those of others have none."""
+    if "tracks_csv" not in inputs:
+        return None
     try:
-        path = job.find("tracks_csv")
+        path = job.find(inputs["tracks_csv"])
     except InputError:
         return None
-    return path if path.parent == job.find("seg_labeled").parent else None
+    return path if path.parent == job.find(inputs["seg_labeled"]).parent else None
 
 
-def _read_tracks(job: FovJob) -> list[Track]:
-    path = _tracks_file(job)
+def _read_tracks(job: FovJob, inputs: Mapping[str, Output]) -> list[Track]:
+    path = _tracks_file(job, inputs)
     if path is None:
         return []
     try:
@@ -148,10 +171,10 @@ def _write_table(
     shape = (len(of_frames), *job.shape[1:])
     if channel.frames is None:
         judged = {name: column for name, column in table.items() if name != "intensity_total"}
-        verdicts = judge_tracks(judged, tracks, shape, job.parameters.extraction)
+        verdicts = judge_tracks(judged, tracks, shape, job.analysis.parameters.extraction)
         verdicts = verdicts.without_correction()
     else:
-        verdicts = judge_tracks(table, tracks, shape, job.parameters.extraction)
+        verdicts = judge_tracks(table, tracks, shape, job.analysis.parameters.extraction)
     summary = {**verdicts.summary, "rows": order.size}
     _tell(job, channel.output, summary)
     columns = tabulate(table, verdicts, frame_times(job), selection)
@@ -168,7 +191,7 @@ def _tell(job: FovJob, output: PlannedOutput, summary: dict[str, int]) -> None:
     logger.info(
         "FOV %d, channel %d: %d cells, %d of them good%s",
         job.fov,
-        output.channel,
+        output.output.channel,
         summary["cells"],
         summary["good"],
         f" ({', '.join(reasons)})" if reasons else "",
@@ -177,7 +200,7 @@ def _tell(job: FovJob, output: PlannedOutput, summary: dict[str, int]) -> None:
 
 def frame_times(job: FovJob) -> list[float | None]:
     """Time of each frame in minutes: the given interval, else what the file says, else None."""
-    interval = job.parameters.extraction.interval_minutes
+    interval = job.analysis.parameters.extraction.interval_minutes
     if interval is not None:
         return [frame * interval for frame in range(job.shape[0])]
     return list(job.metadata.timepoints[job.fov][: job.shape[0]])

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.fov_folder import PlannedOutput
-from pyama_core.io.records import Provenance
 from pyama_core.io.stacks import StackReader
+from pyama_core.outputs import FL, PC, SEG, Declaration, Output
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import (
     Calibration,
@@ -23,7 +23,12 @@ from pyama_core.processing.segmentation.segmenter import (
     SelfCalibrating,
     find_segmentation,
 )
-from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
+from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.base import (
+    BaseProcessingService,
+    at_frame,
+    cell_channel,
+)
 from pyama_core.processing.workflow.services.job import FovJob
 
 logger = logging.getLogger(__name__)
@@ -36,31 +41,35 @@ class SegmentationService(BaseProcessingService):
 
     step = "segmentation"
 
-    def plan(self, job: FovJob) -> list[PlannedOutput]:
-        """Plan the stack of masks, made from the copies of phase contrast and nuclei."""
-        inputs = {"pc": job.checksum("pc")}
-        if job.nuclei is not None:
-            inputs["nuclei"] = job.checksum("fl", job.nuclei)
-        if _parameters(job) != job.parameters.segmentation:
-            # A length is another number of pixels wherever the pixel size is another.
-            inputs["pixel_size_um"] = repr(job.metadata.pixel_size_um)
-        provenance = Provenance(
-            step=self.step,
-            algorithm=_method(job).algorithm,
-            parameters=job.parameters.segmentation.model_dump(mode="json"),
-            inputs=inputs,
-        )
-        return [PlannedOutput("seg", job.phase, provenance)]
+    def declare(self, analysis: Analysis) -> list[Declaration]:
+        """Declare the stack of masks, made from the copies of phase contrast and nuclei."""
+        channel, nuclei = cell_channel(analysis), analysis.channels.nuclei
+        inputs = {"pc": Output(PC, channel)}
+        if nuclei is not None:
+            inputs["nuclei"] = Output(FL, nuclei)
+        dtype = "uint16" if _method(analysis).labels else "bool"
+        return [Declaration(Output(SEG, channel), inputs, dtype)]
+
+    def algorithm(self, analysis: Analysis) -> str:
+        """Return the version of the chosen method."""
+        return _method(analysis).algorithm
+
+    def further_inputs(self, job: FovJob, declared: Declaration) -> dict[str, str]:
+        """Return the pixel size where it decides how many pixels a length is."""
+        if _parameters(job) == job.analysis.parameters.segmentation:
+            return {}
+        return {"pixel_size_um": repr(job.metadata.pixel_size_um)}
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Segment frame by frame."""
-        segmenter = _method(job).create(_parameters(job), job.fov)
+        segmenter = _method(job.analysis).create(_parameters(job), job.fov)
         with contextlib.ExitStack() as stack:
-            frames = stack.enter_context(job.open("pc"))
-            nuclei = None if job.nuclei is None else stack.enter_context(job.open("fl", job.nuclei))
-            missing = job.missing("pc")
-            if job.nuclei is not None:
-                missing |= job.missing("fl", job.nuclei)
+            images = {
+                role: stack.enter_context(job.open(image))
+                for role, image in outputs[0].inputs.items()
+            }
+            frames, nuclei = images["pc"], images.get("nuclei")
+            missing = frozenset[int]().union(*map(job.missing, outputs[0].inputs.values()))
             there = [t for t in range(job.shape[0]) if t not in missing]
             if not there:
                 raise InputError("no frame has both phase contrast and nuclei")
@@ -76,13 +85,13 @@ class SegmentationService(BaseProcessingService):
                     masks.append(first if t == there[0] else _segment(segmenter, frames, nuclei, t))
 
 
-def _method(job: FovJob) -> SegmentationMethod:
-    return find_segmentation(job.parameters.segmentation.model_dump()["method"])
+def _method(analysis: Analysis) -> SegmentationMethod:
+    return find_segmentation(analysis.parameters.segmentation.method)
 
 
 def _parameters(job: FovJob) -> BaseModel:
     """Return the parameters with every length in pixels."""
-    parameters: BaseModel = job.parameters.segmentation
+    parameters: BaseModel = job.analysis.parameters.segmentation
     if isinstance(parameters, CellDiameterParameters):
         return parameters.in_pixels(job.metadata.pixel_size_um)
     return parameters

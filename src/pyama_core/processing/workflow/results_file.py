@@ -14,18 +14,19 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pyama_core.io.atomic import is_temporary, write_whole
 from pyama_core.io.errors import FolderBusyError
 from pyama_core.io.locks import FolderLock
-from pyama_core.io.naming import PHASE_KINDS, RESULTS_NAME, OutputKind, find_records
+from pyama_core.io.naming import RESULTS_NAME, find_records
 from pyama_core.io.records import FovRecord, load_record
 from pyama_core.io.yaml_files import dump_yaml
+from pyama_core.outputs import all_kinds
+from pyama_core.processing.workflow.fov_state import FovState
 
 logger = logging.getLogger(__name__)
 
-_SEVERAL = [kind for kind in get_args(OutputKind) if kind not in PHASE_KINDS]
 _PATIENCE_S = 10.0
 _ALIKE = 1.3  # a factor between the diameters of cells in FOVs of one experiment
 _ENOUGH_FOVS = 3
@@ -47,16 +48,16 @@ class UnlikeDiameters:
     of_fov: dict[int, int]
 
 
-def find_unlike_diameters(records: Iterable[FovRecord]) -> UnlikeDiameters | None:
+def find_unlike_diameters(states: Iterable[FovState]) -> UnlikeDiameters | None:
     """Find FOVs where the estimate of the diameter of cells may have gone wrong.
 
     All FOVs of an experiment are seen through one objective; None if all are alike, or if
     there are fewer than three with cells to compare.
     """
     found = {
-        record.fov: diameter
-        for record in records
-        if (diameter := record.estimated_diameter()) is not None and not record.lacks_cells()
+        state.record.fov: diameter
+        for state in states
+        if (diameter := state.estimated_diameter()) is not None and not state.lacks_cells()
     }
     if len(found) < _ENOUGH_FOVS:
         return None
@@ -95,7 +96,8 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
     settings = next((r.settings for _, r in records if r.settings is not None), None)
     common = settings.model_dump(mode="json") if settings is not None else {}
     first = records[0][1] if records else None
-    unlike = find_unlike_diameters(record for _, record in records)
+    states = [(path, FovState(record)) for path, record in records]
+    unlike = find_unlike_diameters(state for _, state in states)
     return {
         "format": "pyama-core results",
         "version": 1,
@@ -105,26 +107,26 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
         "params": common.get("params"),
         "time_units": common.get("time_units"),
         "pyama_core": common.get("version"),
-        "results_paths": {record.fov: _paths_of(path, record) for path, record in records},
+        "results_paths": {state.record.fov: _paths_of(path, state) for path, state in states},
         "failed": {
             record.fov: record.failure.model_dump()
             for _, record in records
             if record.failure is not None
         },
         "missing_frames": {
-            record.fov: missing for _, record in records if (missing := record.missing_frames())
+            state.record.fov: missing for _, state in states if (missing := state.missing_frames())
         },
         "uncorrected": {
-            record.fov: uncorrected
-            for _, record in records
-            if (uncorrected := record.uncorrected())
+            state.record.fov: uncorrected
+            for _, state in states
+            if (uncorrected := state.uncorrected())
         },
-        "no_cells": [record.fov for _, record in records if record.lacks_cells()],
+        "no_cells": [state.record.fov for _, state in states if state.lacks_cells()],
         "unlike_diameters": unlike.of_fov if unlike else {},
         "outdated": {
-            record.fov: sorted(f"{path.parent.name}/{name}" for name in outdated)
-            for path, record in records
-            if (outdated := record.outdated())
+            state.record.fov: sorted(f"{path.parent.name}/{name}" for name in state.outdated)
+            for path, state in states
+            if state.outdated
         },
         "other_settings": {
             record.fov: record.settings.model_dump(mode="json")
@@ -134,18 +136,19 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
     }
 
 
-def _paths_of(record_path: Path, record: FovRecord) -> dict[str, Any]:
+def _paths_of(record_path: Path, state: FovState) -> dict[str, Any]:
     """Channel and relative path of each output, by the fields of `ResultsPathsPerFOV`."""
-    paths: dict[str, Any] = dict.fromkeys(PHASE_KINDS) | {kind: [] for kind in _SEVERAL}
-    outdated = record.outdated()
-    for name, entry in sorted(record.outputs.items(), key=lambda item: item[1].channel):
-        if entry.released or entry.not_made or name in outdated:
+    paths: dict[str, Any] = {kind.name: [] if kind.per_channel else None for kind in all_kinds()}
+    several = {kind.name for kind in all_kinds() if kind.per_channel}
+    outputs = state.record.outputs
+    for name, entry in sorted(outputs.items(), key=lambda item: item[1].channel):
+        if entry.released or entry.not_made or name in state.outdated or entry.kind not in paths:
             continue
         pair = [entry.channel, f"{record_path.parent.name}/{name}"]
-        if entry.kind in PHASE_KINDS:
-            paths[entry.kind] = pair
-        elif entry.kind in _SEVERAL:
+        if entry.kind in several:
             paths[entry.kind].append(pair)
+        else:
+            paths[entry.kind] = pair
     return paths
 
 

@@ -1,0 +1,148 @@
+"""What is done with each field of view: channels and parameters, parsed once and then frozen.
+
+It is parsed at the edge, from what the command, a configuration or Python gave, and travels down
+to the services, and to workers, as it is. A record keeps it as `Settings`, from which it can be
+read again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyama_core import __version__
+from pyama_core.io.errors import InputError
+from pyama_core.io.records import Settings
+from pyama_core.processing.workflow.services.parameters import Parameters, validate_params
+from pyama_core.processing.workflow.services.types import (
+    TIME_UNITS,
+    Channels,
+    ProcessingContext,
+    find_named_channels,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ChannelChoice:
+    """Channels by their number in the source file.
+
+    Attributes
+    ----------
+    pc : int or None
+        Phase contrast, in which cells are found.
+    fl : tuple of int
+        Fluorescence channels, each of which gives traces; in order.
+    nuclei : int or None
+        A channel that shows nuclei, for segmentation methods that use one.
+    """
+
+    pc: int | None = None
+    fl: tuple[int, ...] = ()
+    nuclei: int | None = None
+
+    @property
+    def copied(self) -> tuple[int, ...]:
+        """Channels besides phase contrast that are copied: those measured, and the nuclei."""
+        return tuple(sorted({*self.fl, *(() if self.nuclei is None else (self.nuclei,))}))
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What is done with each field of view of a run.
+
+    Attributes
+    ----------
+    channels : ChannelChoice
+        What is looked at, and what is measured.
+    parameters : Parameters
+        Of all steps, validated.
+    time_units : str
+        Unit of the times in traces.
+    """
+
+    channels: ChannelChoice
+    parameters: Parameters = field(default_factory=Parameters)
+    time_units: str = TIME_UNITS
+
+    def as_settings(self) -> Settings:
+        """Return this in the form that records keep, defaults included."""
+        chosen = self.channels
+        return Settings(
+            channels={"pc": chosen.pc, "fl": list(chosen.fl), "nuclei": chosen.nuclei},
+            params=self.parameters.as_plain_data(),
+            time_units=self.time_units,
+            version=__version__,
+        )
+
+
+def parse_analysis(context: ProcessingContext, channel_names: Sequence[str] = ()) -> Analysis:
+    """Read what a caller's context asks for.
+
+    Parameters
+    ----------
+    context : ProcessingContext
+        Its channels that are names become numbers.
+    channel_names : sequence of str
+        Names of the channels of the source file.
+
+    Raises
+    ------
+    InputError
+        There is no such channel, or a parameter is unknown or out of bounds.
+
+    Examples
+    --------
+    >>> context = ProcessingContext(channels=Channels(pc=0, fl=["GFP", 1]))
+    >>> parse_analysis(context, ["Phase", "mCherry", "GFP"]).channels.fl
+    (1, 2)
+    """
+    find_named_channels(context, channel_names)
+    channels = _numbers_in(context.channels or Channels())
+    return Analysis(
+        channels, validate_params(context.params).steps(), context.time_units or TIME_UNITS
+    )
+
+
+def _numbers_in(channels: Channels) -> ChannelChoice:
+    """Return channels none of which is a name any more."""
+    fl = tuple(channel for channel in channels.fl if not isinstance(channel, str))
+    if len(set(fl)) != len(fl):
+        raise InputError(f"a fluorescence channel was chosen twice: {channels.fl}")
+    return ChannelChoice(
+        pc=None if isinstance(channels.pc, str) else channels.pc,
+        fl=tuple(sorted(fl)),
+        nuclei=None if isinstance(channels.nuclei, str) else channels.nuclei,
+    )
+
+
+def recorded_analysis(settings: Settings | None) -> Analysis | None:
+    """Read what the run that last worked on a field of view was asked for.
+
+    None where that cannot be told any more: there are no settings, or they name a method of a
+    package that is not installed here.
+    """
+    if settings is None:
+        return None
+    try:
+        parameters = validate_params(settings.params).steps()
+        channels = _channels_of(settings.channels)
+    except (InputError, TypeError, ValueError) as error:
+        logger.warning("what is outdated cannot be told: %s", error)
+        return None
+    return Analysis(channels, parameters, settings.time_units)
+
+
+def _channels_of(words: Mapping[str, Any]) -> ChannelChoice:
+    return ChannelChoice(words.get("pc"), tuple(words.get("fl") or ()), words.get("nuclei"))
+
+
+def without_parameters(settings: Settings) -> Analysis:
+    """Return an analysis of the recorded channels by the default methods.
+
+    It tells which outputs were asked for, where the methods are not known here.
+    """
+    return Analysis(_channels_of(settings.channels))

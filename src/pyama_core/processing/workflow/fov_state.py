@@ -1,0 +1,206 @@
+"""What a record says of the outputs that were asked for: done, missing, released or outdated."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+from pyama_core.io.artifacts import look_at
+from pyama_core.io.records import FovRecord, OutputEntry, Provenance, Settings, not_default
+from pyama_core.outputs import FL_CORRECTED, SEG, TRACKS_CSV, Declaration, Output, kind_named
+from pyama_core.processing.workflow.analysis import (
+    Analysis,
+    recorded_analysis,
+    without_parameters,
+)
+from pyama_core.processing.workflow.graph import all_services, declarations
+from pyama_core.processing.workflow.services.parameters import defaults_of
+
+DONE = ("done", "released", "no background")
+"""States of an output that need no further work, from the usual to the most remarkable."""
+
+
+class FovState:
+    """The record of a field of view, held against what its last run was asked for.
+
+    Parameters
+    ----------
+    record : FovRecord
+        Read from its file.
+    """
+
+    def __init__(self, record: FovRecord) -> None:
+        self.record = record
+        self._asked = _asked(record.settings.model_dump_json()) if record.settings else None
+
+    @functools.cached_property
+    def wanted(self) -> list[Output]:
+        """All outputs that were asked for, in the order of the steps."""
+        if self._asked is not None:
+            return self._asked.outputs
+        if self.record.settings is None:
+            return []
+        return [d.output for d in declarations(without_parameters(self.record.settings))]
+
+    @functools.cached_property
+    def outdated(self) -> frozenset[str]:
+        """Names of outputs that are not what the settings ask for.
+
+        They were made by another method, with other parameters, or from files that were made anew
+        since, with other content. That happens when a run with changed settings is stopped, and to
+        channels that it leaves out.
+        """
+        outdated: frozenset[str] = frozenset()
+        while found := {
+            name
+            for name, entry in self.record.outputs.items()
+            if name not in outdated and not self._is_current(entry, outdated)
+        }:
+            outdated |= found
+        return outdated
+
+    def lacks_cells(self) -> bool:
+        """Whether the field of view was tracked, as it was asked for, and has no cell."""
+        return any(
+            entry.kind == TRACKS_CSV.name
+            and entry.summary.get("cells") == 0
+            and name not in self.outdated
+            for name, entry in self.record.outputs.items()
+        )
+
+    def estimated_diameter(self) -> int | None:
+        """Diameter of the cells in pixels, if the segmentation was left to estimate it."""
+        for name, entry in self.record.outputs.items():
+            if entry.kind == SEG.name and self._is_estimated(entry) and name not in self.outdated:
+                return entry.summary.get("cell_diameter")
+        return None
+
+    def missing_frames(self) -> dict[int, str]:
+        """Frames that the source lacks, by channel, as far as they were copied."""
+        return {
+            entry.channel: entry.missing
+            for entry in sorted(self.record.outputs.values(), key=lambda entry: entry.channel)
+            if entry.provenance.step == "copying" and entry.missing
+        }
+
+    def uncorrected(self) -> dict[int, str]:
+        """Channels of which the background could not be found, and why."""
+        return {
+            entry.channel: entry.not_made
+            for name, entry in sorted(self.record.outputs.items(), key=lambda item: item[1].channel)
+            if entry.kind == FL_CORRECTED.name and entry.not_made and name not in self.outdated
+        }
+
+    def state_of(self, folder: Path, step: str) -> str:
+        """Whether all outputs of a step that were asked for are there, as they were asked for."""
+        wanted = [output for output in self.wanted if output.kind.step == step]
+        if not wanted:
+            return "not asked for"
+        states = {self._state_of_output(folder, output) for output in wanted}
+        if states <= set(DONE):
+            return max(states, key=DONE.index)
+        failure = self.record.failure
+        if failure is not None and failure.step == step:
+            return "failed"
+        return "outdated" if "missing" not in states else "missing"
+
+    def _state_of_output(self, folder: Path, output: Output) -> str:
+        found = self.record.find(output)
+        if found is None:
+            return "missing"
+        name, entry = found
+        if name in self.outdated:
+            return "outdated"
+        if entry.released:
+            return "released"
+        if entry.not_made:
+            return "no background"
+        try:
+            return "done" if look_at(folder / name).size == entry.size else "missing"
+        except OSError:
+            return "missing"
+
+    def _is_estimated(self, entry: OutputEntry) -> bool:
+        default = None if self._asked is None else self._asked.default_diameter()
+        return entry.provenance.parameters.get("cell_diameter", default) == "auto"
+
+    # What is current
+
+    def _is_current(self, entry: OutputEntry, outdated: frozenset[str]) -> bool:
+        kind = kind_named(entry.kind)
+        if self._asked is None or kind is None:
+            return True
+        declared = self._asked.declared(Output(kind, entry.channel))
+        if declared is None or not self._asked.asks_for(entry.provenance):
+            return False
+        return self._is_made_from(entry, declared, outdated)
+
+    def _is_made_from(
+        self, entry: OutputEntry, declared: Declaration, outdated: frozenset[str]
+    ) -> bool:
+        """Whether the inputs that are on record are those that an output was made from.
+
+        One that is not on record was a caller's own file, unless its checksum is that of another
+        output: then it was made from that, which is no input any more.
+        """
+        made = entry.provenance.inputs
+        known = {other.checksum for other in self.record.outputs.values()}
+        for role, output in declared.inputs.items():
+            found = self.record.find(output)
+            if found is None:
+                if made.get(role) in known:
+                    return False
+            elif found[0] in outdated or found[1].checksum != made.get(role):
+                return False
+        return not any(made[role] in known for role in made.keys() - declared.inputs.keys())
+
+
+class _Asked:
+    """What a request declares, looked up once for all fields of view that share it."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.outputs = [declared.output for declared in declarations(analysis)]
+        self._declared: dict[Output, Declaration | None] = {}
+        self._algorithms = {service.step: service.algorithm(analysis) for service in all_services()}
+
+    def declared(self, output: Output) -> Declaration | None:
+        """Return what a step declares of an output, also of a channel that was not asked for."""
+        if output not in self._declared:
+            channels = self.analysis.channels
+            if output.kind.per_channel:
+                if output.channel not in channels.copied:
+                    channels = dataclasses.replace(channels, fl=(*channels.fl, output.channel))
+            elif output.channel != channels.pc:
+                channels = dataclasses.replace(channels, pc=output.channel)
+            for each in declarations(dataclasses.replace(self.analysis, channels=channels)):
+                self._declared.setdefault(each.output, each)
+            self._declared.setdefault(output, None)
+        return self._declared[output]
+
+    def asks_for(self, made: Provenance) -> bool:
+        """Whether an output was made by the method and with the parameters asked for."""
+        if made.algorithm != self._algorithms.get(made.step):
+            return False
+        defaults, asked = self._parameters(made.step)
+        return made.without(defaults).parameters == asked
+
+    @functools.cache  # noqa: B019 - lives as long as the few requests that are remembered
+    def _parameters(self, step: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        section = self.analysis.parameters.of_step(step)
+        if section is None:
+            return {}, {}
+        defaults = defaults_of(section)
+        return defaults, not_default(section.model_dump(mode="json"), defaults)
+
+    def default_diameter(self) -> object:
+        """Default of the cell diameter, for records that leave it out."""
+        return self._parameters(SEG.step)[0].get("cell_diameter")
+
+
+@functools.lru_cache(maxsize=16)
+def _asked(settings: str) -> _Asked | None:
+    analysis = recorded_analysis(Settings.model_validate_json(settings))
+    return None if analysis is None else _Asked(analysis)
