@@ -17,6 +17,7 @@ from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import Scene
 from benchmarks.timing import Times, calls_in_turn
 from nd2_writer import position_loop, time_loop, write_nd2
+from ndtiff_writer import NdTiffWriter
 from pyama_core.io.microscopy import load_microscopy_file
 
 # Writes a data set of frames (T, Y, X) below a folder and returns its path.
@@ -231,10 +232,24 @@ def _bare_tiff(path: Path) -> Iterator[Callable[[], None]]:
         yield read_all
 
 
+def _write_ndtiff(folder: Path, frames: NDArray[np.uint16]) -> Path:
+    writer = NdTiffWriter(folder / "read_1")
+    for t, frame in enumerate(frames):
+        writer.put({"time": t, "channel": "GFP"}, frame, {"ElapsedTime-ms": 1000.0 * t})
+    return writer.close()
+
+
+@contextlib.contextmanager
+def _bare_ndtiff(path: Path) -> Iterator[Callable[[], None]]:
+    with _bare_tiff(min(path.glob("*.tif"))) as read_all:
+        yield read_all
+
+
 FORMATS: dict[str, tuple[Writer, Bare]] = {
     "CZI, zstd": (_write_czi, _bare_czi),
     "OME-Zarr 0.5": (_write_zarr, _bare_zarr),
     "folder of TIFF": (partial(_write_folder, "tif"), _bare_folder),
     "folder of PNG": (partial(_write_folder, "png"), _bare_folder),
+    "NDTiff": (_write_ndtiff, _bare_ndtiff),
     "ImageJ hyperstack": (_write_imagej, _bare_tiff),
 }
