@@ -50,7 +50,7 @@ class Surroundings:
 
     def why_absent(self, name: str, base: str = "") -> str:
         """Say why a file was not found, after its name."""
-        if self.outside or not leads_outside(name.replace("\\", "/"), base):
+        if self.outside or not leads_outside(name, base):
             return "is not there"
         return (
             f"leads out of the folder {str(self.folder)!r} and is not followed (copy it there, or "
@@ -66,6 +66,7 @@ def leads_outside(name: str, base: str = "") -> bool:
     >>> leads_outside("a/../b.tif"), leads_outside("../b.tif"), leads_outside("C:/b.tif")
     (False, True, True)
     """
+    name = name.replace("\\", "/")
     if name.startswith("/") or PureWindowsPath(name).drive:
         return True
     return posixpath.normpath(posixpath.join(base, name)).split("/")[0] in ("..", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,11 +11,13 @@ from typing import Any
 from pyama_core.io.companions import leads_outside
 from pyama_core.io.file_patterns import natural_order
 from pyama_core.io.ome_xml import OmeDataSet, OmeXmlError, parse_ome_xml
+from pyama_core.io.ome_zarr_groups import OmeGroups
 from pyama_core.io.units import micrometres_per, seconds_per
 from pyama_core.io.zarr_arrays import ArrayDocument, ZarrError
 from pyama_core.io.zarr_documents import ZarrStore
 
 _AXES = "tczyx"
+_XML_NAME = "OME/METADATA.ome.xml"
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,11 @@ class ZarrImage:
 
 @dataclass(frozen=True)
 class ZarrDataSet:
-    """All images of a store, and the OME-XML beside them if there is any."""
+    """All images of a store, the OME-XML beside them if there is any, and what to warn of."""
 
     images: tuple[ZarrImage, ...]
     xml: OmeDataSet | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def read_ome_zarr(store: ZarrStore) -> ZarrDataSet:
@@ -70,45 +73,26 @@ def read_ome_zarr(store: ZarrStore) -> ZarrDataSet:
     ZarrError
         If there is none, or the metadata is damaged.
     """
-    about = _ome(store, "")
+    groups = OmeGroups(store)
+    about = groups.get("")
     xml = None
     if about is None:
         children = [path for path in natural_order(store.folders()) if not path.startswith(".")]
-        found = [(path, path, about) for path in children if (about := _ome(store, path))]
+        found = [(path, path, about) for path in children if (about := groups.get(path))]
         places = [(name, path, image) for name, path, image in found if _is_image(image)]
         places = [(_without_ending(name), path, image) for name, path, image in places]
     elif _is_image(about):
         places = [("", "", about)]
     elif hasattr(about, "plate"):
-        places = list(_wells(store, about.plate))
+        places = list(_wells(groups, about.plate))
     elif getattr(about, "bioformats2raw_layout", None) is not None:
-        places, xml = list(_series(store)), _xml(store)
+        places, xml = list(_series(groups)), _xml(groups)
     else:
         raise ZarrError(f"it is a {type(about).__name__}, not an image, plate or series of images")
     if not places:
         raise ZarrError("there is no OME-Zarr image in it")
-    return ZarrDataSet(tuple(_image(store, *place) for place in places), xml)
-
-
-def _ome(store: ZarrStore, path: str) -> Any:
-    """Return the validated OME metadata of a group; None if it has none."""
-    from pydantic import ValidationError
-    from yaozarrs import validate_ome_object
-
-    attributes = store.attributes(path)
-    if not attributes.keys() & {"ome", "multiscales", "plate", "well", "bioformats2raw.layout"}:
-        return None
-    try:
-        # The model's advice on names is for who writes a store, not for who reads it.
-        with warnings.catch_warnings(action="ignore", category=UserWarning):
-            found = validate_ome_object(attributes)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ZarrError(
-            f"the OME metadata of {path or 'its root'} is wrong: {where}: {first['msg']}"
-        ) from error
-    return getattr(found, "ome", found)
+    images = tuple(_image(store, *place) for place in places)
+    return ZarrDataSet(images, xml, (*groups.told(), *(xml.warnings if xml else ())))
 
 
 def _is_image(about: Any) -> bool:
@@ -119,36 +103,39 @@ def _without_ending(name: str) -> str:
     return name.removesuffix(".zarr").removesuffix(".ome")
 
 
-def _wells(store: ZarrStore, plate: Any) -> Iterator[tuple[str, str, Any]]:
+def _wells(groups: OmeGroups, plate: Any) -> Iterator[tuple[str, str, Any]]:
     for well in plate.wells:
-        about = _ome(store, _inside("", well.path))
+        about = groups.get(_inside("", well.path))
         if about is None:
             continue  # announced, but not imaged
         for field in about.well.images:
             path = _inside(well.path, field.path)
-            image = _ome(store, path)
+            image = groups.get(path)
             if image is not None:
                 yield f"{well.path.replace('/', '')}/{field.path}", path, image
 
 
-def _series(store: ZarrStore) -> Iterator[tuple[str, str, Any]]:
-    about = _ome(store, "OME") if store.attributes("OME") else None
+def _series(groups: OmeGroups) -> Iterator[tuple[str, str, Any]]:
+    store = groups.store
+    about = groups.get("OME") if store.attributes("OME") else None
     listed = getattr(about, "series", None) or store.attributes("OME").get("series")
     paths = listed or [path for path in natural_order(store.folders()) if path.isdigit()]
     for path in (_inside("", str(path)) for path in paths):
-        image = _ome(store, path)
+        image = groups.get(path)
         if image is not None:
             yield "", path, image
 
 
-def _xml(store: ZarrStore) -> OmeDataSet | None:
-    text = store.read("OME/METADATA.ome.xml")
+def _xml(groups: OmeGroups) -> OmeDataSet | None:
+    """Return the OME-XML of a converted file, of which only names and times are used."""
+    text = groups.store.read(_XML_NAME)
     if text is None:
         return None
     try:
         return parse_ome_xml(text)
     except OmeXmlError as error:
-        raise ZarrError(f"OME/METADATA.ome.xml {error}") from error
+        groups.ignore(_XML_NAME, error)
+        return None
 
 
 def _image(store: ZarrStore, name: str, path: str, about: Any) -> ZarrImage:
@@ -170,7 +157,7 @@ def _image(store: ZarrStore, name: str, path: str, about: Any) -> ZarrImage:
         for axis, a in zip(axes, multiscale.axes, strict=True)
     }
     steps = dict(zip(axes, scales, strict=True))
-    minute = seconds_per(units.get("t", ""))
+    seconds = seconds_per(units.get("t", ""))
     omero = getattr(about, "omero", None)
     return ZarrImage(
         name=name or str(multiscale.name or "").strip("/") or path,
@@ -179,7 +166,7 @@ def _image(store: ZarrStore, name: str, path: str, about: Any) -> ZarrImage:
         channel_names=tuple(str(c.label or "") for c in omero.channels) if omero else (),
         pixel_size_um=_length(steps.get("x"), units.get("x", "")),
         z_step_um=_length(steps.get("z"), units.get("z", "")),
-        interval_min=None if minute is None or "t" not in steps else steps["t"] * minute / 60,
+        interval_min=_interval(steps.get("t"), seconds),
     )
 
 
@@ -198,7 +185,15 @@ def _inside(base: str, name: str) -> str:
 
 def _length(step: float | None, unit: str) -> float | None:
     micrometres = micrometres_per(unit)
-    return None if step is None or micrometres is None else step * micrometres
+    if step is None or micrometres is None or not math.isfinite(step):
+        return None
+    return step * micrometres
+
+
+def _interval(step: float | None, seconds: float | None) -> float | None:
+    if step is None or seconds is None or not math.isfinite(step):
+        return None
+    return step * seconds / 60
 
 
 def _scales(multiscale: Any, level: Any, n_axes: int) -> list[float]:

@@ -141,15 +141,21 @@ class ZarrStore:
             raise OSError(errno.EIO, f"the server failed: {error!r}") from error
 
     def files(self, path: str = "") -> Iterator[str]:
-        """Name all regular files below a folder, relative to it; of a store on a disk."""
+        """Name all regular files below a folder, relative to it; of a store on a disk.
+
+        Links to folders are followed, each once.
+        """
         assert self._folder is not None
-        waiting = [""]
+        waiting, linked = [""], {os.path.realpath(self._folder)}
         while waiting:
             below = waiting.pop()
             with os.scandir(Path(self._folder, path, below)) as entries:
                 for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(f"{below}{entry.name}/")
+                    if entry.is_dir():
+                        target = os.path.realpath(entry.path) if entry.is_symlink() else ""
+                        if target not in linked:
+                            waiting.append(f"{below}{entry.name}/")
+                        linked |= {target} - {""}
                     elif entry.is_file():
                         yield f"{below}{entry.name}"
 

@@ -171,6 +171,7 @@ def _content(path: Path, store: ZarrStore, found: ZarrDataSet, choice: ReadOptio
         times=[image.frame_minutes(choice.z) for image in xml],
         nominal_times=_nominal(images, present),
         companions=companions,
+        warnings=found.warnings,
         notes=notes,
         stage_positions_um=[image.stage_um for image in xml],
         emission_nm=xml[0].emission_nm if xml else (),
