@@ -31,19 +31,22 @@ def write_mm_stack(
     description: str = "",
     planes_metadata: Mapping[str, Any] | None = None,
     has_index: bool = True,
+    blank: Mapping[Place, npt.NDArray[Any]] | None = None,
 ) -> None:
     """Write planes in the order given; `description` goes into the first page.
 
-    Without an index it is what a crash leaves.
+    Without an index it is what a crash leaves. Pages of `blank` follow that are in no index and do
+    not say what they are.
     """
-    text = json.dumps(summary).encode()
+    about_all = json.dumps(summary).encode()
     body = bytearray()
-    start = _HEAD + len(text)
+    start = _HEAD + len(about_all)
     entries, at_link = [], 4
-    head = bytearray(_HEAD + len(text))
-    for number, (place, pixels) in enumerate(planes.items()):
+    head = bytearray(start)
+    for number, (place, pixels) in enumerate([*planes.items(), *(blank or {}).items()]):
         fov, t, channel, z = place
-        entries.append((channel, z, t, fov, start + len(body)))
+        if number < len(planes):
+            entries.append((channel, z, t, fov, start + len(body)))
         about = {
             "FrameIndex": t,
             "ChannelIndex": channel,
@@ -54,7 +57,8 @@ def write_mm_stack(
         if elapsed_ms is not None:
             about["ElapsedTime-ms"] = elapsed_ms[place]
         first = description if number == 0 else ""
-        page, link = _page(pixels, first, json.dumps(about), start + len(body))
+        text = json.dumps(about) if number < len(planes) else "NULL "
+        page, link = _page(pixels, first, text, start + len(body))
         where = start + len(body)
         if number == 0:
             struct.pack_into("<I", head, 4, where)
@@ -70,9 +74,9 @@ def write_mm_stack(
         "<8I",
         head,
         8,
-        *(_INDEX, index_at * has_index, _DISPLAY, 0, _COMMENTS, 0, _SUMMARY, len(text)),
+        *(_INDEX, index_at * has_index, _DISPLAY, 0, _COMMENTS, 0, _SUMMARY, len(about_all)),
     )
-    head[_HEAD:] = text
+    head[_HEAD:] = about_all
     path.write_bytes(bytes(head) + bytes(body) + index * has_index)
 
 

@@ -212,3 +212,18 @@ def test_an_index_that_does_not_fit_the_pages_gives_right_pixels_or_missing_fram
                         continue
                     np.testing.assert_array_equal(frame, PIXELS[0, t, c, z])
             assert n_missing
+
+
+def test_blank_pages_that_complete_a_frame_are_no_planes(tmp_path: Path) -> None:
+    for has_index in (True, False):
+        taken = [place for place in TIMES if place[0] == 0][:-3]
+        planes = planes_of(taken)
+        # Micro-Manager leaves blank pages out of its index, and says of them that they are "NULL".
+        blank = dict.fromkeys([(0, N_T - 1, c, 1) for c in range(2)], np.zeros((6, 8), np.uint16))
+        path = write_position(tmp_path, 0, planes=planes, blank=blank, has_index=has_index)
+        source, about = load_microscopy_file(path, z=1)
+        with source:
+            assert "2 pages do not say which plane they are" in "\n".join(about.warnings)
+            assert about.fov_shapes == ((N_T - 1, 6, 8),)
+            for c, t in np.ndindex(N_C, N_T - 1):
+                np.testing.assert_array_equal(source.read_frame(0, c, t), PIXELS[0, t, c, 1])

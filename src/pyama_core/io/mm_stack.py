@@ -65,6 +65,8 @@ class _Planes:
         File, page and first byte of the page of each plane, −1 where there is none.
     summary : dict
         What the first file says of the acquisition.
+    n_blank : int
+        Pages that are no plane: blank ones, which complete a frame where an acquisition stopped.
     """
 
     files: tuple[Path, ...]
@@ -72,6 +74,7 @@ class _Planes:
     page: npt.NDArray[np.int64]
     offset: npt.NDArray[np.int64]
     summary: Mapping[str, Any]
+    n_blank: int
 
 
 class MmStackSource(FrameSource):
@@ -140,6 +143,14 @@ def open_mm_stack(path: Path, options: Mapping[str, Any], files: TiffFiles) -> M
     return MmStackSource(describe(path, options, content), choice, planes, files)
 
 
+def micro_manager_metadata(tiff: TiffFile, number: int) -> Mapping[str, Any]:
+    """Return what Micro-Manager wrote beside a page; empty if it wrote nothing."""
+    try:
+        return _metadata(tiff.pages.get(number)) if number < len(tiff.pages) else {}
+    except Exception:  # noqa: BLE001  damaged tags raise nearly anything, which reading it says
+        return {}
+
+
 def _head(tiff: TiffFile) -> tuple[int, int] | None:
     """Return where the index of planes is and how long the summary, None without such a header."""
     tiff.filehandle.seek(8)
@@ -182,10 +193,12 @@ def _read_planes(path: Path, files: TiffFiles) -> _Planes:
                 f"{paths[owner].name} has planes that another file of the acquisition has too; "
                 "move the files of each acquisition into a folder of their own."
             )
-        # Pages follow each other in the file as their planes were acquired.
-        file[at], page[at] = owner, np.argsort(np.argsort(index["offset"]))
+        file[at], page[at] = owner, _page_numbers(files.get(paths[owner]), index["offset"])
         offset[at] = index["offset"]
-    return _Planes(tuple(paths), file, page, offset, summary)
+    n_pages = sum(len(files.get(other).pages) for other in paths)
+    return _Planes(
+        tuple(paths), file, page, offset, summary, max(0, n_pages - sum(map(len, indices)))
+    )
 
 
 def _planned(summary: Mapping[str, Any], name: str) -> int:
@@ -213,23 +226,59 @@ def _read_index(path: Path, tiff: TiffFile) -> npt.NDArray[Any]:
     if len(data) == _INDEX_HEAD.size:
         magic, count = _INDEX_HEAD.unpack(data)
         data = tiff.filehandle.read(count * _ENTRY.itemsize) if magic == _INDEX_MAP else b""
-        if len(data) == count * _ENTRY.itemsize and count == len(tiff.pages):
+        if len(data) == count * _ENTRY.itemsize and 0 < count <= len(tiff.pages):
             return np.frombuffer(data, _ENTRY)
     return np.array(list(_rows_of_pages(path, tiff)), _ENTRY)
 
 
 def _rows_of_pages(path: Path, tiff: TiffFile) -> Iterator[tuple[int, ...]]:
+    """Yield what pages say of themselves; blank ones say nothing."""
+    n_known, why = 0, "it says nothing"
     for number in range(len(tiff.pages)):
         try:
             page = tiff.pages.get(number)
             about = _metadata(page)
+            if not about:
+                continue
             place = [int(about[f"{name}Index"]) for name in ("Channel", "Slice", "Frame")]
-            yield *place, int(about.get("PositionIndex", 0)), int(page.offset)
-        except Exception as error:  # damaged tags raise nearly anything
-            raise InputError(
-                f"{path}: page {number} does not say which plane it is ({error!r}); export the "
-                "acquisition again."
-            ) from error
+            position, offset = int(about.get("PositionIndex", 0)), int(page.offset)
+        except Exception as error:  # noqa: BLE001  damaged tags raise nearly anything
+            why = repr(error)
+            continue
+        n_known += 1
+        yield *place, position, offset
+    if not n_known:
+        raise InputError(
+            f"{path}: no page says which plane it is ({why}); export the acquisition again."
+        )
+
+
+def _page_numbers(tiff: TiffFile, offsets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return which page of a file begins at each place; any other than that if none does.
+
+    Pages follow each other in the file as their planes were acquired.
+    """
+    if len(offsets) == len(tiff.pages):
+        return np.argsort(np.argsort(offsets))
+    begins = np.array(list(_page_offsets(tiff)), np.int64)
+    order = np.argsort(begins)
+    numbers = np.searchsorted(begins, offsets, sorter=order)
+    return np.append(order, len(begins))[np.minimum(numbers, len(begins))]
+
+
+def _page_offsets(tiff: TiffFile) -> Iterator[int]:
+    """Yield where pages begin, without making objects of them."""
+    file, at = tiff.filehandle, 4
+    for _ in range(len(tiff.pages)):
+        file.seek(at)
+        data = file.read(4)
+        offset = int.from_bytes(data, "little")
+        file.seek(offset)
+        n_tags = file.read(2)
+        if len(data) < 4 or len(n_tags) < 2:
+            return  # cut off
+        yield offset
+        at = offset + 2 + 12 * int.from_bytes(n_tags, "little")
 
 
 def _content(path: Path, choice: ReadOptions, planes: _Planes, files: TiffFiles) -> FileContent:
@@ -265,7 +314,10 @@ def _content(path: Path, choice: ReadOptions, planes: _Planes, files: TiffFiles)
         z_step_um=z_step_um(planes.summary, doubts),
         bit_depth=bit_depth(about[0], doubts),
     )
-    return replace(content, warnings=tuple(doubts.told()))
+    told = [*doubts.told()]
+    if planes.n_blank:
+        told.append(f"{planes.n_blank} pages do not say which plane they are and are left out")
+    return replace(content, warnings=tuple(told))
 
 
 def _first_page(planes: _Planes, fov: int, files: TiffFiles) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,22 +50,51 @@ def left_out(path: Path, file_set: FileSet, files: TiffFiles) -> Iterator[str]:
             )
 
 
-def named_twice(file_set: FileSet) -> Iterator[str]:
-    """Say how many planes are on a page on which there is another plane already."""
-    places = {found: place for place, found in enumerate(dict.fromkeys(file_set.paths))}
-    of_owner = np.array([places[found] for found in file_set.paths] or [0])
-    pages = [
-        np.stack([of_owner[image.file[image.ifd >= 0]], image.ifd[image.ifd >= 0]])
-        for image in file_set.data.images
-    ]
-    found = np.concatenate(pages, axis=1)
-    by_place = found[:, np.lexsort(found)]
-    n_twice = int((by_place[:, 1:] == by_place[:, :-1]).all(axis=0).sum())
-    if n_twice:
-        yield (
-            f"{n_twice} planes are said to be on the page of another plane, and show the same "
-            "pixels; the OME-XML is wrong there"
-        )
+def without_doubles(file_set: FileSet) -> tuple[FileSet, tuple[str, ...]]:
+    """Leave each page to one plane: the first that is said to be on it.
+
+    Micro-Manager names the page of another frame, behind the planes that there are, for a channel
+    that was not taken in a frame; others repeat pages by mistake. Such planes have no image.
+
+    Returns
+    -------
+    file_set : FileSet
+        With no page for the others.
+    told : tuple of str
+        How many they are, if any.
+    """
+    images = file_set.data.images
+    files = [file_set.paths.index(found) if found else i for i, found in enumerate(file_set.paths)]
+    of_owner = np.array(files or [0])
+    named = [np.flatnonzero(image.ifd >= 0) for image in images]
+    pairs = list(zip(images, named, strict=True))
+    owner = np.concatenate([of_owner[image.file.ravel()[at]] for image, at in pairs])
+    page = np.concatenate([image.ifd.ravel()[at] for image, at in pairs])
+    place = owner * (page.max(initial=0) + 1) + page
+    if (np.diff(np.sort(place)) > 0).all():
+        return file_set, ()
+    number = np.concatenate([np.full(at.size, number) for number, at in enumerate(named)])
+    rank = np.concatenate([image.rank.ravel()[at] for image, at in pairs])
+    order = np.lexsort((rank, number, place))
+    same = np.diff(place[order]) == 0
+    doubles, shared = np.zeros((2, order.size), np.bool_)
+    doubles[order[1:]] = same
+    shared[order[:-1]] = same
+    kept = []
+    ends = np.cumsum([at.size for at in named])[:-1]
+    for (image, at), is_double, is_shared in zip(
+        pairs, np.split(doubles, ends), np.split(shared, ends), strict=True
+    ):
+        ifd, has_others = image.ifd.flatten(), np.zeros(image.ifd.size, np.bool_)
+        ifd[at[is_double]] = -1
+        has_others[at[is_shared]] = True
+        shape = image.ifd.shape
+        kept.append(replace(image, ifd=ifd.reshape(shape), shared=has_others.reshape(shape)))
+    told = (
+        f"{int(doubles.sum())} planes are said to be on the page of another plane and are missing, "
+        "as those of a channel that was not taken in every frame; or the OME-XML is wrong there"
+    )
+    return replace(file_set, data=replace(file_set.data, images=tuple(kept))), (told,)
 
 
 def _sizes(image: OmeImage) -> str:

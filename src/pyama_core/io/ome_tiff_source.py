@@ -13,7 +13,8 @@ import numpy.typing as npt
 from pyama_core.io.errors import InputError
 from pyama_core.io.file_description import FileContent, describe
 from pyama_core.io.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
-from pyama_core.io.ome_left_out import left_out, named_twice
+from pyama_core.io.mm_stack import micro_manager_metadata
+from pyama_core.io.ome_left_out import left_out, without_doubles
 from pyama_core.io.ome_tiff_files import FileSet, locate_files, read_companion, rightful_file
 from pyama_core.io.ome_uuid import uuid_in
 from pyama_core.io.ome_xml import OmeImage
@@ -22,6 +23,7 @@ from pyama_core.io.tiff_pages import TiffFiles, UnreadablePlaneError, is_reduced
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
+_PLACES = ("Frame", "Channel", "Slice")
 # What slide scanners call the images beside the sample, where those are smaller than it.
 _THUMBNAILS = frozenset({"thumbnail", "label image", "macro image"})
 
@@ -47,6 +49,8 @@ class OmeTiffSource(FrameSource):
         image = self._images[fov]
         try:
             tiff, ifd = self._find_page(image, (time, channel, z))
+            if image.shared is not None and image.shared[time, channel, z]:
+                _require_own(tiff, ifd, (time, channel, z))
             return read_page(tiff, ifd, image.shape[3:], self._dtype)
         except (UnreadablePlaneError, InputError) as error:
             raise self._missing(fov, channel, time, z, str(error)) from error
@@ -104,8 +108,9 @@ def open_ome_tiff(
     whole = locate_files(path, text, files, outside=choice.outside)
     file_set, ignored = _without_thumbnails(whole, files)
     _check_images(path, file_set.data.images)
+    file_set, doubles = without_doubles(file_set)
     content = _content(path, choice, file_set, files, reader)
-    told = (*ignored, *left_out(path, whole, files), *named_twice(whole), *content.warnings)
+    told = (*ignored, *left_out(path, whole, files), *doubles, *content.warnings)
     content = replace(content, warnings=told)
     return OmeTiffSource(describe(path, options, content), choice, file_set, files)
 
@@ -216,6 +221,14 @@ def _present(
             beyond = (image.file == owner) & (image.ifd >= len(files.get(path).pages))
             present &= ~beyond
     return present
+
+
+def _require_own(tiff: TiffFile, ifd: int, at: tuple[int, int, int]) -> None:
+    """Make sure that a page of Micro-Manager, which says what it is, does not say otherwise."""
+    about = micro_manager_metadata(tiff, ifd)
+    stated = tuple(about.get(f"{name}Index", here) for name, here in zip(_PLACES, at, strict=True))
+    if stated != at:
+        raise UnreadablePlaneError(f"its page is that of frame {stated[0]}, channel {stated[1]}")
 
 
 def _nominal(images: Iterable[OmeImage]) -> list[float] | None:

@@ -81,6 +81,8 @@ class OmeImage:
         Page of each plane in its file, −1 where there is none.
     file : (T, C, Z) int64 ndarray
         Which of the data set's files holds each plane.
+    rank : (T, C, Z) int64 ndarray
+        Which TiffData element of the image names each plane, in the order of the document.
     emission_nm : tuple of (float or None)
         Emission wavelength of each channel.
     z_step_um : float or None
@@ -91,6 +93,8 @@ class OmeImage:
         Significant bits of a pixel.
     beyond : tuple of (int, range)
         File and pages of planes that lie beyond the sizes.
+    shared : (T, C, Z) bool ndarray or None
+        Which planes are on a page that others were said to be on too; None if none are.
     reach : (int, int, int)
         Sizes (T, C, Z) that would hold those as well.
     """
@@ -105,10 +109,12 @@ class OmeImage:
     minutes: npt.NDArray[np.float64]
     ifd: npt.NDArray[np.int64]
     file: npt.NDArray[np.int64]
+    rank: npt.NDArray[np.int64]
     emission_nm: tuple[float | None, ...] = ()
     z_step_um: float | None = None
     stage_um: StagePosition | None = None
     bit_depth: int | None = None
+    shared: npt.NDArray[np.bool_] | None = None
     beyond: tuple[tuple[int, range], ...] = ()
     reach: tuple[int, int, int] = (0, 0, 0)
 
@@ -206,6 +212,7 @@ def _image(
         minutes=_plane_minutes(pixels, (n_t, n_c, n_z), doubts),
         ifd=pages.ifd,
         file=pages.file,
+        rank=pages.rank,
         emission_nm=tuple(_emissions(channels, n_c, doubts)),
         z_step_um=_micrometres(pixels, "PhysicalSizeZ", doubts),
         stage_um=_stage(pixels, doubts),
@@ -266,6 +273,8 @@ class _Pages:
         # Both in the order of the file, in which planes follow each other.
         self._ifds = np.full(math.prod(self._grid), -1, np.int64)
         self._files = np.zeros(math.prod(self._grid), np.int64)
+        self._ranks = np.zeros(math.prod(self._grid), np.int64)
+        self._n_placed = 0
         self.beyond: list[tuple[int, range]] = []
 
     @property
@@ -279,12 +288,18 @@ class _Pages:
         return self._turned(self._files)
 
     @property
+    def rank(self) -> npt.NDArray[np.int64]:
+        """Which of the calls of `place` each plane (T, C, Z) is from."""
+        return self._turned(self._ranks)
+
+    @property
     def reach(self) -> tuple[int, int, int]:
         """Sizes (T, C, Z) that hold all planes that were named."""
         return self._reach["T"], self._reach["C"], self._reach["Z"]
 
     def place(self, first: Sequence[int], page: int, count: int, owner: int) -> None:
         """Say where some planes are that follow each other; a negative count stands for all."""
+        self._n_placed += 1
         if any(at >= limit for at, limit in zip(first, self._grid, strict=True)):
             # An element without a count says where one plane is, whatever the sizes.
             self._leave_out(first, range(page, page + max(count, 1)), owner)
@@ -295,6 +310,7 @@ class _Pages:
         taken = room if count < 0 else min(count, room)
         self._ifds[start : start + taken] = np.arange(page, page + taken)
         self._files[start : start + taken] = owner
+        self._ranks[start : start + taken] = self._n_placed
         if count > room:
             slowest = (start + count - 1) // stride
             self._leave_out([slowest, 0, 0], range(page + room, page + count), owner)
