@@ -19,11 +19,11 @@ from pylibCZIrw import czi as pyczi
 from nd2_writer import time_loop, write_nd2
 from pyama_core.io import (
     czi_source,
-    ome_tiff_source,
     readers,
     retrying,
     single_image,
     tiff_pages,
+    tiff_stack,
 )
 from pyama_core.io.czi_segments import CziSegments
 from pyama_core.io.errors import InputError, MissingFrameError
@@ -226,14 +226,14 @@ def test_a_broken_handle_of_a_tiff_is_replaced(
     source, _ = load_microscopy_file(path)
     with source:
         source.read_frame(0, 0, 0)
-        real, drive = tiff_pages.read_page, Drive(2)
+        real, drive = tiff_pages.decode_page, Drive(2)
 
-        def read_page(*arguments: Any) -> Any:
+        def decode_page(*arguments: Any) -> Any:
             drive.read()
             return real(*arguments)
 
-        for module in (tiff_pages, ome_tiff_source):
-            monkeypatch.setattr(module, "read_page", read_page)
+        for module in (tiff_pages, tiff_stack):
+            monkeypatch.setattr(module, "decode_page", decode_page)
         np.testing.assert_array_equal(source.read_frame(0, 0, 2), MOVIE[2])
         assert drive.tries == 3
 

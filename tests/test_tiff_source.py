@@ -204,7 +204,7 @@ def test_a_thumbnail_is_no_frame(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "b.tif") as tiff:
         tiff.write(pixels(40, 60), metadata=None)
         tiff.write(pixels(39, 60), metadata=None)
-    with pytest.raises(InputError, match="several stacks, of 40×60 and 39×60 pixels"):
+    with pytest.raises(InputError, match="page 0 is 40 × 60 of 16 bit, page 1 is 39 × 60"):
         load_microscopy_file(tmp_path / "b.tif")
 
 

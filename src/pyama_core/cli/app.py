@@ -29,6 +29,10 @@ Axes = Annotated[
     str | None,
     typer.Option("--axes", help="Axes of a plain TIFF stack, slowest first, e.g. TCYX."),
 ]
+Sizes = Annotated[
+    str | None,
+    typer.Option("--sizes", metavar="N,N", help="Sizes of --axes but Y and X, e.g. 10,3."),
+]
 Pattern = Annotated[
     str | None,
     typer.Option(
@@ -150,6 +154,7 @@ def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Microscope file or folder.")],
     json: Json = False,
     axes: Axes = None,
+    sizes: Sizes = None,
     pattern: Pattern = None,
     outside: Outside = False,
     numbering: Numbering = None,
@@ -167,6 +172,7 @@ def inspect(
 
     given = {
         "axes": axes,
+        "sizes": sizes,
         "pattern": pattern,
         "outside": outside or None,
         "numbering": numbering,
@@ -236,6 +242,7 @@ def run(
         str | None, typer.Option("--z", metavar="PLANE", help="Plane of a z-stack, or max.")
     ] = None,
     axes: Axes = None,
+    sizes: Sizes = None,
     pattern: Pattern = None,
     outside: Outside = False,
     numbering: Numbering = None,
@@ -272,6 +279,7 @@ def run(
         interval=interval,
         z=z,
         axes=axes,
+        sizes=sizes,
         pattern=pattern,
         outside=outside or None,
         numbering=numbering,

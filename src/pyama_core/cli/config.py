@@ -79,6 +79,9 @@ class RunConfig(StepParameters):
     axes: str | None = Field(
         default=None, description="axes of a plain TIFF stack, slowest first, such as TCYX"
     )
+    sizes: StrictStr | PositiveInt | list[PositiveInt] | None = Field(
+        default=None, description="sizes of axes but Y and X, such as 10,3, where no file says them"
+    )
     pattern: str | None = Field(
         default=None,
         description="how images in a folder are named, such as '{*}_{channel}_{fov}_{time}.tif'",

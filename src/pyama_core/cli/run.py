@@ -45,6 +45,7 @@ class Flags:
     interval: float | None = None
     z: str | None = None
     axes: str | None = None
+    sizes: str | None = None
     pattern: str | None = None
     outside: bool | None = None
     numbering: str | None = None
@@ -115,6 +116,7 @@ def start(flags: Flags, config_path: Path | None) -> int:
         raise InputError("no output folder was given; add -o DIR")
     options = _given(
         axes=config.axes,
+        sizes=config.sizes,
         pattern=config.pattern,
         outside=config.outside or None,
         numbering=config.numbering,

@@ -108,7 +108,7 @@ def describe(path: Path, options: Mapping[str, Any], content: FileContent) -> Mi
         fov_shapes=tuple((n, *size) for n, size in zip(lengths, content.frame_sizes, strict=True)),
         timepoints_source=times.source,
         reader=content.reader,
-        options=tuple(sorted(options.items())),
+        options=_plain(options),
         companions=(path,) if content.companions is None else content.companions,
         warnings=(*content.warnings, *missing, *_z_warnings(path, options, n_z), *times.warnings),
         notes=content.notes,
@@ -118,6 +118,13 @@ def describe(path: Path, options: Mapping[str, Any], content: FileContent) -> Mi
         bit_depth=content.bit_depth,
         content_checksum=content.content_checksum,
     )
+
+
+def _plain(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return options so that equal ones are equal, however they were given, and can be hashed."""
+    sizes = ReadOptions.parse(options).sizes
+    given = {**options, "sizes": sizes} if sizes is not None else options
+    return tuple(sorted(given.items()))
 
 
 def _if_any(values: Sequence[T | None]) -> tuple[T | None, ...]:

@@ -27,6 +27,8 @@ MAX_PLANES = 10_000_000
 MAX_SIDE = 100_000
 MAX_PIXELS = 1 << 31
 
+_NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
+
 _ENDINGS = (
     *(".companion.ome", ".ome.tiff", ".ome.tif", ".ome.tf2", ".ome.tf8", ".ome.btf", ".ome.zarr"),
     *(".nd2", ".czi", ".tiff", ".tif", ".tf2", ".tf8", ".btf", ".zarr"),
@@ -146,6 +148,9 @@ class ReadOptions:
     numbering : "auto", "order" or int
         What the times in those names mean: numbers that jump are gaps, unless they have a constant
         step; all are frames in a row; or how far frames are apart.
+    sizes : tuple of int or None
+        How long the dimensions of `axes` but Y and X are, for a row of planes whose file does not
+        say it; given as numbers or as text such as ``"10,3"``.
     """
 
     z: PlaneChoice | None = None
@@ -153,6 +158,7 @@ class ReadOptions:
     pattern: str | None = None
     outside: bool = False
     numbering: Numbering = "auto"
+    sizes: tuple[int, ...] | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:
@@ -188,13 +194,22 @@ class ReadOptions:
             raise InputError(f"Option outside takes True or False, not {outside!r}.")
         axes = None if axes is None else axes.upper()
         numbering = _parse_numbering(given.get("numbering"))
-        return cls(z=z, axes=axes, pattern=pattern, outside=outside, numbering=numbering)
+        sizes = _parse_sizes(given.get("sizes"))
+        if sizes is not None and axes is None:
+            raise InputError(
+                "Option sizes says how long the dimensions of option axes are; give both, such as "
+                "axes='TCYX' and sizes=(10, 3) (command line: --axes TCYX --sizes 10,3)."
+            )
+        return cls(
+            z=z, axes=axes, pattern=pattern, outside=outside, numbering=numbering, sizes=sizes
+        )
 
     def refuse_axes(self, path: Path, kind: str) -> None:
         """Raise InputError if axes were given for a file that states their order itself."""
         if self.axes is not None:
             raise InputError(
-                f"{path} is {kind}, which states the order of its dimensions; leave axes out."
+                f"{path} is {kind}, which states the order of its dimensions; leave axes "
+                f"{'and sizes ' * (self.sizes is not None)}out."
             )
 
     def refuse_pattern(self, path: Path, kind: str) -> None:
@@ -220,6 +235,20 @@ def _parse_numbering(given: object) -> Numbering:
         "Option numbering takes 'auto', 'order' or how far the numbers of frames are apart, not "
         f"{given!r}."
     )
+
+
+def _parse_sizes(given: object) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    numbers: Any = given
+    if isinstance(given, str):
+        numbers = [int(n) if _NUMBER.fullmatch(n) else n for n in given.split(",")]
+    elif not isinstance(given, Sequence):
+        numbers = [given]
+    sizes = tuple(n for n in numbers if isinstance(n, SupportsIndex) and not isinstance(n, bool))
+    if len(sizes) != len(numbers) or not sizes or any(operator.index(n) < 1 for n in sizes):
+        raise InputError(f"Option sizes takes numbers above 0 such as (10, 3), not {given!r}.")
+    return tuple(operator.index(n) for n in sizes)
 
 
 class FrameSource(ABC):

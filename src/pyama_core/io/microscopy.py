@@ -32,7 +32,8 @@ def load_microscopy_file(
     **options
         ``z``: plane of a z-stack, or ``"max"`` for the maximum projection; plane 0 by default,
         with a warning if there are more. ``axes``: order of the dimensions of a TIFF that does not
-        say it, slowest first, from the letters P (position), T, C, Z, Y, X, such as ``"TCYX"``.
+        say it, slowest first, from the letters P (position), T, C, Z, Y, X, such as ``"TCYX"``;
+        ``sizes``: how long its dimensions but Y and X are, such as ``(10, 3)``.
         ``pattern``: how the names of the images in a folder are made, such as
         ``"{*}_{channel}_{fov}_{time}.tif"``. ``outside``: True also reads files that the opened one
         names outside of its own folder.

@@ -16,12 +16,9 @@ from pyama_core.io.frame_source import Frame
 from pyama_core.io.regular_files import require_regular
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffPage, TiffPageSeries
+    from tifffile import TiffFile, TiffPage
 
 MAX_OPEN_FILES = 16
-
-# Kinds of series that tifffile makes of pages that follow each other.
-_CONSECUTIVE = frozenset({"imagej", "shaped", "uniform"})
 
 
 class UnreadablePlaneError(Exception):
@@ -121,31 +118,49 @@ def read_page(
     UnreadablePlaneError
         If the page is not the plane expected, lies beyond the end of the file or is damaged.
     """
-    page = _load_page(tiff, index)
+    page = load_page(tiff, index)
     if offset is not None and page.offset != offset:
         raise UnreadablePlaneError(f"page {index} is not where the index of the file says it is")
+    return np.ascontiguousarray(decode_page(page, index, shape, dtype), dtype=dtype)
+
+
+def decode_page(
+    page: TiffPage, index: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> npt.NDArray[Any]:
+    """Decode all that a page holds, samples included; as `read_page` otherwise."""
+    require_page(page, index, shape, dtype)
+    check_segments(page.dataoffsets, page.databytecounts, page.parent.filehandle.size)
+    try:
+        return page.asarray()
+    except Exception as error:  # each codec raises its own kind of error for damaged data
+        raise UnreadablePlaneError(f"page {index} cannot be decoded ({error})") from error
+
+
+def require_page(page: TiffPage, index: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise UnreadablePlaneError unless a page has the shape and type expected."""
     found = page.shape, page.dtype
     if found != (shape, dtype):
         raise UnreadablePlaneError(
             f"page {index} is {found[0]} {found[1]}, expected {shape} {dtype}"
         )
-    _check_segments(page.dataoffsets, page.databytecounts, tiff.filehandle.size)
-    try:
-        frame = page.asarray()
-    except Exception as error:  # each codec raises its own kind of error for damaged data
-        raise UnreadablePlaneError(f"page {index} cannot be decoded ({error})") from error
-    return np.ascontiguousarray(frame, dtype=dtype)
 
 
 def is_reduced(tiff: TiffFile, index: int) -> bool:
     """Tell whether a page is marked as a smaller version of another; no page is not."""
     try:
-        return bool(_load_page(tiff, index).is_reduced)
+        return bool(load_page(tiff, index).is_reduced)
     except UnreadablePlaneError:  # becomes an error with its place when it is read
         return False
 
 
-def _load_page(tiff: TiffFile, index: int) -> TiffPage:
+def load_page(tiff: TiffFile, index: int) -> TiffPage:
+    """Return a page with its tags.
+
+    Raises
+    ------
+    UnreadablePlaneError
+        If the file has no such page, or its tags are damaged.
+    """
     if index >= len(tiff.pages):
         raise UnreadablePlaneError(f"{tiff.filename} ends before page {index}")
     try:
@@ -154,7 +169,7 @@ def _load_page(tiff: TiffFile, index: int) -> TiffPage:
         raise UnreadablePlaneError(f"the tags of page {index} are damaged ({error})") from error
 
 
-def _check_segments(offsets: Sequence[int], counts: Sequence[int], file_size: int) -> None:
+def check_segments(offsets: Sequence[int], counts: Sequence[int], file_size: int) -> None:
     """Raise UnreadablePlaneError unless all strips or tiles lie inside the file.
 
     tifffile gives zeros for a strip that was never written, and pads one that is cut off.
@@ -163,74 +178,6 @@ def _check_segments(offsets: Sequence[int], counts: Sequence[int], file_size: in
         raise UnreadablePlaneError("its pixels were never written")
     if max(map(operator.add, offsets, counts)) > file_size:
         raise UnreadablePlaneError("its pixels lie beyond the end of the file, which is cut off")
-
-
-class TiffStack:
-    """Equal planes in one TIFF file, one page each or all in a row behind a single page.
-
-    ImageJ writes the latter for stacks beyond 4 GB, which a classic TIFF has no offsets for.
-
-    Parameters
-    ----------
-    tiff : TiffFile
-        The open file.
-    series : TiffPageSeries
-        What tifffile takes for the stack.
-    n_planes : int
-        How many planes it should have.
-    """
-
-    def __init__(self, tiff: TiffFile, series: TiffPageSeries, n_planes: int) -> None:
-        first = series.keyframe
-        self._tiff = tiff
-        self._first = first
-        self._n_planes = n_planes
-        self.frame_size = first.imagelength, first.imagewidth
-        self.dtype = np.dtype(series.dtype).newbyteorder("=")
-        if series.kind in _CONSECUTIVE:
-            start, stop = int(first.index), min(first.index + n_planes, len(tiff.pages))
-            self._pages: Sequence[int] = range(start, stop)
-        else:
-            self._pages = [-1 if page is None else int(page.index) for page in series]
-        single = len(tiff.pages) == 1 < n_planes and first.is_contiguous
-        self._is_row = single and chain_ends(tiff)
-
-    def reopen(self) -> None:
-        """Take a new handle of the file, in place of one that a network failure broke."""
-        self._tiff.filehandle.close()
-        self._tiff.filehandle.open()
-
-    def present(self) -> npt.NDArray[np.bool_]:
-        """Tell which planes are inside the file, as far as its pages say."""
-        present = np.zeros(self._n_planes, np.bool_)
-        present[: len(self._pages)] = np.asarray(self._pages) >= 0
-        if self._is_row:
-            room = self._tiff.filehandle.size - self._first.dataoffsets[0]
-            present[1 : room // self._first.nbytes] = True
-        return present
-
-    def read(self, index: int) -> Frame:
-        """Read one plane.
-
-        Returns
-        -------
-        (Y, X) ndarray
-            C-contiguous, native byte order.
-
-        Raises
-        ------
-        UnreadablePlaneError
-            If it is not in the file or damaged.
-        """
-        if index < len(self._pages) and self._pages[index] >= 0:
-            return read_page(self._tiff, self._pages[index], self.frame_size, self.dtype)
-        file, size = self._tiff.filehandle, self._first.nbytes
-        offset = self._first.dataoffsets[0] + index * size
-        if not self._is_row or offset + size > file.size:
-            raise UnreadablePlaneError("it lies beyond the end of the file, which is cut off")
-        stored = self.dtype.newbyteorder(self._tiff.byteorder)
-        pixels = file.read_array(stored, size // stored.itemsize, offset)
-        return np.ascontiguousarray(pixels.reshape(self.frame_size), dtype=self.dtype)
 
 
 def chain_ends(tiff: TiffFile) -> bool:
