@@ -17,6 +17,7 @@ from pyama_core.io.frame_source import (
     ReadOptions,
     StagePosition,
     base_name,
+    check_frame_size,
 )
 from pyama_core.io.naming import portable_base_name
 from pyama_core.io.timepoints import Times, resolve_timepoints
@@ -76,14 +77,16 @@ def describe(path: Path, options: Mapping[str, Any], content: FileContent) -> Mi
     Raises
     ------
     InputError
-        If the file has no frames, not the z plane that was asked for, or pixels that are no real
-        numbers.
+        If the file has no frames, not the z plane that was asked for, frames of a size that cannot
+        be, or pixels that are no real numbers.
     """
     if content.dtype.kind not in "biuf":
         raise InputError(
             f"{path} has pixels of {content.dtype}, expected integers or real numbers; "
             "export magnitude and phase, or what else they stand for, separately."
         )
+    for size in set(content.frame_sizes):
+        check_frame_size(path, *size)
     n_z = content.present[0].shape[2]
     lengths, missing = _whole_frames(content.present)
     if not any(lengths):
