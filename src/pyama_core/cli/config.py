@@ -110,6 +110,9 @@ def load_config(
 ) -> RunConfig:
     """Read a configuration and put what flags say over it.
 
+    Relative paths of files that steps read start from its folder, or the current one without it;
+    the texts of `file` and `output` stay as they are.
+
     Parameters
     ----------
     path : Path or None
@@ -131,8 +134,9 @@ def load_config(
         raise InputError(f"{path}: expected keys and values, found {type(content).__name__}")
     # A key without a value, such as a section whose lines are all comments, is its default.
     content = {key: value for key, value in content.items() if value is not None}
+    base = None if path is None else path.parent
     try:
-        return validate_sections(RunConfig, _merged(content, overrides))
+        return validate_sections(RunConfig, _merged(content, overrides), base)
     except ParameterError as error:
         raise InputError(_blame(error, path, overrides, flags)) from error
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -19,10 +21,14 @@ from pyama_core.io.atomic import write_whole
 from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.naming import LOG_NAME, RESULTS_NAME
+from pyama_core.io.paths import without_tilde
+from pyama_core.io.urls import is_url, local_path
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import run_workflow
 from pyama_core.processing.workflow.services.selection import find_channel, find_fovs
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
+
+logger = logging.getLogger(__name__)
 
 _SHOWN_FAILURES = 10
 
@@ -99,6 +105,10 @@ def write_configuration(flags: Flags, config: Path | None) -> int:
     if config is None and source is not None and source.suffix.lower() in (".yaml", ".yml"):
         target, source = source, None
     typed = {**flags.as_config(), "file": None if source is None else str(source)}
+    if target.parent.absolute() != Path().absolute():
+        # There, a relative path starts from another folder than where it was typed.
+        for key, path in (("file", source), ("output", flags.output)):
+            typed[key] = None if path is None else str(local_path(path))
     text = commented_yaml(load_config(None, typed, flags.names()))
     if target.exists():
         raise InputError(f"{target} exists already; name another file with --config")
@@ -109,11 +119,16 @@ def write_configuration(flags: Flags, config: Path | None) -> int:
 
 def start(flags: Flags, config_path: Path | None) -> int:
     """Run and say how it ended."""
+    if config_path is not None and (folder := str(config_path.parent.absolute())) not in sys.path:
+        # Features of one's own may lie beside the configuration; workers have the same path.
+        sys.path.append(folder)
     config = load_config(config_path, flags.as_config(), flags.names())
     if config.file is None:
         raise InputError("no microscope file was given; see pyama run --help")
     if config.output is None:
         raise InputError("no output folder was given; add -o DIR")
+    places = _Places(flags, config_path)
+    output = Path(places.path("output", config.output))
     options = _given(
         axes=config.axes,
         sizes=config.sizes,
@@ -122,14 +137,13 @@ def start(flags: Flags, config_path: Path | None) -> int:
         numbering=config.numbering,
         z=config.copying.z,
     )
-    source, metadata = load_microscopy_file(config.file, **options)
+    source, metadata = load_microscopy_file(places.path("file", config.file), **options)
     source.close()
     workers = config.workers or os.cpu_count() or 1
-    places = _Places(flags, config_path)
     with places.named("fovs"):
         fovs = find_fovs(config.fovs, metadata.fov_names)
     context = ProcessingContext(
-        output_dir=Path(config.output),
+        output_dir=output,
         channels=_find_channels(config, metadata, places),
         params=config.params(),
     )
@@ -149,7 +163,7 @@ def start(flags: Flags, config_path: Path | None) -> int:
             check=config.check,
         )
     if outcome.refusal is None:
-        _tell(outcome, Path(config.output))
+        _tell(outcome, output)
     return outcome.exit_code
 
 
@@ -159,6 +173,24 @@ class _Places:
 
     flags: Flags
     config_path: Path | None
+
+    def path(self, key: str, text: str) -> str:
+        """Return a path that a flag or the configuration gave.
+
+        What was typed starts from the current folder, what the configuration says from its own.
+        """
+        if self.config_path is None or key in self.flags.typed() or is_url(text):
+            return text
+        path = self.config_path.parent / without_tilde(Path(text))
+        if path != Path(text) and Path(text).exists() and not path.exists():
+            logger.warning(
+                "%s: %s: paths start from the folder of the configuration: %s is meant, not %s",
+                self.config_path,
+                key,
+                path.absolute(),
+                Path(text).absolute(),
+            )
+        return str(path)
 
     @contextlib.contextmanager
     def named(self, *keys: str) -> Iterator[None]:

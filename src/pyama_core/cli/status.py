@@ -11,7 +11,7 @@ import typer
 
 from pyama_core.outputs import step_names
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
-from pyama_core.processing.workflow.status import describe_folder, verify_folder
+from pyama_core.processing.workflow.status import describe_folder, find_changed_files, verify_folder
 
 
 def show(folder: Path, *, as_json: bool) -> int:
@@ -39,6 +39,10 @@ def show(folder: Path, *, as_json: bool) -> int:
             typer.echo(f"FOV {fov}: {found['failure']['error']}")
         for channel, missing in found.get("missing_frames", {}).items():
             typer.echo(f"FOV {fov}: channel {channel} lacks the frames {missing}")
+        for reason in sorted(set(found.get("changed_files", {}).values())):
+            typer.echo(f"FOV {fov}: {reason}; pyama run makes anew what depends on it")
+        for reason in sorted(set(found.get("unknown_files", {}).values())):
+            typer.echo(f"FOV {fov}: cannot tell whether it is up to date: {reason}")
         for channel, reason in found.get("uncorrected", {}).items():
             typer.echo(f"FOV {fov}: channel {channel} is not corrected: {reason}")
         if found.get("no_cells"):
@@ -83,6 +87,12 @@ def verify(folder: Path) -> int:
         typer.echo(f"{name}: {fault}", err=True)
     if faults:
         typer.echo(f"{len(faults)} damaged; pyama run --check makes them anew", err=True)
+    changed, unknown = find_changed_files(folder)
+    for name, reason in (changed | unknown).items():
+        typer.echo(f"{name}: {reason}", err=True)
+    if changed:
+        typer.echo(f"{len(changed)} outdated; pyama run makes them anew", err=True)
+    if faults or changed:
         return 1
     typer.echo("every output is as it was written")
     return 0

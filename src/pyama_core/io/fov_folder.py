@@ -60,6 +60,7 @@ from pyama_core.io.naming import (
     record_name,
     require_portable,
 )
+from pyama_core.io.read_files import ReadFiles
 from pyama_core.io.records import (
     Failure,
     FovRecord,
@@ -92,6 +93,8 @@ class PlannedOutput:
         Defaults of the parameters, which older records have in full.
     shape : tuple of int or None
         Of a stack, for a source may be understood otherwise than when it was copied.
+    read : mapping of str to ReadFiles
+        Files beside the source that it would be made from, by their role in the provenance.
     """
 
     output: Output
@@ -99,6 +102,16 @@ class PlannedOutput:
     inputs: Mapping[str, Output] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
+    read: Mapping[str, ReadFiles] = field(default_factory=dict)
+
+    def is_as_recorded(self, entry: OutputEntry) -> bool:
+        """Whether it would be made as an entry says that it was made."""
+        made = entry.provenance.without(self.defaults).without_places()
+        return made == self.provenance.without_places()
+
+    def identities(self) -> dict[str, SourceIdentity]:
+        """Return how the files beside the source are, by their role."""
+        return {role: files.identity for role, files in self.read.items()}
 
 
 class FovFolder:
@@ -166,15 +179,53 @@ class FovFolder:
         """
         path = self.path_of(planned.output)
         entry = self.record.outputs.get(path.name)
-        if entry is None:
+        if entry is None or not planned.is_as_recorded(entry):
             return None
-        if entry.provenance.without(planned.defaults) != planned.provenance:
-            return None
-        if entry.released or entry.not_made:
+        if not (entry.released or entry.not_made or _is_as_written(path, entry)):
+            revalidated = self._revalidate(path, entry) if hashing else None
+            if revalidated is None:
+                return None
+            entry = revalidated
+        return self._with_identities(path.name, entry, planned.identities())
+
+    def _with_identities(
+        self, name: str, entry: OutputEntry, now: dict[str, SourceIdentity]
+    ) -> OutputEntry:
+        """Remember how the files are that were found to have the content that was read."""
+        if entry.read == now or self._ticket is None:
             return entry
-        if _is_as_written(path, entry):
-            return entry
-        return self._revalidate(path, entry) if hashing else None
+        entry = entry.model_copy(update={"read": now})
+        self._save(self.record.with_output(name, entry))
+        return entry
+
+    def checksum_of_files(self, output: Output, role: str, files: ReadFiles) -> str:
+        """Checksum of files beside the source, from the record where they are as they were.
+
+        Parameters
+        ----------
+        output : Output
+            What is made of them.
+        role : str
+            What they are to it.
+        files : ReadFiles
+            The files.
+
+        Raises
+        ------
+        InputError
+            One cannot be read.
+        """
+        entry = self.record.outputs.get(self.path_of(output).name)
+        known = None if entry is None else entry.read.get(role)
+        if entry is not None and known is not None and known.is_same(files.identity):
+            return entry.provenance.inputs[role]
+        return files.checksum(self._cancelled)
+
+    def doubt_files(self) -> None:
+        """Let the whole content of files beside the source decide, whatever their times."""
+        doubtful = {name: entry for name, entry in self.record.outputs.items() if entry.read}
+        for name, entry in doubtful.items():
+            self._save(self.record.with_output(name, entry.model_copy(update={"read": {}})))
 
     def _revalidate(self, path: Path, entry: OutputEntry) -> OutputEntry | None:
         """Decide by checksum about a file that was touched, moved or outlived a reboot."""
@@ -336,6 +387,7 @@ class FovFolder:
             kind=planned.output.kind.name,
             channel=planned.output.channel,
             provenance=planned.provenance,
+            read=planned.identities(),
             size=written.size,
             mtime_ns=written.mtime_ns,
             checksum=written.checksum,
@@ -373,6 +425,7 @@ class FovFolder:
             kind=planned.output.kind.name,
             channel=planned.output.channel,
             provenance=planned.provenance,
+            read=planned.identities(),
             shape=shape,
             dtype=np.dtype(dtype).name,
             size=0,

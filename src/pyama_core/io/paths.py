@@ -51,5 +51,52 @@ def not_empty(path: object) -> Any:
     return path
 
 
+class PathTemplate:
+    """Marks a parameter that is text, for it has fields in braces, but leads to files."""
+
+
+def without_tilde(path: Path) -> Path:
+    """Return a path in which the home folder stands for ``~``.
+
+    Raises
+    ------
+    InputError
+        It is not known.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: the home folder is not known; give the whole path") from error
+
+
+def absolute_path(path: Path, base: Path | None = None) -> Path:
+    """Return a path that means the same from every folder.
+
+    Parameters
+    ----------
+    path : Path
+        What was given; ``~`` is the home folder.
+    base : Path, optional
+        Folder that a relative path starts from; by default the current one.
+    """
+    path = without_tilde(path)
+    return path if path.is_absolute() else (base or Path()).absolute() / path
+
+
+def absolute_template(text: str, base: Path | None = None) -> str:
+    """Return a path with fields in braces that means the same from every folder.
+
+    Examples
+    --------
+    >>> absolute_template("mask_{frame}.tif", Path("/a{b}")).endswith("/a{{b}}/mask_{frame}.tif")
+    True
+    """
+    path = without_tilde(Path(text))
+    if path.is_absolute():
+        return str(path)
+    folder = str((base or Path()).absolute())
+    return str(Path(folder.replace("{", "{{").replace("}", "}}"), path))
+
+
 GivenPath = Annotated[Path, BeforeValidator(not_empty)]
 """A path among the parameters of a step."""

@@ -28,6 +28,7 @@ from pyama_core.io.atomic import write_whole
 from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.errors import InputError
 from pyama_core.io.frame_ranges import parse_ranges
+from pyama_core.io.read_files import parameter_of
 from pyama_core.io.regular_files import read_regular
 from pyama_core.outputs import Output
 
@@ -65,6 +66,18 @@ class Provenance(_Frozen):
     def without(self, defaults: Mapping[str, Any]) -> Provenance:
         """Return this provenance without the parameters that have their defaults."""
         return self.model_copy(update={"parameters": not_default(self.parameters, defaults)})
+
+    def without_places(self) -> Provenance:
+        """Return this provenance without the parameters that lead to files.
+
+        The content of the files is among the inputs; where they are does not matter.
+        """
+        return self.model_copy(update={"parameters": self.not_places(self.parameters)})
+
+    def not_places(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameters but for those that lead to files which are inputs here."""
+        places = {parameter_of(role) for role in self.inputs}
+        return {name: value for name, value in parameters.items() if name not in places}
 
 
 def not_default(parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,8 +119,16 @@ class OutputEntry(_Frozen):
     """Deleted on request to save space; what was made from it stays valid."""
     summary: dict[str, int] = {}
     """Counts worth telling, such as cells, and how many of them are good."""
+    read: dict[str, SourceIdentity] = {}
+    """How the files beside the source were that the step read, by the role of each as an input."""
     not_made: str = ""
     """Why there is no file, where the data cannot give one; what is made from it does without."""
+
+    @model_validator(mode="after")
+    def _files_read_are_inputs(self) -> Self:
+        if not set(self.read) <= set(self.provenance.inputs):
+            raise ValueError("files that were read are not among the inputs")
+        return self
 
     @model_validator(mode="after")
     def _missing_frames_are_within_the_stack(self) -> Self:

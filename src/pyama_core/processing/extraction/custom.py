@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.checksums import file_checksum
 from pyama_core.io.errors import InputError
+from pyama_core.processing.extraction.user_code import UserCode, module_of
 
 GROUP = "pyama_core.features"
 
@@ -39,13 +39,20 @@ class CustomFeature:
     function
         Takes the image and the mask of one cell, both cut out to its bounding box.
     identity
-        Which function it is, of which version, in a file of which checksum: changes when what it
+        Which function it is, of which version, in files of which checksum: changes when what it
         returns may change.
+    code
+        The files that it is in.
     """
 
     column: str
     function: Feature
     identity: str
+    code: UserCode | None = None
+
+    def is_outdated(self) -> bool:
+        """Whether its code was changed since it was loaded."""
+        return self.code is not None and self.code.is_outdated()
 
 
 def registered_names() -> list[str]:
@@ -94,7 +101,8 @@ def load_feature(name: str) -> CustomFeature:
         raise InputError(
             f"Expected the feature {name!r} to be a function, found {type(function).__name__}."
         )
-    return CustomFeature(column, function, f"{name}, {package}, {_file_of(function)}")
+    code = UserCode.of_module(module_of(function))
+    return CustomFeature(column, function, f"{name}, {package}, {code.identity()}", code)
 
 
 def _import(name: str) -> ModuleType:
@@ -125,10 +133,3 @@ def _version_of(module: str) -> str:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
         return "of no package"
-
-
-def _file_of(function: object) -> str:
-    """Return the checksum of the file that defines a function."""
-    name = getattr(function, "__module__", None) or type(function).__module__
-    file = getattr(sys.modules.get(name), "__file__", None)
-    return f"Python {sys.version_info[:2]}" if file is None else file_checksum(Path(file))

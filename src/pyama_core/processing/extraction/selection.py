@@ -43,6 +43,25 @@ class Selection:
         return (*self.shapes, *self.intensities, *(feature.column for feature in self.custom))
 
 
+def current_features(words: tuple[str, ...]) -> Selection:
+    """Return the features that words stand for; code that was changed since is loaded anew.
+
+    Raises
+    ------
+    InputError
+        As `select_features`.
+    """
+    selection = select_features(words)
+    outdated = [feature for feature in selection.custom if feature.is_outdated()]
+    if not outdated:
+        return selection
+    for feature in outdated:
+        if feature.code is not None:
+            feature.code.unload()
+    select_features.cache_clear()
+    return select_features(words)
+
+
 @lru_cache(maxsize=32)
 def select_features(words: tuple[str, ...]) -> Selection:
     """Return the features that words stand for; see `ExtractionParameters.features`.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.paths import PathTemplate
+from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.processing.frame import as_frame, as_labels
 from pyama_core.processing.parameters import MethodParameters
@@ -26,7 +28,7 @@ class MaskFileParameters(MethodParameters):
     """Where the masks are."""
 
     method: Literal["files"] = Field("files", description="name of the segmentation")
-    path: str = Field(
+    path: Annotated[str, PathTemplate()] = Field(
         min_length=1,
         description="a stack (.tif, .npy), a folder of one image per frame, or a pattern for "
         "those; {fov} and {frame}, as in fov_{fov:03d}/mask_{frame:04d}.png, count from 0",
@@ -35,7 +37,12 @@ class MaskFileParameters(MethodParameters):
 
 def segmentation_method() -> SegmentationMethod:
     """Describe the method."""
-    return SegmentationMethod(MaskFileParameters, ALGORITHM, MaskFileSegmenter)
+    return SegmentationMethod(MaskFileParameters, ALGORITHM, MaskFileSegmenter, mask_files)
+
+
+def mask_files(parameters: MaskFileParameters, fov: int, n_frames: int) -> FilesOfParameters:
+    """Return the files that have the masks of a field of view, by the number of the frame."""
+    return {"path": MaskFileSegmenter(parameters, fov).files(n_frames)}
 
 
 class MaskFileSegmenter:
@@ -80,13 +87,7 @@ class MaskFileSegmenter:
         """
         shape = as_frame(frame).shape
         path = self.path_of(t)
-        try:
-            require_regular(path)
-        except OSError as error:
-            raise InputError(
-                f"Expected the masks of frame {t} of field of view {self.fov} in {path}, found "
-                f"{found_instead(error)}; correct the path of segmentation.method files."
-            ) from error
+        self._require(path, t)
         labels = as_labels(_read_image(path, t, is_stack=self._is_stack), f"label image in {path}")
         if labels.shape != shape:
             raise InputError(
@@ -95,9 +96,25 @@ class MaskFileSegmenter:
             )
         return labels
 
+    def _require(self, path: Path, t: int) -> None:
+        try:
+            require_regular(path)
+        except OSError as error:
+            raise InputError(
+                f"Expected the masks of frame {t} of field of view {self.fov} in {path}, found "
+                f"{found_instead(error)}; correct the path of segmentation.method files."
+            ) from error
+
     def segment(self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None, /) -> NDArray[Any]:
         """Return the labels of the only frame there is; `nuclei` is not looked at."""
         return self.segment_at(0, frame)
+
+    def files(self, n_frames: int) -> dict[str, Path]:
+        """Return the files of all frames that there are, by the number of the frame."""
+        if self._is_stack:
+            self._require(self._template(0), 0)
+            return {"": self._template(0)}
+        return {str(t): self.path_of(t) for t in range(n_frames)}
 
     def path_of(self, t: int) -> Path:
         """Return the file that has the masks of frame `t`."""

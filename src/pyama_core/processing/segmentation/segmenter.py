@@ -13,6 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from pyama_core.io.read_files import FilesOfParameters
+from pyama_core.processing.method_files import files_of_parameters
 from pyama_core.processing.plugins import find_method
 
 GROUP = "pyama_core.segmenters"
@@ -83,6 +85,9 @@ class SegmentationMethod:
         Name and version, which change whenever results do.
     create
         Makes the segmenter of one field of view from its parameters and its number.
+    files
+        Tells which files the segmenter reads, of one field of view, by its parameters, its number
+        and how many frames it has. Results are made anew when their content changes.
     by_nuclei
         Whether the segmenter makes use of a nuclear channel.
     labels
@@ -96,6 +101,7 @@ class SegmentationMethod:
     parameters: type[BaseModel]
     algorithm: str
     create: Callable[[Any, int], Segmenter]
+    files: Callable[[Any, int, int], FilesOfParameters] = files_of_parameters
     by_nuclei: bool = False
     labels: bool = True
     compiled: bool = False

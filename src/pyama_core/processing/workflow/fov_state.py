@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,13 @@ class FovState:
     ----------
     record : FovRecord
         Read from its file.
+    changed : collection of str
+        Names of outputs that are known to be outdated, for files beside the source changed.
     """
 
-    def __init__(self, record: FovRecord) -> None:
+    def __init__(self, record: FovRecord, changed: Collection[str] = ()) -> None:
         self.record = record
+        self._changed = frozenset(changed)
         self._asked = _asked(record.settings.model_dump_json()) if record.settings else None
 
     @functools.cached_property
@@ -52,7 +56,7 @@ class FovState:
         since, with other content. That happens when a run with changed settings is stopped, and to
         channels that it leaves out.
         """
-        outdated: frozenset[str] = frozenset()
+        outdated = self._changed
         while found := {
             name
             for name, entry in self.record.outputs.items()
@@ -185,7 +189,7 @@ class _Asked:
         if made.algorithm != self._algorithms.get(made.step):
             return False
         defaults, asked = self._parameters(made.step)
-        return made.without(defaults).parameters == asked
+        return made.without(defaults).without_places().parameters == made.not_places(asked)
 
     @functools.cache  # noqa: B019 - lives as long as the few requests that are remembered
     def _parameters(self, step: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -18,6 +18,7 @@ from pyama_core.io.errors import CancelledError, PyamaError
 from pyama_core.io.fov_folder import FovFolder
 from pyama_core.io.locks import LockTicket
 from pyama_core.io.microscopy import FrameSource
+from pyama_core.io.read_files import doubt_everything
 from pyama_core.io.records import FovRecord
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.graph import all_services
@@ -122,6 +123,8 @@ class Run:
         """
         remaining = []
         settings = self._request.analysis.as_settings()
+        if self._request.check:
+            doubt_everything()
         for fov in self._request.fovs:
             folder = self._folder(fov)
             folder.begin(settings)
@@ -129,6 +132,7 @@ class Run:
             try:
                 if self._request.check:
                     _forget_damaged(folder)
+                    folder.doubt_files()
                 is_settled = self._settle_source(job)
             except CancelledError:
                 self._settle(FovOutcome(fov, FovStatus.CANCELLED))

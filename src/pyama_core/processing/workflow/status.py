@@ -12,6 +12,7 @@ from pyama_core.io.locks import find_holder
 from pyama_core.io.naming import find_records
 from pyama_core.io.records import load_record
 from pyama_core.outputs import step_names
+from pyama_core.processing.workflow.files_on_record import changed_files
 from pyama_core.processing.workflow.fov_state import DONE, FovState
 from pyama_core.processing.workflow.results_file import find_unlike_diameters
 
@@ -33,8 +34,10 @@ def describe_folder(output_dir: Path) -> dict[str, Any]:
         if record is None:
             fovs[path.parent.name] = {"status": "damaged record", "record": str(path)}
         else:
-            state = FovState(record)
-            fovs[str(record.fov)] = _describe_fov(path, state)
+            changed, unknown = changed_files(record, whole=False)
+            state = FovState(record, changed)
+            files = {"changed_files": changed, "unknown_files": unknown}
+            fovs[str(record.fov)] = _describe_fov(path, state) | files
             readable.append(state)
     unlike = find_unlike_diameters(readable)
     return {
@@ -42,6 +45,31 @@ def describe_folder(output_dir: Path) -> dict[str, Any]:
         "fovs": fovs,
         "unlike_diameters": asdict(unlike) if unlike else None,
     }
+
+
+def find_changed_files(output_dir: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Compare the whole content of the files beside the source with what results were made of.
+
+    Returns
+    -------
+    changed, unknown : dict
+        Path relative to the folder of each output that was made of other content, and why; and of
+        each of which that cannot be told.
+
+    Raises
+    ------
+    InputError
+        The folder does not exist or holds no results.
+    """
+    changed: dict[str, str] = {}
+    unknown: dict[str, str] = {}
+    for path in _records(output_dir):
+        record = load_record(path)
+        if record is not None:
+            found = changed_files(record, whole=True)
+            changed |= {f"{path.parent.name}/{name}": why for name, why in found[0].items()}
+            unknown |= {f"{path.parent.name}/{name}": why for name, why in found[1].items()}
+    return changed, unknown
 
 
 def verify_folder(output_dir: Path) -> dict[str, str]:

@@ -18,9 +18,11 @@ from pyama_core.io.fov_folder import FovFolder, PlannedOutput
 from pyama_core.io.locks import FolderLock
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.naming import fov_folder_name, path_of
+from pyama_core.io.read_files import FilesOfParameters, look_at_all
 from pyama_core.io.records import Provenance, not_default
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.outputs import Declaration, Form, Output
+from pyama_core.processing.method_files import files_of_parameters
 from pyama_core.processing.workflow.analysis import Analysis, parse_analysis
 from pyama_core.processing.workflow.progress import ProgressEvent
 from pyama_core.processing.workflow.services.job import FovJob
@@ -180,6 +182,17 @@ class BaseProcessingService(ABC):
         """
         return {}
 
+    def files_read(self, job: FovJob) -> FilesOfParameters:
+        """Return the files beside the source that the parameters of this step lead to.
+
+        Raises
+        ------
+        InputError
+            One is not there.
+        """
+        section = job.analysis.parameters.of_step(self.step)
+        return {} if section is None else files_of_parameters(section)
+
     def inputs_there(self, job: FovJob, declared: Declaration) -> Mapping[str, Output]:
         """Return the declared inputs that are to be used; those that may be absent, only if not."""
         return declared.inputs
@@ -201,14 +214,19 @@ class BaseProcessingService(ABC):
         given = {} if section is None else section.model_dump(mode="json")
         inputs = self.inputs_there(job, declared)
         checksums = {role: job.checksum(output) for role, output in inputs.items()}
+        read = look_at_all(self.files_read(job))
+        contents = {
+            role: job.folder.checksum_of_files(declared.output, role, files)
+            for role, files in read.items()
+        }
         provenance = Provenance(
             step=self.step,
             algorithm=self.algorithm(job.analysis),
             parameters=not_default(given, defaults),
-            inputs=checksums | self.further_inputs(job, declared),
+            inputs=checksums | contents | self.further_inputs(job, declared),
         )
         shape = job.shape if declared.output.kind.form is Form.STACK else None
-        return PlannedOutput(declared.output, provenance, inputs, defaults, shape)
+        return PlannedOutput(declared.output, provenance, inputs, defaults, shape, read)
 
     @abstractmethod
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
@@ -283,6 +301,18 @@ class BaseProcessingService(ABC):
             done = t + 1
             if not silent and (done % REPORT_EVERY == 0 or done == n_frames):
                 self.progress_callback(fov, done, n_frames, f"{self.step}: {done}/{n_frames}")
+
+
+def require_files_unchanged(outputs: list[PlannedOutput]) -> None:
+    """Make sure that the files beside the source were not written to while they were read.
+
+    Raises
+    ------
+    InputError
+        They were.
+    """
+    for files in outputs[0].read.values() if outputs else ():
+        files.require_unchanged()
 
 
 def cell_channel(analysis: Analysis) -> int:

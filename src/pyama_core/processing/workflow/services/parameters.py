@@ -7,6 +7,7 @@ import difflib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import (
@@ -22,6 +23,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.processing.background.corrector import CorrectionMethod, find_correction
 from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.extraction.parameters import ExtractionParameters
+from pyama_core.processing.method_files import with_absolute_paths
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.instances.method import InstanceParameters
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod, find_segmentation
@@ -122,8 +124,13 @@ def validate_params(params: Mapping[str, Mapping[str, Any]] | None) -> StepParam
     return validate_sections(StepParameters, params or {})
 
 
-def validate_sections(model: type[SectionsT], content: Mapping[str, Any]) -> SectionsT:
-    """Check a configuration that has sections for the steps; see `validate_params`."""
+def validate_sections(
+    model: type[SectionsT], content: Mapping[str, Any], base: Path | None = None
+) -> SectionsT:
+    """Check a configuration that has sections for the steps; see `validate_params`.
+
+    Relative paths in the sections start from the folder `base`, by default the current one.
+    """
     chosen: type[SectionsT] = _with_methods(
         model,
         _parameters_of(find_segmentation, content, "segmentation", "instances"),
@@ -131,9 +138,12 @@ def validate_sections(model: type[SectionsT], content: Mapping[str, Any]) -> Sec
         _parameters_of(find_tracking, content, "tracking", "lineage"),
     )
     try:
-        return chosen.model_validate(content)
+        checked = chosen.model_validate(content)
     except ValidationError as error:
         raise _explained(error, chosen) from error
+    sections = {name: getattr(checked, name) for name in StepParameters.model_fields}
+    absolute = {name: with_absolute_paths(found, base) for name, found in sections.items()}
+    return checked.model_copy(update=absolute) if absolute != sections else checked
 
 
 def _parameters_of(

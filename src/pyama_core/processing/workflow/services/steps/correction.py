@@ -23,6 +23,7 @@ from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
     at_frame,
     cell_channel,
+    require_files_unchanged,
 )
 from pyama_core.processing.workflow.services.job import FovJob
 
@@ -83,6 +84,7 @@ class CorrectionService(BaseProcessingService):
                 mask = masks.read(t)
                 for channel in channels:
                     channel.correct(t, mask)
+            require_files_unchanged(outputs)
 
     def _find_any(self, job: FovJob, background: _Background) -> bool:
         """Whether any frame shows background, which nearly always the first one does."""

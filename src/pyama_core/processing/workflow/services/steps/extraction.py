@@ -32,7 +32,7 @@ from pyama_core.processing.extraction.selection import (
     ALGORITHM,
     BASIC_COLUMNS,
     Selection,
-    select_features,
+    current_features,
 )
 from pyama_core.processing.extraction.tables import Columns, joined, rows_by_cell
 from pyama_core.processing.tracking.fates import Track
@@ -83,7 +83,7 @@ class ExtractionService(BaseProcessingService):
 
     def further_inputs(self, job: FovJob, declared: Declaration) -> dict[str, str]:
         """Return the times, and the code of a user's own features."""
-        features = select_features(job.analysis.parameters.extraction.features).custom
+        features = current_features(job.analysis.parameters.extraction.features).custom
         return {
             "times": value_checksum(frame_times(job)),
             **{f"feature {feature.column}": feature.identity for feature in features},
@@ -97,7 +97,7 @@ class ExtractionService(BaseProcessingService):
         parameters = job.analysis.parameters.extraction
         if not self.scope.in_a_run:  # a run says this once, not once for each FOV
             warn_of_times(job.metadata, parameters)
-        selection = select_features(parameters.features)
+        selection = current_features(parameters.features)
         shapes: dict[int, Columns] = {}
         with contextlib.ExitStack() as stack:
             label_images = stack.enter_context(job.open(outputs[0].inputs["seg_labeled"]))

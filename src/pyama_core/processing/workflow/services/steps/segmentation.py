@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from pyama_core.io.errors import InputError
 from pyama_core.io.fov_folder import PlannedOutput
+from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.io.stacks import StackReader
 from pyama_core.outputs import FL, PC, SEG, Declaration, Output
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
@@ -28,6 +29,7 @@ from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
     at_frame,
     cell_channel,
+    require_files_unchanged,
 )
 from pyama_core.processing.workflow.services.job import FovJob
 
@@ -60,6 +62,11 @@ class SegmentationService(BaseProcessingService):
             return {}
         return {"pixel_size_um": repr(job.metadata.pixel_size_um)}
 
+    def files_read(self, job: FovJob) -> FilesOfParameters:
+        """Return the files that the chosen method reads for the field of view."""
+        parameters = job.analysis.parameters.segmentation
+        return _method(job.analysis).files(parameters, job.fov, job.shape[0])
+
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Segment frame by frame."""
         segmenter = _method(job.analysis).create(_parameters(job), job.fov)
@@ -83,6 +90,7 @@ class SegmentationService(BaseProcessingService):
                     masks.append_missing()
                 else:
                     masks.append(first if t == there[0] else _segment(segmenter, frames, nuclei, t))
+            require_files_unchanged(outputs)
 
 
 def _method(analysis: Analysis) -> SegmentationMethod:

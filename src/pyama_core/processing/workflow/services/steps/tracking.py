@@ -40,6 +40,7 @@ from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
     at_frame,
     cell_channel,
+    require_files_unchanged,
 )
 from pyama_core.processing.workflow.services.job import FovJob
 
@@ -118,6 +119,7 @@ class TrackingService(BaseProcessingService):
                     found = tracker.update(masks.read(t), image_of(t))
                 if labels is not None:
                     labels.append(found)
+            require_files_unchanged([] if output is None else [output])
         return tracker
 
 
