@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pyama_core.io.errors import InputError
 from pyama_core.io.image_grid import ImageGrid
 from pyama_core.io.retrying import passing_failure
-from pyama_core.io.single_image import Header, read_header
+from pyama_core.io.single_image import Header, SeveralPlanesError, read_header
 from pyama_core.io.tiff_pages import UnreadablePlaneError
 
 # How many images decide, how many are tried in place of one that cannot be read, and up to how
@@ -83,7 +83,9 @@ class _Headers:
             if passing_failure(error) is not None:
                 raise InputError(f"{path} cannot be read ({why}).") from error
             if not self._known:
-                self.why = f"{path} cannot be read as one plane: {why}."
+                stack = isinstance(error, SeveralPlanesError)
+                hint = "; if it is a stack, give it by itself in place of the folder" * stack
+                self.why = f"{path} cannot be read as one plane: {why}{hint}."
         return None
 
 

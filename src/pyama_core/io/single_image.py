@@ -31,6 +31,13 @@ _SHAPED = re.compile(r'\{"shape": \[([\d, ]+)\]')
 Header = tuple[tuple[int, int], np.dtype[Any]]
 
 
+class SeveralPlanesError(UnreadablePlaneError):
+    """A file that should hold one plane holds several."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"it has {count} planes, expected one")
+
+
 def read_header(path: Path) -> Header:
     """Return (Y, X) and pixel type of an image without decoding it.
 
@@ -118,7 +125,7 @@ def _tiff_header(tiff: TiffFile) -> Header:
     except Exception as error:  # damaged tags raise nearly anything
         raise UnreadablePlaneError(f"its tags are damaged ({error})") from error
     if n_planes > 1:
-        raise UnreadablePlaneError(f"it has {n_planes} planes, expected one")
+        raise SeveralPlanesError(n_planes)
     if n_samples > 1:
         raise UnreadablePlaneError(
             f"it has {n_samples} values per pixel (a colour image, or planes stored as colours), "
@@ -152,7 +159,7 @@ def _png_header(start: bytes) -> Header:
             "it is a colour or palette image, expected one grey value per pixel"
         )
     if (n_planes := _png_planes(start)) > 1:
-        raise UnreadablePlaneError(f"it has {n_planes} planes, expected one")
+        raise SeveralPlanesError(n_planes)
     return (height, width), np.dtype(np.uint16 if bits == 16 else np.uint8)
 
 
