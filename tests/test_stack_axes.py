@@ -374,6 +374,90 @@ def test_many_samples_are_decoded_one_at_a_time(
     np.testing.assert_array_equal(read_all(tmp_path / "a.tif", axes="TYX")[0, :, 0, 0], movie)
 
 
+# OME-TIFF
+
+
+def write_ome(path: Path, *movies: NDArray[Any], axes: str, **how: Any) -> None:
+    about = {"axes": axes, "PhysicalSizeX": 0.65, "Channel": {"Name": ["a", "b"]}}
+    about = {**about, "TimeIncrement": 5} if "Y" in axes else about
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for movie in movies:
+            tiff.write(movie, **{"photometric": "minisblack", **how}, metadata=about)
+
+
+@pytest.mark.parametrize(
+    ("said", "axes", "sizes"),
+    [
+        ("ZCYX", "TCYX", None),
+        ("TCYX", "CTYX", (6, 2)),
+        ("CTYX", "TCYX", "6,2"),
+        ("TCYX", "TYX", 12),
+    ],
+)
+def test_axes_and_sizes_win_over_ome_xml(said: str, axes: str, sizes: Any, tmp_path: Path) -> None:
+    movie = noise(12, 20, 36)
+    stored = movie.reshape(2, 6, 20, 36) if said[0] == "C" else movie.reshape(6, 2, 20, 36)
+    write_ome(tmp_path / "a.ome.tif", stored, axes=said)
+    source, about = load_microscopy_file(tmp_path / "a.ome.tif", axes=axes, sizes=sizes)
+    with source:
+        assert about.pixel_size_um == 0.65
+        assert about.file_type == "ome-tiff"
+        assert any("axes are those asked for" in warning for warning in about.warnings)
+        n_c = about.n_channels
+        assert about.channel_names == (("a", "b") if n_c == 2 else source.metadata.channel_names)
+    found = read_all(tmp_path / "a.ome.tif", axes=axes, sizes=sizes)
+    order = [axes[:-2].index(axis) if axis in axes else None for axis in "TC"]
+    lengths = tuple(found.shape[1 + "TC".index(axis)] for axis in axes[:-2])
+    expected = movie.reshape(*lengths, 20, 36)
+    expected = expected.transpose([*(i for i in order if i is not None), -2, -1])
+    np.testing.assert_array_equal(found.reshape(expected.shape), expected)
+
+
+def test_an_ome_tiff_written_frame_by_frame_is_one_movie_once_the_user_says_so(
+    tmp_path: Path,
+) -> None:
+    movie = noise(6, 20, 36)
+    write_ome(tmp_path / "a.ome.tif", *movie, axes="YX")
+    assert read_all(tmp_path / "a.ome.tif").shape[0] == 6
+    np.testing.assert_array_equal(read_all(tmp_path / "a.ome.tif", axes="TYX")[0, :, 0, 0], movie)
+    planes = read_all(tmp_path / "a.ome.tif", axes="TCYX", sizes=(3, 2))
+    np.testing.assert_array_equal(planes[0, :, :, 0].reshape(movie.shape), movie)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_samples_in_an_ome_tiff_are_channels_where_the_user_says_so(
+    last: bool, tmp_path: Path
+) -> None:
+    movie = noise(5, 3, 20, 36)
+    pixels, planar = as_samples(movie, last=last)
+    path = tmp_path / "a.ome.tif"
+    write_ome(path, pixels, axes="TYXS" if last else "TSYX", photometric="rgb", **planar)
+    told = refusal(path)
+    assert "colour (RGB)" in told
+    assert "if its 3 samples are frames or channels, say so, such as --axes TCYX" in told
+    for axes in ("TCYX", "TYXC")[: 1 + last]:
+        np.testing.assert_array_equal(read_all(path, axes=axes)[0, :, :, 0], movie)
+
+
+def test_axes_for_an_ome_tiff_of_several_files_are_refused(tmp_path: Path) -> None:
+    write_ome(tmp_path / "a.ome.tif", noise(6, 20, 36), axes="TYX")
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
+        text = tiff.ome_metadata or ""
+    uuid = '<TiffData IFD="0" PlaneCount="3"><UUID FileName="b.ome.tif">urn:uuid:x</UUID>'
+    text = text.replace('<TiffData IFD="0" PlaneCount="6"/>', "").replace(
+        "</Pixels>",
+        f'{uuid}</TiffData><TiffData FirstT="3" IFD="0" PlaneCount="3"/></Pixels>',
+    )
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif",
+        noise(3, 20, 36),
+        photometric="minisblack",
+        description=text.encode(),
+        metadata=None,
+    )
+    assert "leave axes out" in refusal(tmp_path / "a.ome.tif", axes="TYX")
+
+
 # Other forms
 
 

@@ -193,7 +193,9 @@ def _check_images(path: Path, images: Iterable[OmeImage]) -> None:
         if image.samples_per_pixel > 1:
             raise InputError(
                 f"{path}: image {image.name!r} is a colour (RGB) image; expected one value per "
-                "pixel and channel. Export the channels separately."
+                "pixel and channel. Export the channels separately, or, if its "
+                f"{image.samples_per_pixel} samples are frames or channels, say so, such as "
+                f"{_axes_of_samples(image)}."
             )
         kinds.setdefault((image.dtype.name, image.shape[1], image.shape[2]), image)
     if len(kinds) > 1:
@@ -205,6 +207,13 @@ def _check_images(path: Path, images: Iterable[OmeImage]) -> None:
             f"{path}: expected the same pixel type, channels and z planes in all images, found "
             f"{found}. Export the images as separate files."
         )
+
+
+def _axes_of_samples(image: OmeImage) -> str:
+    """Show the axes that make the samples of a pixel channels, or frames where there is one."""
+    others = [axis for axis in image.slowest_first if image.shape["TCZ".index(axis)] > 1]
+    free = [axis for axis in "CTZ" if axis not in others][:2]
+    return " or ".join(f"--axes {''.join(others)}{axis}YX" for axis in free)
 
 
 def _present(

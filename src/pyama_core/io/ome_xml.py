@@ -97,6 +97,8 @@ class OmeImage:
         Which planes are on a page that others were said to be on too; None if none are.
     reach : (int, int, int)
         Sizes (T, C, Z) that would hold those as well.
+    slowest_first : str
+        T, C and Z in the order in which planes follow each other in the file.
     """
 
     name: str
@@ -117,6 +119,7 @@ class OmeImage:
     shared: npt.NDArray[np.bool_] | None = None
     beyond: tuple[tuple[int, range], ...] = ()
     reach: tuple[int, int, int] = (0, 0, 0)
+    slowest_first: str = "TCZ"
 
     def frame_minutes(self, z: PlaneChoice | None) -> list[float | None]:
         """Return when each frame began: the first of its channels, in the plane that is read."""
@@ -219,6 +222,7 @@ def _image(
         bit_depth=doubts.whole(pixels, "SignificantBits") or None,
         beyond=tuple(pages.beyond),
         reach=pages.reach,
+        slowest_first=order[:1:-1],
     )
 
 

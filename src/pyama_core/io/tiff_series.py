@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from pyama_core.io.errors import InputError
+from pyama_core.io.imagej_notes import imagej_interval, imagej_pixel_size
 from pyama_core.io.stack_axes import ToldDimensions, factors_in_words
+from pyama_core.io.stated_numbers import Doubts
 from pyama_core.io.tiff_directories import PageKind, read_page_kinds
 from pyama_core.io.tiff_pages import chain_ends, damaged
 from pyama_core.io.tiff_stack import TiffStack, planes_of_page
@@ -30,6 +32,32 @@ _COLOURS = frozenset({2, 5, 6, 8, 9, 10})
 
 
 @dataclass(frozen=True)
+class StackNotes:
+    """What a file says beside its stack.
+
+    Attributes
+    ----------
+    file_type : str
+        As in `pyama_core.io.frame_source.MicroscopyMetadata`.
+    pixel_size_um, interval_min : float or None
+        None where it does not say.
+    channel_names : tuple of str
+        None at all where it does not say.
+    bit_depth : int or None
+        Bits of a pixel that were used.
+    warnings : tuple of str
+        What a user should know.
+    """
+
+    file_type: str
+    pixel_size_um: float | None = None
+    interval_min: float | None = None
+    channel_names: tuple[str, ...] = ()
+    bit_depth: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FoundStack:
     """The stack of a file.
 
@@ -39,13 +67,13 @@ class FoundStack:
         Its planes.
     told : ToldDimensions
         What the file says of them.
-    warnings : tuple of str
-        What a user should know.
+    notes : StackNotes
+        What else it says.
     """
 
     stack: TiffStack
     told: ToldDimensions
-    warnings: tuple[str, ...]
+    notes: StackNotes
 
 
 def find_stack(path: Path, tiff: TiffFile, *, as_one: bool) -> FoundStack:
@@ -100,7 +128,7 @@ def find_stack(path: Path, tiff: TiffFile, *, as_one: bool) -> FoundStack:
     return FoundStack(
         TiffStack(tiff, _pages_of(tiff, first, told), page, told.n_planes, _loader(first)),
         told,
-        (*warnings, *_warnings(tiff)),
+        _notes(tiff, warnings),
     )
 
 
@@ -137,8 +165,19 @@ def _told_by(series: TiffPageSeries) -> ToldDimensions:
         tuple(shape[i] for i in kept),
         size,
         samples_last=behind,
-        colour=page.photometric in _COLOURS,
+        colour=is_colour(page),
     )
+
+
+def samples_of(page: TiffPage) -> tuple[str, tuple[int, ...]]:
+    """Return letter and size of the dimension that the samples of a page are, if it has some."""
+    n_samples = planes_of_page(page)
+    return ("S", (n_samples,)) if n_samples > 1 else ("", ())
+
+
+def is_colour(page: TiffPage) -> bool:
+    """Tell whether a page says that its samples are colours."""
+    return page.photometric in _COLOURS
 
 
 def _appended_pages(tiff: TiffFile) -> tuple[list[PageKind], Any] | None:
@@ -189,20 +228,30 @@ def _row_of(
             "one, without saying what they are; if they are frames of one movie, say so: "
             f'axes="TYX" (command line: --axes TYX{sizes}).'
         )
-    per_page = planes_of_page(first)
-    samples_last = per_page > 1 and first.planarconfig == 1
+    letters, lengths = samples_of(first)
     told = ToldDimensions(
-        "QS" if per_page > 1 else "Q",
-        (len(pages), per_page) if per_page > 1 else (len(pages),),
+        "Q" + letters,
+        (len(pages), *lengths),
         (first.imagelength, first.imagewidth),
-        samples_last=samples_last,
-        colour=first.photometric in _COLOURS,
+        samples_last=bool(lengths) and first.planarconfig == 1,
+        colour=is_colour(first),
     )
     warnings = [f"{sum(small)} kinds of smaller images are ignored as thumbnails"] * any(small)
     return FoundStack(
         TiffStack(tiff, cast("Sequence[int]", pages.tolist()), first, told.n_planes),
         told,
-        (*warnings, *_warnings(tiff)),
+        _notes(tiff, warnings),
+    )
+
+
+def _notes(tiff: TiffFile, warnings: list[str]) -> StackNotes:
+    about = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
+    doubts = Doubts()
+    return StackNotes(
+        file_type="imagej-tiff" if tiff.is_imagej else "tiff",
+        pixel_size_um=imagej_pixel_size(tiff, about),
+        interval_min=imagej_interval(about, doubts),
+        warnings=(*warnings, *_warnings(tiff), *doubts.told()),
     )
 
 

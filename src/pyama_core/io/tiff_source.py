@@ -17,13 +17,12 @@ from pyama_core.io.frame_source import (
 from pyama_core.io.mm_stack import is_mm_stack, open_mm_stack
 from pyama_core.io.ndtiff_files import has_index, is_ndtiff_file
 from pyama_core.io.ndtiff_source import open_ndtiff
+from pyama_core.io.ome_stack import find_ome_stack
 from pyama_core.io.ome_tiff_source import open_ome_tiff
 from pyama_core.io.stack_axes import StackLayout, lay_out
-from pyama_core.io.stated_numbers import Doubts
 from pyama_core.io.tiff_pages import TiffFiles, UnreadablePlaneError
 from pyama_core.io.tiff_series import find_stack
 from pyama_core.io.tiff_stack import TiffStack
-from pyama_core.io.units import micrometres_per, seconds_per
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
@@ -73,9 +72,9 @@ def open_tiff(path: Path, options: Mapping[str, Any]) -> FrameSource:
     files = TiffFiles()
     try:
         tiff = files.get(path)
-        if tiff.is_ome:
+        if tiff.is_ome and ReadOptions.parse(options).axes is None:
             return open_ome_tiff(path, options, tiff.ome_metadata or "", files)
-        if is_mm_stack(tiff):
+        if is_mm_stack(tiff) and not tiff.is_ome:
             return open_mm_stack(path, options, files)
         return _open_stack(path, options, tiff, files)
     except BaseException:
@@ -88,47 +87,28 @@ def _open_stack(
 ) -> TiffStackSource:
     choice = ReadOptions.parse(options)
     choice.refuse_pattern(path, "a TIFF file")
-    found = find_stack(path, tiff, as_one=choice.axes is not None)
+    if tiff.is_ome:
+        found = find_ome_stack(path, tiff, choice, files)
+    else:
+        found = find_stack(path, tiff, as_one=choice.axes is not None)
     check_plane_count(path, found.told.n_planes)
     layout = lay_out(path, found.told, choice.axes, choice.sizes)
-    stack = found.stack
+    stack, notes = found.stack, found.notes
     n_fovs, shape = layout.size("P"), tuple(layout.size(axis) for axis in "TCZ")
-    about = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
-    doubts = Doubts()
-    interval = _imagej_interval(about, doubts)
+    names, interval = notes.channel_names, notes.interval_min
     content = FileContent(
-        file_type="imagej-tiff" if tiff.is_imagej else "tiff",
+        file_type=notes.file_type,
         reader="tiff",
         present=tuple(layout.arrange(stack.present())),
         frame_sizes=(stack.frame_size,) * n_fovs,
-        channel_names=("",) * shape[1],
+        channel_names=names if len(names) == shape[1] else ("",) * shape[1],
         fov_names=("",) * n_fovs,
         dtype=stack.dtype,
-        pixel_size_um=_imagej_pixel_size(tiff, about),
+        pixel_size_um=notes.pixel_size_um,
         times=((),) * n_fovs,
         nominal_times=None if interval is None else [t * interval for t in range(shape[0])],
         companions=(path,),
-        warnings=(*found.warnings, *doubts.told()),
+        warnings=notes.warnings,
+        bit_depth=notes.bit_depth,
     )
     return TiffStackSource(describe(path, options, content), choice, files, stack, layout)
-
-
-def _imagej_interval(about: Mapping[str, Any], doubts: Doubts) -> float | None:
-    """Return the frame interval in minutes; ImageJ's own unit is the second."""
-    seconds = seconds_per(str(about.get("tunit", "s")))
-    interval = about.get("finterval", 0)
-    if isinstance(interval, str):
-        interval = doubts.value(interval, "finterval")
-    if seconds is None or not isinstance(interval, (int, float)) or not interval > 0:
-        return None
-    return float(interval) * seconds / 60
-
-
-def _imagej_pixel_size(tiff: TiffFile, about: Mapping[str, Any]) -> float | None:
-    """Return the pixel size in µm: the resolution tag counts pixels per ImageJ's unit."""
-    micrometres = micrometres_per(str(about.get("unit", "")))
-    tag = tiff.pages.first.tags.get("XResolution")
-    if micrometres is None or tag is None or not all(tag.value):
-        return None
-    pixels, units = tag.value
-    return float(units / pixels * micrometres)
