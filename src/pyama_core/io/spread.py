@@ -12,7 +12,7 @@ def spread(n: int, at_most: int) -> npt.NDArray[np.int64]:
     Examples
     --------
     >>> spread(9, 5).tolist(), spread(3, 5).tolist()
-    ([0, 8, 4, 2, 6], [0, 2, 1])
+    ([0, 8, 6, 4, 2], [0, 2, 1])
     """
     chosen = np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(np.int64))
     order = dict.fromkeys((0, len(chosen) - 1)) if len(chosen) else {}

@@ -121,8 +121,9 @@ def run_complete_workflow(
 
     Examples
     --------
-    >>> source, metadata = load_microscopy_file("experiment.nd2")  # doctest: +SKIP
+    >>> from pyama_core import Channels, ProcessingContext, load_microscopy_file
     >>> context = ProcessingContext(output_dir="out", channels=Channels(pc=0, fl=[1, 2]))
+    >>> source, metadata = load_microscopy_file("experiment.nd2")  # doctest: +SKIP
     >>> run_complete_workflow(metadata, context)  # doctest: +SKIP
     True
     """

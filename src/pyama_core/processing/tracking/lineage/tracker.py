@@ -22,8 +22,6 @@ from pyama_core.processing.tracking.lineage.track_state import TrackState, obser
 from pyama_core.processing.tracking.objects import Objects, at_edge
 from pyama_core.processing.tracking.tracker import TooManyCellsError
 
-ALGORITHM = "lineage/5"
-
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
