@@ -44,8 +44,8 @@ def test_what_is_typed_wins_over_the_file_and_the_file_over_defaults(tmp_path):
     assert typed == {"min_frames": 4, "interval_minutes": 2.0}
     assert config.segmentation.n_sigma == 2.5
     assert config.tracking == RunConfig().tracking
-    assert config.params()["extraction"]["min_frames"] == 4
-    assert config.params()["extraction"]["features"] == ["shape", "intensity"]
+    assert config.extraction.min_frames == 4
+    assert config.extraction.features == ("shape", "intensity")
 
 
 def test_nothing_typed_changes_nothing():
@@ -188,7 +188,7 @@ def test_the_commented_configuration_explains_every_key():
     lines = commented_yaml(RunConfig()).splitlines()
     parsed = yaml.safe_load("\n".join(lines))
     for section in StepParameters.model_fields:
-        assert set(parsed[section]) == set(RunConfig().params()[section])
+        assert set(parsed[section]) == set(RunConfig().steps().as_plain_data()[section])
     for above, line in pairwise(lines):
         stripped = line.strip()
         if stripped and not stripped.startswith("#") and not stripped.endswith(":"):

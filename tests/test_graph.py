@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from pyama_core.outputs import (
     all_kinds,
     step_names,
 )
-from pyama_core.processing.workflow import graph
+from pyama_core.processing.workflow import fov_state, graph
 from pyama_core.processing.workflow.analysis import Analysis, ChannelChoice, parse_analysis
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.outcome import FovStatus
@@ -101,7 +102,7 @@ def demo(tmp_path_factory) -> DemoFiles:
 
 
 @pytest.fixture
-def more_steps(monkeypatch) -> None:
+def more_steps(monkeypatch) -> Iterator[None]:
     """Add both steps: a row in the table of kinds, and the service in its place."""
     kinds = list(all_kinds())
     kinds.insert(kinds.index(FL_CORRECTED) + 1, DOUBLED)
@@ -112,6 +113,9 @@ def more_steps(monkeypatch) -> None:
     services.insert(2, DoublingService)
     services.append(CountingService)
     monkeypatch.setattr(graph, "LATER_SERVICES", tuple(services))
+    fov_state.forget_what_was_asked()
+    yield
+    fov_state.forget_what_was_asked()
 
 
 def run(demo: DemoFiles, out: Path, **params):

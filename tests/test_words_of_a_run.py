@@ -10,15 +10,15 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-import pyama_core.cli.run
 from movies import metadata_of, rough_squares, write_movie
 from pyama_core.cli.app import app
 from pyama_core.cli.config import load_config
 from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
+from pyama_core.processing.workflow.analysis import ChannelChoice, parse_analysis
 from pyama_core.processing.workflow.outcome import RunOutcome
 from pyama_core.processing.workflow.pipeline import run_complete_workflow, run_workflow
-from pyama_core.processing.workflow.request import validate_request
+from pyama_core.processing.workflow.request import select_fovs
 from pyama_core.processing.workflow.services.types import (
     Channels,
     ProcessingContext,
@@ -47,7 +47,7 @@ def named(tmp_path_factory) -> Path:
     return write_movie(path, [pixels, pixels], ["Phase", "GFP", "1"], 1.0)
 
 
-Asked = tuple[Channels | None, list[int]]
+Asked = tuple[ChannelChoice, tuple[int, ...]]
 
 
 @pytest.fixture
@@ -55,12 +55,13 @@ def last_request(monkeypatch):
     """Let the command end where a run would begin; gives the channels and FOVs of the run."""
     requests: list[Asked] = []
 
-    def note(metadata, context, *, fovs, batch_size, n_workers, **_):
-        request = validate_request(metadata, context, None, None, fovs, batch_size, n_workers)
-        requests.append((context.channels, request.fovs))
+    def note(parse, **_):
+        request = parse()
+        requests.append((request.analysis.channels, request.fovs))
         return RunOutcome({})
 
-    monkeypatch.setattr("pyama_core.cli.run.run_workflow", note)
+    monkeypatch.setattr("pyama_core.cli.run.carry_out", note)
+    monkeypatch.setattr("pyama_core.processing.workflow.pipeline.carry_out", note)
     return requests
 
 
@@ -77,9 +78,7 @@ def by_yaml(movie: Path, out: Path, pc: str, fl: str) -> str:
 def by_python(movie: Path, out: Path, pc: str, fl: str) -> str:
     context = ProcessingContext(out, Channels(pc=pc, fl=[fl]))
     try:
-        pyama_core.cli.run.run_workflow(
-            metadata_of(movie), context, fovs=None, batch_size=1, n_workers=1
-        )
+        run_workflow(metadata_of(movie), context)
     except InputError as error:
         return str(error)
     return ""
@@ -91,9 +90,9 @@ def by_python(movie: Path, out: Path, pc: str, fl: str) -> str:
     [
         ("0", "2", "'2' means two things: by name channel 1 (2), by number channel 2 (3)"),
         ("1", "3", "'1' means two things: by name channel 0 (1), by number channel 1 (2)"),
-        ("0", "3", Channels(pc=0, fl=[2])),
-        ("name:1", "name:2", Channels(pc=0, fl=[1])),
-        ("index:0", "index:2", Channels(pc=0, fl=[2])),
+        ("0", "3", ChannelChoice(pc=0, fl=(2,))),
+        ("name:1", "name:2", ChannelChoice(pc=0, fl=(1,))),
+        ("index:0", "index:2", ChannelChoice(pc=0, fl=(2,))),
         ("0", "4", "there is no channel 4; the file has 0 (1), 1 (2), 2 (3)"),
     ],
 )
@@ -105,18 +104,18 @@ def test_channels_that_are_called_numbers_mean_the_same_everywhere(
         assert expected in told
         assert last_request == []
     else:
-        assert last_request == [(expected, [0])]
+        assert last_request == [(expected, (0,))]
 
 
 @pytest.mark.parametrize("ask", [by_flags, by_yaml, by_python])
 @pytest.mark.parametrize(
     ("pc", "fl", "expected"),
     [
-        ("phase", "GFP", Channels(pc=0, fl=[1])),
-        ("Phase", "gfp", Channels(pc=0, fl=[1])),
-        ("0", "2", Channels(pc=0, fl=[2])),
-        ("0", "name:1", Channels(pc=0, fl=[2])),
-        ("0", "index:1", Channels(pc=0, fl=[1])),
+        ("phase", "GFP", ChannelChoice(pc=0, fl=(1,))),
+        ("Phase", "gfp", ChannelChoice(pc=0, fl=(1,))),
+        ("0", "2", ChannelChoice(pc=0, fl=(2,))),
+        ("0", "name:1", ChannelChoice(pc=0, fl=(2,))),
+        ("0", "index:1", ChannelChoice(pc=0, fl=(1,))),
         ("0", "1", "by name channel 2 (1), by number channel 1 (GFP)"),
         ("Phsae", "GFP", "did you mean 'Phase'?"),
     ],
@@ -129,7 +128,7 @@ def test_channels_that_have_names_mean_the_same_everywhere(
         assert expected in told
         assert last_request == []
     else:
-        assert last_request == [(expected, [0, 1])]
+        assert last_request == [(expected, (0, 1))]
 
 
 def test_who_gave_a_wrong_word_is_named(named, tmp_path):
@@ -190,13 +189,14 @@ def test_fovs_are_chosen_by_name(wells, tmp_path, last_request, flags, yaml):
     config.write_text(f"workers: 1\n{yaml}\n", encoding="utf-8")
     words = ["run", wells.file_path, "-o", tmp_path / "out", *PLATE, "--config", config, *flags]
     pyama(*words)
-    assert last_request == [(Channels(pc=1, fl=[0]), [0, 2])]
+    assert last_request == [(ChannelChoice(pc=1, fl=(0,)), (0, 2))]
 
 
 @pytest.mark.parametrize("fovs", ["A1,B1", ["A1", "B1"], ["b1", 0], [0, 2], (np.int64(0), "2")])
 def test_fovs_are_chosen_by_name_from_python(wells, tmp_path, fovs):
     context = ProcessingContext(tmp_path, Channels(pc="Phase", fl=["GFP"]))
-    assert validate_request(wells, context, None, None, fovs, 1, 1).fovs == [0, 2]
+    assert select_fovs(wells, fovs=fovs) == [0, 2]
+    parse_analysis(context, wells.channel_names)
     assert context.channels == Channels(pc=1, fl=[0])
 
 
@@ -249,9 +249,8 @@ def test_the_channel_of_brightness_is_found_by_name(named, tmp_path):
         "tracking": {"divisions": True, "brightness_channel": "gfp"},
     }
     context = ProcessingContext(tmp_path / "out", Channels(pc="Phase", fl=["GFP"]), params=params)
-    validate_request(metadata_of(named), context, None, None, None, 1, 1)
-    assert context.params is not None
-    assert context.params["tracking"]["brightness_channel"] == 1
+    analysis = parse_analysis(context, metadata_of(named).channel_names)
+    assert analysis.parameters.tracking.brightness_channel == 1
     assert params["tracking"]["brightness_channel"] == "gfp"
 
 
@@ -322,7 +321,7 @@ def test_an_empty_path_from_python_is_refused(named, tmp_path, monkeypatch, capl
         ensure_context(ProcessingContext(output_dir=""))
     with pytest.raises(InputError, match="microscope file: expected a path"):
         load_microscopy_file("")
-    context = ProcessingContext(output_dir="", channels=Channels(pc=0, fl=[2]))
+    context = ProcessingContext(output_dir="", channels=ChannelChoice(pc=0, fl=(2,)))
     with caplog.at_level(logging.ERROR):
         assert not run_complete_workflow(metadata_of(named), context, n_workers=1)
     assert "output_dir: expected a path" in caplog.text

@@ -98,10 +98,6 @@ class RunConfig(StepParameters):
         default=False, description="compare what is there with its checksums before believing it"
     )
 
-    def params(self) -> dict[str, dict[str, Any]]:
-        """Return the sections of the steps."""
-        return self.model_dump(mode="json", include=set(StepParameters.model_fields))
-
 
 def load_config(
     path: Path | None,

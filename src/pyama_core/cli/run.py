@@ -23,10 +23,12 @@ from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.naming import LOG_NAME, RESULTS_NAME
 from pyama_core.io.paths import without_tilde
 from pyama_core.io.urls import is_url, local_path
+from pyama_core.processing.workflow.analysis import choose
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
-from pyama_core.processing.workflow.pipeline import run_workflow
+from pyama_core.processing.workflow.pipeline import carry_out
+from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
 from pyama_core.processing.workflow.services.selection import find_channel, find_fovs
-from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
+from pyama_core.processing.workflow.services.types import Channels
 
 logger = logging.getLogger(__name__)
 
@@ -142,26 +144,25 @@ def start(flags: Flags, config_path: Path | None) -> int:
     workers = config.workers or os.cpu_count() or 1
     with places.named("fovs"):
         fovs = find_fovs(config.fovs, metadata.fov_names)
-    context = ProcessingContext(
-        output_dir=output,
-        channels=_find_channels(config, metadata, places),
-        params=config.params(),
-    )
+    channels = _find_channels(config, metadata, places)
+
+    def parse() -> RunRequest:
+        return request_run(
+            metadata,
+            choose(channels, config.steps(), metadata.channel_names),
+            output,
+            select_fovs(metadata, fovs=fovs),
+            batch_size=config.batch_size or workers,
+            n_workers=workers,
+            check=config.check,
+        )
+
     cancel = threading.Event()
     with (
         cancel_on_interrupt(cancel),
         progress_display(metadata, fovs) as on_progress,
     ):
-        outcome = run_workflow(
-            metadata,
-            context,
-            fovs=fovs,
-            batch_size=config.batch_size or workers,
-            n_workers=workers,
-            on_progress=on_progress,
-            cancel=cancel,
-            check=config.check,
-        )
+        outcome = carry_out(parse, on_progress=on_progress, cancel=cancel)
     if outcome.refusal is None:
         _tell(outcome, output)
     return outcome.exit_code

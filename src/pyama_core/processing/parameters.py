@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -23,3 +24,14 @@ class MethodParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str
+
+    def with_channels(self, number_of: Callable[[int | str, str], int]) -> Self:
+        """Return these parameters with the number of a channel in the place of its name.
+
+        Parameters
+        ----------
+        number_of : callable
+            Given a number or name, and the place where it stands, returns the number.
+        """
+        del number_of
+        return self

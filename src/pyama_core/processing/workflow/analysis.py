@@ -7,6 +7,7 @@ read again.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +17,12 @@ from pyama_core import __version__
 from pyama_core.io.errors import InputError
 from pyama_core.io.records import Settings
 from pyama_core.processing.workflow.services.parameters import Parameters, validate_params
+from pyama_core.processing.workflow.services.selection import find_channel
 from pyama_core.processing.workflow.services.types import (
     TIME_UNITS,
     Channels,
     ProcessingContext,
-    find_named_channels,
+    ensure_context,
 )
 
 logger = logging.getLogger(__name__)
@@ -100,23 +102,56 @@ def parse_analysis(context: ProcessingContext, channel_names: Sequence[str] = ()
     >>> parse_analysis(context, ["Phase", "mCherry", "GFP"]).channels.fl
     (1, 2)
     """
-    find_named_channels(context, channel_names)
-    channels = _numbers_in(context.channels or Channels())
-    return Analysis(
-        channels, validate_params(context.params).steps(), context.time_units or TIME_UNITS
-    )
+    words = ensure_context(context).channels or Channels()
+    parameters = validate_params(context.params).steps()
+    analysis = choose(words, parameters, channel_names, context.time_units or TIME_UNITS)
+    chosen = analysis.channels
+    words.pc, words.fl, words.nuclei = chosen.pc, list(chosen.fl), chosen.nuclei
+    return analysis
 
 
-def _numbers_in(channels: Channels) -> ChannelChoice:
-    """Return channels none of which is a name any more."""
-    fl = tuple(channel for channel in channels.fl if not isinstance(channel, str))
+def choose(
+    words: Channels,
+    parameters: Parameters,
+    channel_names: Sequence[str],
+    time_units: str = TIME_UNITS,
+) -> Analysis:
+    """Put channels, by number or name, and validated parameters together.
+
+    Parameters
+    ----------
+    words : Channels
+        What is looked at, and what is measured.
+    parameters : Parameters
+        Of all steps; a channel in them may be a name.
+    channel_names : sequence of str
+        Names of the channels of the source file.
+    time_units : str
+        Unit of the times in traces.
+
+    Raises
+    ------
+    InputError
+        There is no such channel, or it was chosen twice.
+    """
+
+    def number_of(channel: int | str, place: str) -> int:
+        try:
+            return find_channel(channel, channel_names) if isinstance(channel, str) else channel
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from error
+
+    pc, nuclei = words.pc, words.nuclei
+    fl = [number_of(channel, "channels.fl") for channel in words.fl]
     if len(set(fl)) != len(fl):
-        raise InputError(f"a fluorescence channel was chosen twice: {channels.fl}")
-    return ChannelChoice(
-        pc=None if isinstance(channels.pc, str) else channels.pc,
+        raise InputError(f"a fluorescence channel was chosen twice: {words.fl}")
+    chosen = ChannelChoice(
+        pc=None if pc is None else number_of(pc, "channels.pc"),
         fl=tuple(sorted(fl)),
-        nuclei=None if isinstance(channels.nuclei, str) else channels.nuclei,
+        nuclei=None if nuclei is None else number_of(nuclei, "channels.nuclei"),
     )
+    tracking = parameters.tracking.with_channels(number_of)
+    return Analysis(chosen, dataclasses.replace(parameters, tracking=tracking), time_units)
 
 
 def recorded_analysis(settings: Settings | None) -> Analysis | None:

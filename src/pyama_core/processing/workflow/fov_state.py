@@ -208,3 +208,8 @@ class _Asked:
 def _asked(settings: str) -> _Asked | None:
     analysis = recorded_analysis(Settings.model_validate_json(settings))
     return None if analysis is None else _Asked(analysis)
+
+
+def forget_what_was_asked() -> None:
+    """Look up anew what requests declare, after the table of kinds or the services changed."""
+    _asked.cache_clear()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt
 
@@ -64,6 +65,14 @@ class LineageParameters(MethodParameters):
         ge=0,
         description="a cell last seen within so many pixels of the edge has left the frame",
     )
+
+    def with_channels(self, number_of: Callable[[int | str, str], int]) -> Self:
+        """Return these parameters with the number of the channel in the place of its name."""
+        channel = self.brightness_channel
+        if not isinstance(channel, str):
+            return self
+        number = number_of(channel, "tracking.brightness_channel")
+        return self.model_copy(update={"brightness_channel": number})
 
     def brightness_image(self) -> int | None:
         """Return the channel whose corrected images the tracker is to be given, if any.

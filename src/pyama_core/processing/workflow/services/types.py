@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from pyama_core.io.errors import InputError
 from pyama_core.io.paths import given_path
 from pyama_core.outputs import Output, all_kinds
-from pyama_core.processing.workflow.services.selection import find_channel
 
 ChannelPath = tuple[int, Path]
 """A channel of the source and the file made from it."""
@@ -166,44 +165,6 @@ def _own_number(channel: int | str) -> int | str:
     if isinstance(channel, bool):
         raise TypeError("true and false are numbers to Python, but no channels")
     return channel if isinstance(channel, str) else operator.index(channel)
-
-
-def find_named_channels(context: ProcessingContext, names: Sequence[str]) -> None:
-    """Put the number of a channel in the place of every name in a context.
-
-    Parameters
-    ----------
-    context : ProcessingContext
-        Its channels and, in its parameters, ``tracking.brightness_channel``.
-    names : sequence of str
-        Names of the channels of the source file.
-
-    Raises
-    ------
-    InputError
-        A name means no channel, or several.
-    """
-
-    def number_of(channel: int | str, place: str) -> int:
-        try:
-            return find_channel(channel, names) if isinstance(channel, str) else channel
-        except InputError as error:
-            raise InputError(f"{place}: {error}") from error
-
-    channels = ensure_context(context).channels
-    assert channels is not None
-    if channels.pc is not None:
-        channels.pc = number_of(channels.pc, "channels.pc")
-    if channels.nuclei is not None:
-        channels.nuclei = number_of(channels.nuclei, "channels.nuclei")
-    channels.fl = [number_of(channel, "channels.fl") for channel in channels.fl]
-    tracking = (context.params or {}).get("tracking")
-    if tracking and isinstance(word := tracking.get("brightness_channel"), str):
-        number = number_of(word, "tracking.brightness_channel")
-        context.params = {
-            **(context.params or {}),
-            "tracking": {**tracking, "brightness_channel": number},
-        }
 
 
 def paths_of_fov(context: ProcessingContext, fov: int) -> ResultsPathsPerFOV:
