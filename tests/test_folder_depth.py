@@ -159,6 +159,20 @@ def test_a_folder_of_stacks_is_told_what_to_do(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / f"pos{p}_t1.tif", stack, photometric="minisblack")
     with pytest.raises(InputError, match=r"5 planes, expected one; if it is a stack, give it by"):
         opened(tmp_path)
+    for p in range(2):
+        (tmp_path / f"pos{p}_t1.tif").rename(tmp_path / f"x_MMStack_Pos{p}.ome.tif")
+    with pytest.raises(InputError, match=r"stacks of planes, such as x_MMStack_Pos0.*; give one"):
+        opened(tmp_path)
+
+
+def test_images_of_several_kinds_are_told_with_the_pattern_of_the_most_frequent(
+    tmp_path: Path,
+) -> None:
+    write_numbered(tmp_path, [f"A1_GFP_t{t}.tif" for t in range(9)])
+    write_numbered(tmp_path, [f"masks/cells {t}.tif" for t in range(8)])
+    with pytest.raises(InputError, match=r'pattern "\{fov\}_\{channel\}_t\{time\}.tif"'):
+        opened(tmp_path)
+    assert opened(tmp_path, pattern="{fov}_{channel}_t{time}.tif").n_frames == 9
 
 
 def test_images_none_of_which_make_a_frame_are_told(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from image_folders import number_of, write_image, write_numbered
 from inline import run_inline
 from movies import metadata_of, rough_squares
 from pyama_core.cli.app import app
+from pyama_core.io import image_grid
 from pyama_core.io.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
 from pyama_core.io.records import FovRecord
@@ -102,6 +103,16 @@ def test_numbers_that_count_images_are_doubted(tmp_path: Path) -> None:
     source, about = load_microscopy_file(tmp_path)
     source.close()
     assert any("count images rather than frames?" in told for told in about.warnings)
+
+
+def test_a_table_of_planes_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_grid, "MAX_PLANES", 100)
+    counted = [f"A{n}_GFP_t{n:03d}.tif" for n in range(1, 13)]
+    write_numbered(tmp_path, counted)
+    with pytest.raises(InputError, match="12 positions × 12 frames × 1 channels"):
+        load_microscopy_file(tmp_path)
 
 
 def test_z_planes_that_jump_are_told(tmp_path: Path) -> None:

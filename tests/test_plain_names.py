@@ -141,7 +141,9 @@ def test_a_few_other_images_are_left_out_and_named(tmp_path: Path) -> None:
 def test_two_ways_of_naming_in_one_folder_are_not_chosen_from(tmp_path: Path) -> None:
     write_numbered(tmp_path, names(CLEAR["plainest"][0]))
     write_numbered(tmp_path, names(lambda p, c, t: f"{WELLS[p]}_t{t}_{CHANNELS[c]}_high.tif"))
-    with pytest.raises(InputError, match=r"named in a way that is not known.*--pattern"):
+    with pytest.raises(
+        InputError, match=r"in several ways, such as A1_GFP_t000.tif and .*--pattern"
+    ):
         load_microscopy_file(tmp_path)
 
 

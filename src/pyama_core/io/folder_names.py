@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,9 @@ from pyama_core.io.file_patterns import (
     recognise_pattern,
 )
 from pyama_core.io.folder_listing import Listing, list_deeper, list_folder
-from pyama_core.io.plain_names import understand
+from pyama_core.io.plain_names import Understanding, understand
+from pyama_core.io.single_image import SeveralPlanesError, read_header
+from pyama_core.io.tiff_pages import UnreadablePlaneError
 
 _EXAMPLE = 'say how, as in --pattern "{*}_{channel}_{fov}_{time}.tif"'
 _HALF = 0.5
@@ -126,29 +127,41 @@ def _images_below(listing: Listing) -> tuple[str, ...]:
 
 def _not_known(listing: Listing) -> InputError:
     """Return the error for names that are not known, with what they might mean."""
-    example = listing.images[0]
-    plain = understand(listing.images) or understand(_of_one_ending(listing.images))
+    example, proposal = listing.images[0], ""
+    plain = understand(listing.images, all_alike=False)
     if plain is not None:
         example = next(name for name in listing.images if plain.pattern.parse(name) is not None)
-        title = plain.pattern.title
-        meant = plain.pattern.parse(example)
-        if meant is not None and compile_pattern(title).parse(example) == meant:
-            return InputError(
-                f"{listing.folder} holds images such as {example}, whose names may mean several "
-                f"things. If that is {meant}, add --pattern "
-                f'"{title}"; otherwise say what it is in the same way.'
-            )
-    return InputError(
-        f"{listing.folder} holds images such as {example}, named in a way that is not known; "
-        f"{_EXAMPLE}."
-    )
+        proposal = _proposal(listing, plain, example)
+    if _is_stack(listing.folder / example):
+        return InputError(
+            f"{listing.folder} holds stacks of planes, such as {example}; give one of them in "
+            "place of the folder."
+        )
+    named = f"holds images such as {example}, named in a way that is not known; {_EXAMPLE}."
+    return InputError(f"{listing.folder} {proposal or named}")
 
 
-def _of_one_ending(images: Sequence[str]) -> list[str]:
-    """Return the images of the most frequent ending, such as the TIFF files beside previews."""
-    endings = Counter(image.rpartition(".")[2].lower() for image in images)
-    usual = max(sorted(endings, reverse=True), key=endings.__getitem__)
-    return [image for image in images if image.lower().endswith(f".{usual}")]
+def _proposal(listing: Listing, plain: Understanding, example: str) -> str:
+    """Say what a name might mean, and what to type if it does; nothing if that cannot be typed."""
+    title, meant = plain.pattern.title, plain.pattern.parse(example)
+    if meant is None or compile_pattern(title).parse(example) != meant:
+        return ""
+    other = next((name for name in listing.images if plain.pattern.parse(name) is None), None)
+    which = f"such as {example}, whose names may mean several things"
+    if other is not None and plain.sure:
+        which = f"named in several ways, such as {example} and {other}"
+    typed = f'add --pattern "{title}"; otherwise say what it is in the same way'
+    return f"holds images {which}. If {example} is {meant}, {typed}."
+
+
+def _is_stack(path: Path) -> bool:
+    try:
+        read_header(path)
+    except SeveralPlanesError:
+        return True
+    except (OSError, UnreadablePlaneError):
+        return False
+    return False
 
 
 def _as_told(path: Path, text: str) -> FolderNames:

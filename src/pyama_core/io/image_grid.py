@@ -13,7 +13,7 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.file_patterns import FilePattern, ImageName, natural_order
 from pyama_core.io.folder_listing import Listing
 from pyama_core.io.frame_numbers import FrameAxis, arrange_frames
-from pyama_core.io.frame_source import Numbering, check_plane_count
+from pyama_core.io.frame_source import MAX_PLANES, Numbering
 
 _SHOWN = 3
 
@@ -74,7 +74,12 @@ def arrange_images(listing: Listing, pattern: FilePattern, numbering: Numbering)
     planes = natural_order(name.z for _, name in named)
     frames = arrange_frames(path, {name.time for _, name in named}, numbering, pattern.unit)
     shape = len(fovs), len(frames.names), len(channels), len(planes)
-    check_plane_count(path, math.prod(shape))
+    if math.prod(shape) > MAX_PLANES:
+        raise InputError(
+            f"{path}: by their names the images are of {shape[0]} positions × {shape[1]} frames × "
+            f"{shape[2]} channels × {shape[3]} z planes, more than any data set has; say what else "
+            "the numbers are, with {*} or {time:ms} in --pattern, or --numbering order."
+        )
     files = np.full(shape, -1, np.int64)
     fov_of, channel_of, plane_of = (
         {value: i for i, value in enumerate(axis)} for axis in (fovs, channels, planes)

@@ -95,8 +95,20 @@ class _Column:
         return len({word.lower() for word in self.words}) > 1
 
 
-def understand(relative_paths: Sequence[str]) -> Understanding | None:
-    """Find out what the words in names say; None if names are not alike.
+def understand(relative_paths: Sequence[str], *, all_alike: bool = True) -> Understanding | None:
+    """Find out what the words in names say.
+
+    Parameters
+    ----------
+    relative_paths : sequence of str
+        Paths below the folder.
+    all_alike : bool
+        Whether nearly all have to be of one kind; otherwise the most frequent kind is taken.
+
+    Returns
+    -------
+    Understanding or None
+        None if names are not alike, or say nothing.
 
     Examples
     --------
@@ -113,9 +125,11 @@ def understand(relative_paths: Sequence[str]) -> Understanding | None:
             return None
         words, between = _split(path)
         shapes.setdefault(between, []).append(words)
-    between, names = max(shapes.items(), key=lambda item: len(item[1]))
+    # Of two as frequent ones, TIFF rather than PNG.
+    between, names = max(shapes.items(), key=lambda item: (len(item[1]), item[0][-1]))
     others = len(relative_paths) - len(names)
-    if others >= len(names) or others > max(_MAX_OTHERS, _MAX_OTHERS_SHARE * len(names)):
+    alike = others < len(names) and others <= max(_MAX_OTHERS, _MAX_OTHERS_SHARE * len(names))
+    if all_alike and not alike:
         return None
     columns = _columns(names)
     fields, sure = _assign(columns)
