@@ -151,7 +151,7 @@ def _as_told(path: Path, told: ToldDimensions) -> StackLayout:
     kept = [(axis, size) for axis, size in told.pairs() if axis in _ROW or size > 1]
     axes = "".join(axis for axis, _ in kept)
     if told.has_samples:
-        raise InputError(f"{path} {_samples_in_words(told)}")
+        raise InputError(f"{path} {samples_in_words(told)}")
     if not _is_order(axes + "YX"):
         example = _example(len(kept))
         raise InputError(
@@ -162,8 +162,8 @@ def _as_told(path: Path, told: ToldDimensions) -> StackLayout:
     return StackLayout(axes, tuple(size for _, size in kept))
 
 
-def _samples_in_words(told: ToldDimensions) -> str:
-    """Say that a pixel has several values, and how to read them."""
+def samples_in_words(told: ToldDimensions) -> str:
+    """Say of a file, whose name comes before, that its pixels have several values."""
     n_samples = next(size for axis, size in told.pairs() if axis == "S")
     others = sum(size > 1 for axis, size in told.pairs() if axis != "S")
     lead = ("", "T", "PT")[min(others, 2)]

@@ -15,6 +15,8 @@ from pyama_core.io.errors import InputError
 from pyama_core.io.paths import PathTemplate
 from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.io.regular_files import found_instead, require_regular
+from pyama_core.io.tiff_pages import UnreadablePlaneError
+from pyama_core.io.tiff_planes import TiffPlanes
 from pyama_core.processing.frame import as_frame, as_labels
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
@@ -171,16 +173,19 @@ def _read_image(path: Path, t: int, *, is_stack: bool) -> NDArray[Any]:
 
 
 def _read_tiff(path: Path, t: int, *, is_stack: bool) -> NDArray[Any]:
-    import tifffile
-
     try:
-        with tifffile.TiffFile(path) as file:
-            n_pages = len(file.pages)
-            if not is_stack or t < n_pages:
-                return np.asarray(file.pages[t if is_stack else 0].asarray())
-    except (tifffile.TiffFileError, ValueError, OSError) as error:
+        planes = TiffPlanes(path)
+    except InputError as error:
         raise InputError(f"Expected masks in {path}, cannot read it: {error}") from error
-    raise _too_short(path, t, n_pages)
+    with planes:
+        if not is_stack and planes.n_planes > 1:
+            raise _too_many(path, planes.n_planes)
+        if is_stack and t >= planes.n_planes:
+            raise _too_short(path, t, planes.n_planes)
+        try:
+            return planes.read(t if is_stack else 0)
+        except UnreadablePlaneError as error:
+            raise InputError(f"Expected masks in {path}, cannot read it: {error}.") from error
 
 
 def _read_npy(path: Path, t: int, *, is_stack: bool) -> NDArray[Any]:
@@ -190,7 +195,9 @@ def _read_npy(path: Path, t: int, *, is_stack: bool) -> NDArray[Any]:
         raise InputError(f"Expected masks in {path}, cannot read it: {error}") from error
     if stack.ndim != 3:
         return np.array(stack)
-    if t >= stack.shape[0] or not is_stack:
+    if not is_stack:
+        raise _too_many(path, stack.shape[0])
+    if t >= stack.shape[0]:
         raise _too_short(path, t, stack.shape[0])
     return np.array(stack[t])
 
@@ -203,6 +210,13 @@ def _read_png(path: Path) -> NDArray[Any]:
     if image is None:
         raise InputError(f"Expected a PNG image in {path}, found something else; convert it.")
     return np.asarray(image)
+
+
+def _too_many(path: Path, n: int) -> InputError:
+    return InputError(
+        f"Expected one label image (Y, X) in {path}, which is that of one frame, found {n}; name "
+        "a stack of the whole movie by itself, as path."
+    )
 
 
 def _too_short(path: Path, t: int, n: int) -> InputError:
