@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import multiprocessing.queues
 import os
 import queue
 import signal
@@ -18,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pyama_core.io.errors import ShortageError
 from pyama_core.processing.workflow.pool import WorkerPool
 from pyama_core.processing.workflow.worker_process import PipeLink
 from runs import worker_processes
@@ -32,7 +32,6 @@ def pool_of(n_workers: int, level: int = logging.INFO, warm_ups=()):
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        pool.close_lines()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -122,6 +121,13 @@ def wait_until(condition, seconds=10.0):
         time.sleep(0.01)
 
 
+def wait_for_all(pool, n_workers) -> None:
+    """Wait until so many workers take calls."""
+    pids: set[int] = set()
+    while len(pids) < n_workers:
+        pids = {call.result(60) for call in [pool.submit(pid_after, 0.3) for _ in range(n_workers)]}
+
+
 def drain(pool) -> list[object]:
     messages = []
     while True:
@@ -135,6 +141,7 @@ def drain(pool) -> list[object]:
 def shared_pool():
     """A pool of two for tests that do it no harm."""
     with pool_of(2) as pool:
+        wait_for_all(pool, 2)
         yield pool
 
 
@@ -231,6 +238,7 @@ def test_workers_that_die_fail_their_own_call_only_and_are_replaced():
     before = set(worker_processes())
     with pool_of(2) as pool:
         for way in ways:
+            wait_for_all(pool, 2)
             other = pool.submit(pid_after, 0.5)
             fatal = pool.submit(die, way)
             queued = [pool.submit(add, i) for i in range(4)]
@@ -238,30 +246,8 @@ def test_workers_that_die_fail_their_own_call_only_and_are_replaced():
                 fatal.result(60)
             assert [future.result(60) for future in queued] == list(range(4))
             assert psutil.pid_exists(other.result(60))
-        wait([pool.submit(pid_after, 0.5) for _ in range(2)])
+        wait_for_all(pool, 2)
         wait_until(lambda: len(set(worker_processes()) - before) == 2)
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_call_that_no_thread_could_hand_over_fails_and_the_worker_is_replaced(monkeypatch):
-    submitted = threading.Event()
-
-    def refuse(self):
-        # Not before: a worker that is deserted as it is made is another matter.
-        assert submitted.wait(60)
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(multiprocessing.queues.Queue, "_start_thread", refuse)
-        with pool_of(1) as pool:
-            lost = pool.submit(add, 1)
-            submitted.set()
-            while not lost.done():
-                pool.check()
-                time.sleep(0.01)
-            assert isinstance(lost.exception(), BrokenExecutor)
-            patch.undo()
-            assert pool.submit(add, 1, 2).result(30) == 3
 
 
 def test_an_idle_worker_that_is_killed_fails_no_call():
@@ -277,14 +263,16 @@ def test_a_worker_that_cannot_be_replaced_leaves_no_call_without_an_answer(monke
     with pool_of(1) as pool:
         pool.submit(add, 1).result(60)
 
-        def refuse():
+        def refuse(self, log_level):
             raise OSError("no more processes")
 
-        monkeypatch.setattr(pool, "_new_worker", refuse)
+        monkeypatch.setattr("pyama_core.processing.workflow.pool._Worker.__init__", refuse)
         fatal = pool.submit(die, "exit")
         queued = [pool.submit(add, i) for i in range(2)]
-        for future in (fatal, *queued):
-            with pytest.raises(BrokenExecutor):
+        with pytest.raises(BrokenExecutor, match=r"worker process \d+ ended with code 7"):
+            fatal.result(10)
+        for future in (*queued, pool.submit(add, 3)):
+            with pytest.raises(ShortageError, match=r"cannot start a worker .*no more processes"):
                 future.result(10)
 
 
@@ -344,7 +332,6 @@ def test_shutting_down_leaves_no_process_and_takes_no_call():
     assert pool.submit(add, 1).result(60) == 1
     assert len(set(worker_processes()) - before) == 2
     pool.shutdown()
-    pool.close_lines()
     assert set(worker_processes()) == before
     with pytest.raises(RuntimeError, match="shut down"):
         pool.submit(add, 1)

@@ -37,7 +37,6 @@ def pool_that_warms_up(request, tmp_path):
     pool = WorkerPool(N_WORKERS, warm_ups=calls)
     yield pool
     pool.shutdown(wait=True, cancel_futures=True)
-    pool.close_lines()
 
 
 @pytest.mark.parametrize("pool_that_warms_up", ["sleep"], indirect=True)

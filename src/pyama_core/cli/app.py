@@ -98,7 +98,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
                     traceback.print_exc()
                 typer.echo(f"error: {error}", err=True)
                 code = 2
-            except (MemoryError, RuntimeError) as error:
+            except (MemoryError, RuntimeError, OSError, ImportError) as error:
                 if debug or not is_shortage(error):
                     raise
                 typer.echo(f"error: {ShortageError.about('go on', error)}", err=True)

@@ -236,8 +236,8 @@ def _tell(outcome: RunOutcome, output_dir: Path) -> None:
         if outcomes
     ]
     typer.echo(f"FOVs: {', '.join(parts)}; see {output_dir / RESULTS_NAME}")
-    for failure in failed[:_SHOWN_FAILURES]:
-        typer.echo(f"  {failure.error}", err=True)
+    for error in list(dict.fromkeys(failure.error for failure in failed))[:_SHOWN_FAILURES]:
+        typer.echo(f"  {error}", err=True)
     if failed or cancelled:
         typer.echo(
             f"run the same command again to go on from here; the log is {output_dir / LOG_NAME}",

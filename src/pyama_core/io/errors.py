@@ -6,8 +6,11 @@ because the command prints nothing else.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Self
+
+_WORDS_OF_SHORTAGE = ("can't start new thread", "failed to map segment", "annot allocate memory")
 
 
 class PyamaError(Exception):
@@ -48,11 +51,13 @@ class ShortageError(PyamaError):
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether an error says that there is no memory, be it for the stack of a thread."""
-    return isinstance(error, MemoryError) or (
+    """Whether an error says that there is no memory, be it for a library or a thread's stack."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if isinstance(error, (ImportError, RuntimeError)):
         # There is no class for it.
-        isinstance(error, RuntimeError) and "can't start new thread" in str(error)
-    )
+        return any(words in str(error) for words in _WORDS_OF_SHORTAGE)
+    return isinstance(error, MemoryError)
 
 
 def shortage_behind(error: BaseException) -> BaseException | None:

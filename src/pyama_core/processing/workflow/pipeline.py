@@ -301,17 +301,9 @@ def _hire(
         pool = WorkerPool(n_workers, level, [partial(warm_up_all, [longest]), *others])
     except (RuntimeError, OSError, MemoryError) as error:
         raise ShortageError.about(f"start {n_workers} worker processes", error) from error
-    try:
-        with ProgressDrainer(pool, on_progress) as drainer:
-            try:
-                yield Crew(pool, PipeLink(), True, pool.cancel, pool.check), drainer
-            except BaseException:
-                pool.cancel()
-                raise
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-    finally:
-        pool.close_lines()
+    # The pool ends before who listens to it, but also where that one cannot begin.
+    with pool, ProgressDrainer(pool, on_progress) as drainer, pool:
+        yield Crew(pool, PipeLink(), True, pool.cancel, pool.check), drainer
 
 
 def _compare_diameters(records: list[FovRecord]) -> None:

@@ -1,8 +1,10 @@
-"""Worker processes of which one can die without the others noticing.
+"""Worker processes of which one can die, or fall silent, without the others noticing.
 
-A `ProcessPoolExecutor` is broken as a whole when one of its processes dies. So each worker here
-is an executor of a single process; when it dies, its task fails with `BrokenExecutor`, and a
-fresh process takes its place.
+Each worker has a seat: a thread of this process that starts it, gives it calls, hears what it
+says and sees it end. Seats share nothing but the queue of calls, so that a worker that dies in the
+middle of a sentence, or stops in the middle of listening to one, holds up its own seat alone; and
+who kills it (`WorkerPool.check`) frees the seat. Nothing here waits for a worker without an end:
+one that is told to stop has a little time to do so.
 """
 
 from __future__ import annotations
@@ -10,23 +12,36 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import pickle
 import queue
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from concurrent.futures import wait as wait_for_calls
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import ForkingPickler
+from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from pyama_core.io.errors import ShortageError
+from pyama_core.processing.workflow.threads import start_thread
 from pyama_core.processing.workflow.worker_process import (
     CANCEL,
+    END,
+    ERROR,
+    MESSAGE,
+    PREPARE,
+    READY,
+    RESULT,
+    UNFIT,
+    WORK,
     deaf_to_stop_signals,
-    prepare_worker,
-    start_worker,
-    work,
+    run_worker,
 )
 
 logger = logging.getLogger(__name__)
@@ -34,82 +49,300 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
 
+THREADS_PER_WORKER = 1
+"""Threads of this process that serve a worker."""
+ANSWER_S = 2.0
+"""How long a worker that was told to stop may take; it gives itself half of it."""
+_KILLED_S = 5.0
+"""How long the system may take to end a killed process, which may wait for a disk that hangs."""
+_POLL_S = 0.1
+_MAX_FALSE_STARTS = 2
 
-THREADS_PER_WORKER = 2
-"""Threads of this process that an executor of one process has: one manages it, one feeds it."""
-_DESERTED = "can't start the thread that serves the worker"
+
+class WorkerDiedError(BrokenExecutor):
+    """The process that had a call is no more.
+
+    Attributes
+    ----------
+    how : str
+        Which process it was, and how it ended.
+    silent : bool
+        Whether it was killed because it did not answer.
+    """
+
+    def __init__(self, how: str, *, silent: bool) -> None:
+        super().__init__(how)
+        self.how = how
+        self.silent = silent
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call on its way to a worker, and what its end is told to."""
+
+    future: Future[Any]
+    kind: bytes
+    content: bytes
+
+    @classmethod
+    def of(cls, kind: bytes, function: Callable[[], Any]) -> _Call:
+        return cls(Future(), kind, bytes(ForkingPickler.dumps(function)))
+
+    def drop(self) -> None:
+        """Cancel a call that no worker has, and wake who waits for it."""
+        if self.future.cancel():
+            self.future.set_running_or_notify_cancel()
+
+    def fail(self, error: BaseException) -> None:
+        """Answer a call that no worker will answer."""
+        if not self.future.done() and (
+            self.future.running() or self.future.set_running_or_notify_cancel()
+        ):
+            self.future.set_exception(error)
 
 
 class _Worker:
-    """One process, its executor, and this end of its pipe.
-
-    While an executor tells of the death of its process it holds a lock that its `submit` and
-    `shutdown` wait for (since Python 3.12). So nobody submits to a worker that is `dead`, and it
-    is shut down with the others at the end.
-    """
+    """A process, and this end of its pipe."""
 
     def __init__(self, log_level: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.connection, far_end = spawn.Pipe(duplex=True)
-        self.busy = False
-        self.dead = False
-        self._calls: set[Future[Any]] = set()
-        self.executor = ProcessPoolExecutor(
-            max_workers=1,
-            mp_context=spawn,
-            initializer=start_worker,
-            initargs=(far_end, log_level),
+        self.ready = False
+        self.silent = False
+        self.complaint = ""
+        self.process: SpawnProcess = spawn.Process(
+            target=run_worker, args=(far_end, log_level), name="pyama worker"
         )
-        # The first task starts the process. After that the far end must be open there alone,
-        # or neither side would see the other's end.
         try:
             with deaf_to_stop_signals():
-                self.submit(prepare_worker)
+                self.process.start()
         except BaseException:
-            # Its process, if there is one, ends when nobody is at this end.
             self.connection.close()
             raise
         finally:
+            # It must be open there alone, or nobody would see the other end close.
             far_end.close()
 
-    def submit(
-        self, fn: Callable[P, ResultT], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Future[ResultT]:
-        """Queue a call for the process; `BrokenExecutor` if it has died."""
-        future = self.executor.submit(fn, *args, **kwargs)
-        if self._is_deserted():
-            raise BrokenExecutor(_DESERTED)
-        self._calls.add(future)
-        future.add_done_callback(self._note)
-        return future
+    def kill(self, *, silent: bool) -> None:
+        """End it, wherever it is; for any thread."""
+        self.silent = self.silent or silent
+        with contextlib.suppress(OSError, ValueError):
+            self.process.kill()
 
-    def _note(self, call: Future[Any]) -> None:
-        self._calls.discard(call)
-        if not call.cancelled() and isinstance(call.exception(), BrokenExecutor):
-            self.dead = True
-            # If only its executor is broken, it lives, and the executor waits for it to end.
-            self.tell(CANCEL)
+    def bury(self) -> str:
+        """See it end, if need be by force, and say how it ended."""
+        self.connection.close()
+        self.process.join(ANSWER_S)
+        if self.process.exitcode is None:
+            self.kill(silent=True)
+            self.process.join(_KILLED_S)
+        code = self.process.exitcode
+        if code is None:
+            return self.give_up()
+        name = f"worker process {self.process.pid}"
+        self.process.close()
+        if self.silent:
+            return f"{name} did not answer for {ANSWER_S:.0f} s; killed"
+        return f"{name} {_ending(code)}"
 
-    def abandoned(self) -> list[Future[Any]]:
-        """Return the calls that nobody will ever answer."""
+    def give_up(self) -> str:
+        """Wait no more for a process that does not even die, and say so."""
+        # Nor at the end of this process.
+        multiprocessing.process._children.discard(self.process)  # type: ignore[attr-defined]
         return (
-            [call for call in list(self._calls) if not call.done()] if self._is_deserted() else []
+            f"worker process {self.process.pid} cannot even be killed, as it waits for a disk or "
+            "file server that does not answer; it ends when that does"
         )
 
-    def _is_deserted(self) -> bool:
-        """Whether the thread that manages the process has ended.
 
-        In good order it ends after all calls are answered. But where no thread can be started to
-        feed the process, it ends with a traceback, and the executor does not notice.
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+class _Seat:
+    """A thread with a worker; where one dies, another one takes its place.
+
+    Parameters
+    ----------
+    pool : WorkerPool
+        Where calls come from, and messages go to.
+    log_level : int
+        Level from which workers send log records.
+    """
+
+    def __init__(self, pool: WorkerPool, log_level: int) -> None:
+        self._pool = pool
+        self._log_level = log_level
+        self._worker: _Worker | None = None
+        self._call: _Call | None = None
+        self._told: set[bytes] = set()
+        self._deadline: float | None = None
+        self._n_false_starts = 0
+        self._waking = threading.Lock()
+        self._woken = False
+        self._ear, self._bell = multiprocessing.get_context("spawn").Pipe(duplex=False)
+        self.own_calls: deque[_Call] = deque()
+        self.failure = ""
+        self.given_up = False
+        self.thread = threading.Thread(target=self._serve, name="pyama seat", daemon=True)
+
+    # For any thread
+
+    def wake(self) -> None:
+        """Let the thread look at what is to be done."""
+        with self._waking:
+            if not self._woken:
+                self._woken = True
+                self._bell.send_bytes(b"")
+
+    def enforce(self) -> None:
+        """Kill a worker that was to come to an end and had its time to do so.
+
+        Not the thread alone can see to that: it may be in the middle of a message.
         """
-        manager = self.executor._executor_manager_thread
-        return isinstance(manager, threading.Thread) and not manager.is_alive()
+        worker, now = self._worker, time.monotonic()
+        if worker is None or not (self._pool.cancelled or (self._pool.ended and not self._call)):
+            return
+        if self._deadline is None:
+            self._deadline = now + ANSWER_S
+        elif now > self._deadline + _KILLED_S:
+            self.given_up = True
+            self.failure = worker.give_up()
+            self.leave()
+        elif now > self._deadline:
+            worker.kill(silent=True)
 
-    def tell(self, order: str) -> None:
+    def leave(self) -> None:
+        """Leave nothing behind: no worker, no call without an answer, no open pipe."""
+        with self._waking:
+            self._woken = True
+            worker, call = self._worker, self._call
+            self._worker = self._call = None
+        if worker is not None and not self.given_up:
+            worker.kill(silent=False)
+            worker.bury()
+        if worker is not None and self.given_up and call is None:
+            logger.warning("%s", self.failure)
+        for lost in [*([] if call is None else [call]), *self.own_calls]:
+            lost.fail(WorkerDiedError(self.failure or "the pool was shut down", silent=True))
+        if not self.thread.is_alive() or threading.current_thread() is self.thread:
+            self._ear.close()
+            self._bell.close()
+        self._pool.note_leaving(self)
+
+    # The thread
+
+    def _serve(self) -> None:
         try:
-            self.connection.send(order)
-        except OSError as error:
-            logger.debug("a worker that is gone was told to %s: %s", order, error)
+            self._hire()
+            while not (self._is_vacant() and (self._pool.ended or self.given_up)):
+                self._attend()
+                if self._is_vacant() and self._pool.has_call_for(self):
+                    if self._n_false_starts >= _MAX_FALSE_STARTS:
+                        return
+                    self._hire()
+        except Exception as error:  # noqa: BLE001 - out of memory, for instance; told by the pool
+            self.failure = f"{type(error).__name__}: {error}"
+        finally:
+            self.leave()
+
+    def _is_vacant(self) -> bool:
+        return self._worker is None
+
+    def _hire(self) -> None:
+        self._told.clear()
+        self._deadline = None
+        self._worker = _Worker(self._log_level)
+
+    def _attend(self) -> None:
+        """Wait until something happens, and deal with it."""
+        lines = [self._ear] if self._worker is None else [self._ear, self._worker.connection]
+        heard = wait(lines, _POLL_S if self._pool.ended else None)
+        self.enforce()
+        if self.given_up:
+            return
+        if self._ear in heard:
+            with self._waking:
+                self._woken = False
+                self._ear.recv_bytes()
+        if self._worker is not None and self._worker.connection in heard:
+            self._hear(self._worker)
+        if self._worker is not None:
+            self._speak(self._worker)
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            said = worker.connection.recv_bytes()
+        except (EOFError, OSError):
+            self._bury(worker)
+            return
+        kind, content = said[:1], said[1:]
+        if kind == MESSAGE:
+            self._pool.inbox.put(content)
+        elif kind == READY:
+            worker.ready = True
+            self._n_false_starts = 0
+        elif kind == UNFIT:
+            worker.complaint = content.decode()
+        elif kind in (RESULT, ERROR):
+            self._pass_on(worker, kind, content)
+
+    def _pass_on(self, worker: _Worker, kind: bytes, content: bytes) -> None:
+        call, self._call = self._call, None
+        assert call is not None
+        try:
+            # The next call first, then the news: whoever waits for it may shut the pool down.
+            self._speak(worker)
+        finally:
+            try:
+                answer = pickle.loads(content)  # noqa: S301 - from a process of our own
+            except Exception as error:  # noqa: BLE001 - raised where the call was made
+                kind, answer = ERROR, error
+            if kind == RESULT:
+                call.future.set_result(answer)
+            else:
+                call.future.set_exception(answer)
+
+    def _speak(self, worker: _Worker) -> None:
+        """Tell the worker what it does not know yet."""
+        at_work = self._call is not None and self._call.kind == WORK
+        if self._pool.cancelled and not at_work:
+            # Imports and compilers ask nobody whether to go on; nor has it begun anything.
+            worker.kill(silent=False)
+        elif self._pool.cancelled:
+            self._tell(worker, CANCEL)
+        elif self._call is None and worker.ready:
+            self._call = self._pool.take(self)
+            if self._call is not None:
+                self._say(worker, self._call.kind + self._call.content)
+            elif self._pool.ended:
+                self._tell(worker, END)
+
+    def _tell(self, worker: _Worker, order: bytes) -> None:
+        if order not in self._told:
+            self._told.add(order)
+            self._say(worker, order)
+
+    def _say(self, worker: _Worker, order: bytes) -> None:
+        with contextlib.suppress(OSError):  # it is gone, which will be heard
+            worker.connection.send_bytes(order)
+
+    def _bury(self, worker: _Worker) -> None:
+        self._worker = None
+        how = worker.bury()
+        call, self._call = self._call, None
+        if call is not None:
+            call.future.set_exception(WorkerDiedError(how, silent=worker.silent))
+        elif worker.silent:
+            logger.warning("%s", how)
+        if not worker.ready and not self._pool.cancelled:
+            self._n_false_starts += 1
+            self.failure = worker.complaint or f"{how} while it started"
 
 
 class WorkerPool(Executor):
@@ -125,6 +358,11 @@ class WorkerPool(Executor):
         Called in every worker before anything else. The workers share them first, as they may
         leave something in a cache on disk that takes long to make; then each makes the others'
         calls too.
+
+    Raises
+    ------
+    ShortageError
+        A thread cannot be started.
     """
 
     def __init__(
@@ -133,35 +371,32 @@ class WorkerPool(Executor):
         log_level: int = logging.INFO,
         warm_ups: Sequence[Callable[[], object]] = (),
     ) -> None:
-        self._log_level = log_level
-        self._lock = threading.RLock()
-        self._tasks: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self.inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.cancelled = False
+        self._lock = threading.Lock()
+        self._calls: deque[_Call] = deque()
         self._closed = False
-        self._ended = False
-        self._cancelled = False
-        self._buried: list[_Worker] = []
-        self._lines: list[Connection] = []
-        self._workers: list[_Worker] = []
+        self._warm = not warm_ups
+        self._failure: ShortageError | None = None
+        self._to_tell = ""
+        self._seats: list[_Seat] = []
         try:
             for _ in range(n_workers):
-                self._workers.append(self._new_worker())
+                self._seats.append(_Seat(self, log_level))
             if warm_ups:
-                self._warm_up(warm_ups)
+                self._share_warm_ups(warm_ups)
+            for seat in list(self._seats):
+                start_thread(seat.thread)
         except BaseException:
+            self.cancel()
+            for seat in list(self._seats):
+                if seat.thread.ident is None:
+                    seat.leave()
             self.shutdown(wait=True, cancel_futures=True)
-            self.close_lines()
             raise
 
-    def _new_worker(self) -> _Worker:
-        worker = _Worker(self._log_level)
-        self._lines.append(worker.connection)
-        return worker
-
-    def _warm_up(self, calls: Sequence[Callable[[], object]]) -> None:
-        workers = list(self._workers)
-        for worker in workers:
-            worker.busy = True
-        n_left = len(calls)
+    def _share_warm_ups(self, functions: Sequence[Callable[[], object]]) -> None:
+        seats, n_left = list(self._seats), len(functions)
 
         def follow(_: Future[object]) -> None:
             nonlocal n_left
@@ -169,161 +404,156 @@ class WorkerPool(Executor):
                 n_left -= 1
                 if n_left:
                     return
-            for index, worker in enumerate(workers):
-                for number, call in enumerate(calls):
-                    # One that has died is replaced when it is given work.
-                    if number % len(workers) != index and not worker.dead:
-                        with contextlib.suppress(RuntimeError):
-                            worker.submit(call)
-                worker.busy = False
-            self._hand_out()
+                for index, seat in enumerate(seats):
+                    for number, function in enumerate(functions):
+                        if number % len(seats) != index:
+                            seat.own_calls.append(_Call.of(PREPARE, function))
+                self._warm = True
+            self._wake_all()
 
-        for number, call in enumerate(calls):
-            try:
-                inner = workers[number % len(workers)].submit(call)
-            except BrokenExecutor as error:
-                inner = Future()
-                inner.set_exception(error)
-            inner.add_done_callback(follow)
+        for number, function in enumerate(functions):
+            call = _Call.of(PREPARE, function)
+            call.future.add_done_callback(follow)
+            seats[number % len(seats)].own_calls.append(call)
+
+    # What seats ask and tell
+
+    @property
+    def ended(self) -> bool:
+        """Whether no call will come any more."""
+        return self.cancelled or (self._closed and not self._calls)
+
+    def has_call_for(self, seat: _Seat) -> bool:
+        """Whether there is a call that a seat may take."""
+        with self._lock:
+            return bool(seat.own_calls or (self._warm and self._calls))
+
+    def take(self, seat: _Seat) -> _Call | None:
+        """Return the next call for a seat."""
+        while True:
+            with self._lock:
+                if seat.own_calls:
+                    call = seat.own_calls.popleft()
+                elif self._warm and self._calls:
+                    call = self._calls.popleft()
+                else:
+                    return None
+                was_last = self._closed and not self._calls
+                warning, self._to_tell = self._to_tell, ""
+            if warning:
+                # Not earlier: perhaps all workers fail.
+                logger.warning("%s", warning)
+            if was_last:
+                self._wake_all()
+            if call.future.set_running_or_notify_cancel():
+                return call
+
+    def note_leaving(self, seat: _Seat) -> None:
+        """Let what is queued fail if the last seat is left."""
+        with self._lock:
+            if seat not in self._seats:
+                return
+            self._seats.remove(seat)
+            n_left, calls = len(self._seats), deque[_Call]()
+            if not n_left:
+                what = seat.failure or "all have ended"
+                self._failure = ShortageError.about("start a worker process", RuntimeError(what))
+                calls, self._calls = self._calls, calls
+            elif seat.failure:
+                self._to_tell = f"going on with {n_left} workers, as one failed: {seat.failure}"
+        for call in calls:
+            call.fail(self._failure or BrokenExecutor())
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            seats = list(self._seats)
+        for seat in seats:
+            seat.wake()
 
     # Executor
 
     def submit(
         self, fn: Callable[P, ResultT], /, *args: P.args, **kwargs: P.kwargs
     ) -> Future[ResultT]:
-        """Queue a call; the first free worker takes it."""
-        future: Future[ResultT] = Future()
+        """Queue a call; the first free worker takes it.
+
+        The call fails with `WorkerDiedError` if its worker dies, and with `ShortageError` if there
+        can be no worker.
+        """
+        try:
+            call = _Call.of(WORK, partial(fn, *args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - what cannot be pickled fails as a call does
+            failed: Future[ResultT] = Future()
+            failed.set_exception(error)
+            return failed
         with self._lock:
             if self._closed:
                 raise RuntimeError("the pool is shut down")
-            if not self._cancelled:
-                self._tasks.append((future, partial(fn, *args, **kwargs)))
-        if self._cancelled:
-            _drop(future)
-        self._hand_out()
-        return future
+            if not self.cancelled and self._seats:
+                self._calls.append(call)
+        if self.cancelled:
+            call.drop()
+        elif self._failure is not None:
+            call.fail(self._failure)
+        self._wake_all()
+        return call.future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all workers; with `cancel_futures`, queued calls are dropped."""
         with self._lock:
             self._closed = True
-            queued = [future for future, _ in self._tasks]
-        if cancel_futures:
-            for future in queued:
-                future.cancel()
-        elif wait:
-            wait_for_calls(queued)
-        with self._lock:
-            self._ended = True
-            workers = [*self._workers, *self._buried]
-        for worker in workers:
-            worker.executor.shutdown(wait=wait, cancel_futures=cancel_futures)
+            seats, calls = list(self._seats), deque[_Call]()
+            if cancel_futures:
+                calls, self._calls = self._calls, calls
+        for call in calls:
+            call.drop()
+        self._wake_all()
+        for seat in seats if wait else []:
+            while seat.thread.is_alive() and not seat.given_up:
+                seat.thread.join(_POLL_S)
+                self.check()
+        self.check()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.cancel()
+        self.shutdown(wait=True, cancel_futures=True)
 
     def cancel(self) -> None:
         """Drop what is queued and will be, and tell all workers to stop.
 
-        One that is at work stops at the next frame; one that is not ends at once.
+        One that is at work stops at the next frame; one that is not ends at once, and so does one
+        that does not answer.
         """
         with self._lock:
-            self._cancelled = True
-            workers = list(self._workers)
-            tasks, self._tasks = self._tasks, deque()
-        for future, _ in tasks:
-            _drop(future)
-        for worker in workers:
-            worker.tell(CANCEL)
+            self.cancelled = True
+            calls, self._calls = self._calls, deque()
+            for seat in self._seats:
+                calls += seat.own_calls
+                seat.own_calls.clear()
+        for call in calls:
+            call.drop()
+        self._wake_all()
 
     def check(self) -> None:
-        """Let calls fail that nobody is left to answer; to be called from time to time."""
+        """Kill workers that do not answer; to be called from time to time."""
         with self._lock:
-            abandoned = [call for worker in self._workers for call in worker.abandoned()]
-        for call in abandoned:
-            call.set_exception(BrokenExecutor(_DESERTED))
-
-    def _hand_out(self) -> None:
-        with self._lock:
-            for index in range(len(self._workers)):
-                while self._tasks and not self._workers[index].busy:
-                    future, call = self._tasks.popleft()
-                    if future.set_running_or_notify_cancel():
-                        self._give(index, future, call)
-
-    def _give(self, index: int, future: Future[Any], call: Callable[[], Any]) -> None:
-        """Give a call to a worker, or let it fail if there can be none."""
-        try:
-            inner = self._submit_to(index, call)
-        except (RuntimeError, OSError, MemoryError) as error:
-            future.set_exception(BrokenExecutor(f"no worker process can take the call: {error!r}"))
-            return
-        self._workers[index].busy = True
-        inner.add_done_callback(partial(self._finished, self._workers[index], future))
-
-    def _submit_to(self, index: int, call: Callable[[], Any]) -> Future[Any]:
-        """Submit a call to a worker, to a fresh one in its place if it has died."""
-        worker = self._workers[index]
-        if not worker.dead:
-            try:
-                return worker.submit(work, call)
-            except BrokenExecutor:
-                worker.dead = True
-        if self._ended:
-            raise BrokenExecutor("the pool was shut down")
-        self._replace(index)
-        return self._workers[index].submit(work, call)
-
-    def _finished(self, worker: _Worker, future: Future[Any], inner: Future[Any]) -> None:
-        error = None if inner.cancelled() else inner.exception()
-        with self._lock:
-            worker.busy = False
-        # Another task first, then the news: whoever waits for it may shut the pool down.
-        self._hand_out()
-        if inner.cancelled():
-            future.set_exception(BrokenExecutor("the pool was shut down"))
-        elif error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(inner.result())
-
-    def _replace(self, index: int) -> None:
-        self._buried.append(self._workers[index])
-        self._workers[index] = self._new_worker()
+            seats = list(self._seats)
+        for seat in seats:
+            seat.enforce()
+            if not seat.thread.is_alive():
+                # It ended otherwise than it should.
+                seat.leave()
 
     # Event source
 
     def get(self, block: bool = True, timeout: float | None = None) -> object:
         """Return the next message of any worker; `queue.Empty` if none comes in time."""
-        deadline = time.monotonic() + (timeout or 0.0)
-        while True:
-            with self._lock:
-                lines = list(self._lines)
-            remaining = max(0.0, deadline - time.monotonic()) if block else 0.0
-            if not lines:
-                # After the end no line can come, and whoever asks should not be held up.
-                time.sleep(0.0 if self._ended else remaining)
-                raise queue.Empty
-            for line in wait(lines, remaining):
-                assert isinstance(line, Connection)
-                try:
-                    return line.recv()
-                except (EOFError, OSError):
-                    self._hang_up(line)
-            if time.monotonic() >= deadline:
-                raise queue.Empty
-
-    def _hang_up(self, line: Connection) -> None:
-        line.close()
-        with self._lock:
-            self._lines.remove(line)
-
-    def close_lines(self) -> None:
-        """Close this end of all pipes, once no worker is left."""
-        with self._lock:
-            lines, self._lines = self._lines, []
-        for line in lines:
-            line.close()
-
-
-def _drop(future: Future[Any]) -> None:
-    """Cancel a call that no worker has, and wake who waits for it."""
-    if future.cancel():
-        future.set_running_or_notify_cancel()
+        # After the end none can come, and whoever asks should not be held up.
+        block = block and not (self._closed and not self._seats)
+        return pickle.loads(self.inbox.get(block, timeout))  # noqa: S301 - from our own processes

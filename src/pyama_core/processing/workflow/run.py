@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 
-from pyama_core.io.errors import CancelledError, PyamaError
+from pyama_core.io.errors import CancelledError, PyamaError, ShortageError
 from pyama_core.io.fov_folder import FovFolder
 from pyama_core.io.locks import LockTicket
 from pyama_core.io.microscopy import FrameSource
@@ -23,6 +23,7 @@ from pyama_core.io.records import FovRecord
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.graph import all_services
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
+from pyama_core.processing.workflow.pool import WorkerDiedError
 from pyama_core.processing.workflow.ranges import compute_batches, split_worker_ranges
 from pyama_core.processing.workflow.release import forget_released_inputs
 from pyama_core.processing.workflow.request import RunRequest
@@ -173,6 +174,15 @@ class Run:
 
     def process(self, fovs: list[int], crew: Crew) -> None:
         """Copy and hand out all batches, and wait for the last."""
+        try:
+            self._process(fovs, crew)
+        except ShortageError as error:
+            logger.error("%s", error)
+            for fov in sorted(set(fovs) - self.outcomes.keys()):
+                step = self._first_open_step(self._folder(fov), self._services) or "extraction"
+                self._note_failure(fov, step, str(error))
+
+    def _process(self, fovs: list[int], crew: Crew) -> None:
         batches = compute_batches(fovs, self._request.batch_size)
         for index, batch in enumerate(batches):
             self._wait_for(index - 2, crew)
@@ -227,8 +237,11 @@ class Run:
                 self._settle(FovOutcome(fov, FovStatus.CANCELLED))
             return
         error = future.exception()
+        if isinstance(error, ShortageError):
+            # There is nobody left who could do anything.
+            raise error
         if isinstance(error, BrokenExecutor) and crew.survives_death:
-            self._after_death(task, crew)
+            self._after_death(task, crew, error)
         elif error is not None:
             logger.error("FOVs %s: the worker failed", task.fovs, exc_info=error)
             self._fail(task.fovs, f"the worker failed: {error!r}")
@@ -238,7 +251,7 @@ class Run:
 
     # Deaths
 
-    def _after_death(self, task: _Task, crew: Crew) -> None:
+    def _after_death(self, task: _Task, crew: Crew, error: BrokenExecutor) -> None:
         """Find out from the records how far a dead worker came, and hand out the rest again."""
         fovs = list(task.fovs)
         while fovs:
@@ -256,14 +269,16 @@ class Run:
             return
         self._folder(fovs[0]).sweep()
         if self._cancel.is_set():
+            if isinstance(error, WorkerDiedError) and error.silent:
+                logger.warning("FOV %d: %s", fovs[0], error)
             for fov in fovs:
                 self._settle(FovOutcome(fov, FovStatus.CANCELLED))
             return
-        self._blame(fovs[0], task.batch, crew)
+        self._blame(fovs[0], task.batch, crew, error)
         if len(fovs) > 1:
             self._submit(_Task(fovs[1:], task.batch), crew)
 
-    def _blame(self, fov: int, batch: int, crew: Crew) -> None:
+    def _blame(self, fov: int, batch: int, crew: Crew, error: BrokenExecutor) -> None:
         """Try the field of view that a worker died on once more, alone."""
         self._deaths[fov] = self._deaths.get(fov, 0) + 1
         if self._deaths[fov] < _MAX_DEATHS:
@@ -272,21 +287,23 @@ class Run:
         else:
             self._fail(
                 [fov],
-                "its worker process died twice "
-                "(killed, out of memory, or crashed in a library; fewer workers need less memory)",
+                f"its worker process died twice (killed, out of memory, or crashed in a library; "
+                f"fewer workers need less memory): {error}",
             )
 
     def _fail(self, fovs: list[int], reason: str) -> None:
         for fov in fovs:
-            folder = self._folder(fov)
-            step = self._first_open_step(folder, self._services) or "extraction"
+            step = self._first_open_step(self._folder(fov), self._services) or "extraction"
             message = f"FOV {fov}, {step}: {reason}"
             logger.error("%s", message)
-            try:
-                folder.note_failure(step, message)
-            except PyamaError as error:
-                logger.error("FOV %d: the failure could not be recorded: %s", fov, error)
-            self._settle(FovOutcome(fov, FovStatus.FAILED, step, message))
+            self._note_failure(fov, step, message)
+
+    def _note_failure(self, fov: int, step: str, message: str) -> None:
+        try:
+            self._folder(fov).note_failure(step, message)
+        except PyamaError as error:
+            logger.error("FOV %d: the failure could not be recorded: %s", fov, error)
+        self._settle(FovOutcome(fov, FovStatus.FAILED, step, message))
 
     # Ends
 
