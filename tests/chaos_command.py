@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from pyama_core.io import atomic, fov_folder, locks, records, stacks
+from pyama_core.io import artifacts, atomic, fov_folder, locks, records, stacks
 
 _LOG = os.environ.get("CHAOS_LOG")
 _AT = os.environ.get("CHAOS_AT")
@@ -74,7 +74,7 @@ def _arm() -> None:
         _saving.name = None
 
     stacks.FileWriter.write = counted_write
-    atomic.move_into_place = fov_folder.move_into_place = counted_move
+    atomic.move_into_place = artifacts.move_into_place = counted_move
     fov_folder.save_record = counted_save
     _arm_locks()
 
