@@ -186,7 +186,7 @@ def test_an_image_that_was_not_taken_is_missing_and_the_others_keep_their_place(
     source, about = load_microscopy_file(write_without(tmp_path / "a", {(1, 1, 1)}))
     with source:
         assert about.fov_shapes == ((3, 6, 8),) * 2
-        assert "planes are missing in the middle, FOV 1 in frames 1" in about.warnings
+        assert "planes are missing, FOV 1 in frames 1" in about.warnings
         np.testing.assert_array_equal(source.read_frame(1, 1, 2), STACK[1, 2, 1, 0])
         with pytest.raises(MissingFrameError, match=r"FOV 1, channel 1, frame 1: the index has no"):
             source.read_frame(1, 1, 1)
@@ -199,7 +199,7 @@ def test_a_frame_that_no_position_has_keeps_its_place(tmp_path: Path) -> None:
     source, about = load_microscopy_file(writer.close())
     with source:
         assert about.fov_shapes == ((5, 6, 8),)
-        assert "planes are missing in the middle, FOV 0 in frames 2-3" in about.warnings
+        assert "planes are missing, FOV 0 in frames 2-3" in about.warnings
         np.testing.assert_array_equal(source.read_frame(0, 0, 4), STACK[0, 1, 0, 0])
 
 
@@ -223,7 +223,7 @@ def test_a_file_that_is_not_there_takes_only_its_own_images(tmp_path: Path) -> N
     (folder / "scan_NDTiffStack_1.tif").unlink()
     source, about = load_microscopy_file(folder, z=0)
     with source:
-        assert "planes are missing in the middle, FOV 0 in frames 1" in about.warnings
+        assert "planes are missing, FOV 0 in frames 1" in about.warnings
         np.testing.assert_array_equal(source.read_frame(0, 1, 2, 1), STACK[0, 2, 1, 1])
         with pytest.raises(MissingFrameError, match=r"scan_NDTiffStack_1\.tif is not there"):
             source.read_frame(0, 1, 1)
@@ -291,7 +291,7 @@ def test_damage_in_the_index_costs_one_image_which_is_named(tmp_path: Path) -> N
     source, about = load_microscopy_file(folder)
     with source:
         assert "NDTiff.index is damaged in 1 places; images are lost there" in about.warnings
-        assert "planes are missing in the middle, FOV 0 in frames 1" in about.warnings
+        assert "planes are missing, FOV 0 in frames 1" in about.warnings
         np.testing.assert_array_equal(source.read_frame(0, 1, 1), STACK[0, 1, 1, 0])
         with pytest.raises(MissingFrameError):
             source.read_frame(0, 0, 1)

@@ -88,6 +88,22 @@ def count_right(path: Path, sizes: tuple[int, int, int]) -> int:
     return n_right
 
 
+@pytest.mark.parametrize("are_named", [True, False])
+def test_all_pages_are_read_in_a_row_where_axes_and_sizes_are_given(
+    tmp_path: Path, are_named: bool
+) -> None:
+    stack = pixels(6, 9, 13)
+    places = np.ndindex(3, 2 if are_named else 1)
+    elements = "".join(tiff_data(2 * t + c, FirstT=t, FirstC=c) for t, c in places)
+    write_pages(tmp_path / "a.ome.tif", stack, ome_xml(image_xml((3, 1, 1, 9, 13), elements)))
+    assert "--axes TCYX --sizes" in "\n".join(load_all(tmp_path / "a.ome.tif")[1].warnings)
+    images, metadata = load_all(tmp_path / "a.ome.tif", axes="TCYX", sizes=(3, 2))
+    np.testing.assert_array_equal(images[0].reshape(6, 9, 13), stack)
+    assert (metadata.file_type, metadata.n_channels) == ("tiff", 2)
+    with pytest.raises(InputError, match="do not fit"):
+        load_microscopy_file(tmp_path / "a.ome.tif", axes="TCYX", sizes=(3, 3))
+
+
 def test_the_sizes_in_the_ome_xml_can_be_corrected_as_the_warning_says(tmp_path: Path) -> None:
     stack = pixels(6, 9, 13)
     elements = "".join(tiff_data(2 * t + c, FirstT=t, FirstC=c) for t, c in np.ndindex(3, 2))

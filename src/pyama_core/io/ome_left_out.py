@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tifffile import TiffFile
 
 _LOOKED_AT = 8
+_IN_A_ROW = (
+    ", or read all pages of a TIFF in a row with axes and sizes (command line: --axes TCYX "
+    "--sizes 10,3)"
+)
 
 
 def left_out(path: Path, file_set: FileSet, files: TiffFiles) -> Iterator[str]:
@@ -38,7 +42,7 @@ def left_out(path: Path, file_set: FileSet, files: TiffFiles) -> Iterator[str]:
         yield (
             f"{n_planes} planes{where} lie beyond the announced sizes and are left out "
             f"({_sizes(images[0])}); to read them, correct that in the OME-XML (for instance with "
-            "tifffile.tiffcomment)"
+            f"tifffile.tiffcomment){_IN_A_ROW}"
         )
     owners = [owner for owner, found in enumerate(file_set.paths) if found == path]
     if owners and path in files:
@@ -46,7 +50,7 @@ def left_out(path: Path, file_set: FileSet, files: TiffFiles) -> Iterator[str]:
         if n_pages:
             yield (
                 f"{n_pages} pages of {path.name} belong to no plane by its OME-XML and are left "
-                "out; to read them, correct its sizes and TiffData"
+                f"out; to read them, correct its sizes and TiffData{_IN_A_ROW}"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,15 @@ from pyama_core.io.frame_source import ReadOptions
 from pyama_core.io.ome_tiff_files import locate_files
 from pyama_core.io.ome_xml import OmeImage
 from pyama_core.io.stack_axes import ToldDimensions
+from pyama_core.io.tiff_directories import read_page_kinds
 from pyama_core.io.tiff_pages import TiffFiles, UnreadablePlaneError, damaged, load_page
-from pyama_core.io.tiff_series import FoundStack, StackNotes, is_colour, samples_of
+from pyama_core.io.tiff_series import (
+    FoundStack,
+    StackNotes,
+    is_colour,
+    row_of_pages,
+    samples_of,
+)
 from pyama_core.io.tiff_stack import TiffStack
 
 if TYPE_CHECKING:
@@ -57,6 +65,10 @@ def find_ome_stack(path: Path, tiff: TiffFile, choice: ReadOptions, files: TiffF
                 f"{image.dtype}; leave axes out, or export them as separate files."
             )
     pages = np.concatenate([_in_file_order(image) for image in alike])
+    asked = 0 if choice.sizes is None else math.prod(choice.sizes)
+    if min(asked, len(tiff.pages)) > pages.size:
+        # Pages that the OME-XML leaves out, as of a second camera, are wanted as well.
+        return row_of_pages(path, tiff, *read_page_kinds(tiff), as_one=True)
     pages[pages >= len(tiff.pages)] = -1
     page = _first_page(path, tiff, pages)
     told = _told(alike, page)

@@ -102,7 +102,7 @@ def find_stack(path: Path, tiff: TiffFile, *, as_one: bool) -> FoundStack:
     except Exception as error:  # damaged tags and descriptions raise nearly anything
         raise damaged(path, error) from error
     if appended is not None:
-        return _row_of(path, tiff, *appended, as_one=as_one)
+        return row_of_pages(path, tiff, *appended, as_one=as_one)
     page = first.keyframe
     height, width = page.imagelength, page.imagewidth
     if height < 1 or width < 1 or page.dtype is None:
@@ -122,7 +122,7 @@ def find_stack(path: Path, tiff: TiffFile, *, as_one: bool) -> FoundStack:
             kinds, of_page = read_page_kinds(tiff)
         except Exception as error:
             raise damaged(path, error) from error
-        return _row_of(path, tiff, kinds, of_page, as_one=as_one)
+        return row_of_pages(path, tiff, kinds, of_page, as_one=as_one)
     warnings = [f"{len(small)} kinds of smaller images are ignored as thumbnails"] * bool(small)
     told = _told_by(first)
     return FoundStack(
@@ -208,7 +208,7 @@ def _announced_pages(page: TiffPage) -> int | None:
     return None if in_a_row or not n_values else math.prod(shape) // n_values
 
 
-def _row_of(
+def row_of_pages(
     path: Path, tiff: TiffFile, kinds: list[PageKind], of_page: Any, *, as_one: bool
 ) -> FoundStack:
     """Make one stack of pages that nothing but their likeness says belong together."""
