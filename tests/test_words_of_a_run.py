@@ -321,7 +321,7 @@ def test_an_empty_path_from_python_is_refused(named, tmp_path, monkeypatch, capl
         ensure_context(ProcessingContext(output_dir=""))
     with pytest.raises(InputError, match="microscope file: expected a path"):
         load_microscopy_file("")
-    context = ProcessingContext(output_dir="", channels=ChannelChoice(pc=0, fl=(2,)))
+    context = ProcessingContext(output_dir="", channels=Channels(pc=0, fl=[2]))
     with caplog.at_level(logging.ERROR):
         assert not run_complete_workflow(metadata_of(named), context, n_workers=1)
     assert "output_dir: expected a path" in caplog.text
