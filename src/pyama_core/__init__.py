@@ -9,17 +9,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pyama_core.version import __version__
+
 if TYPE_CHECKING:
     from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
     from pyama_core.processing.workflow.pipeline import run_complete_workflow
     from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Channels",
     "MicroscopyMetadata",
     "ProcessingContext",
+    "__version__",
     "load_microscopy_file",
     "run_complete_workflow",
 ]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from pyama_core import __version__
+from pyama_core.version import __version__
 
 app = typer.Typer(
     name="pyama",

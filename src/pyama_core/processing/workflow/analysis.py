@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyama_core import __version__
 from pyama_core.io.errors import InputError
 from pyama_core.io.records import Settings
 from pyama_core.processing.workflow.services.parameters import Parameters, validate_params
@@ -24,6 +23,7 @@ from pyama_core.processing.workflow.services.types import (
     ProcessingContext,
     ensure_context,
 )
+from pyama_core.version import __version__
 
 logger = logging.getLogger(__name__)
 
