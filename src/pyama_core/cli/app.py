@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect as inspect_module
 import logging
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from pyama_core.cli.streams import forgive_lost_output, lost_output
 from pyama_core.version import __version__
 
 app = typer.Typer(
@@ -54,6 +54,8 @@ Numbering = Annotated[
         "or how far frames are apart.",
     ),
 ]
+_SHOWING = ("inspect", "status")
+"""Commands that have done nothing if their output is lost."""
 _CHANNEL = "name, or number from 0 (name:2 or index:2 where a name is a number)"
 
 
@@ -103,7 +105,8 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
                     raise
                 typer.echo(f"error: {ShortageError.about('go on', error)}", err=True)
                 code = 1
-        raise typer.Exit(code)
+            lost = _tell_lost_output()
+        raise typer.Exit(code or (1 if lost and function.__name__ in _SHOWING else 0))
 
     parameter = inspect_module.Parameter(
         "debug", inspect_module.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
@@ -113,6 +116,15 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in typed}
     app.command()(run)
     return run
+
+
+def _tell_lost_output() -> bool:
+    """Say why standard output could not be written; a reader who has seen enough lost nothing."""
+    error = lost_output()
+    if error is None or isinstance(error, BrokenPipeError):
+        return False
+    typer.echo(f"error: cannot write to standard output: {error.strerror or error}", err=True)
+    return True
 
 
 def _path_of(parameter: inspect_module.Parameter) -> tuple[str, str]:
@@ -331,9 +343,5 @@ def release(
 
 def main() -> None:
     """Entry point of the command `pyama`."""
-    for stream in (sys.stdout, sys.stderr):
-        # Names have µ and Greek letters, which Windows consoles may not have, and bytes that are
-        # no text; both are shown as what they are.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    forgive_lost_output()
     app()
