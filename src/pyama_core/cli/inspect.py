@@ -72,6 +72,9 @@ def show(file: Path, *, as_json: bool, options: dict[str, Any], thumbnail: Path 
     if (refusal := refusal_of(metadata.dtype)) is not None:
         typer.echo(f"warning: pyama run refuses it: it {refusal}", err=True)
     for failure in seen.failures[:1]:
+        if seen.seconds_per_frame is None:
+            typer.echo(f"error: none of the frames looked at can be read: {failure}", err=True)
+            return 1
         typer.echo(f"warning: {failure} ({len(seen.failures)} of the frames looked at)", err=True)
     return 0
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyama_core.io.errors import InputError
+from pyama_core.io.errors import InputError, reason_of
 from pyama_core.io.file_patterns import IMAGE_ENDINGS, natural_order
 from pyama_core.io.micro_manager import METADATA_NAME
 
@@ -121,4 +121,4 @@ def _walk(found: Listing, prefix: str, left: int) -> Iterator[str]:
                     yield prefix + entry.name
     except OSError as error:
         where = found.folder / prefix
-        raise InputError(f"{where} cannot be listed ({error.strerror or error}).") from error
+        raise InputError(f"{where} cannot be listed ({reason_of(error)}).") from error

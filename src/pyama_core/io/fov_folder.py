@@ -50,7 +50,7 @@ from pyama_core.io.artifacts import (
 )
 from pyama_core.io.atomic import is_temporary
 from pyama_core.io.checksums import SourceIdentity, value_checksum
-from pyama_core.io.errors import DamagedFileError, InputError, StorageError
+from pyama_core.io.errors import DamagedFileError, InputError, StorageError, reason_of
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.host import boot_identity, host_name
 from pyama_core.io.locks import LockTicket
@@ -257,7 +257,7 @@ class FovFolder:
         try:
             return self._checksum(path)
         except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+            raise InputError(f"cannot read {path}: {reason_of(error)}") from error
 
     def find_damage(self) -> dict[str, str]:
         """Compare every output with its recorded checksum; name and fault of those that differ."""
@@ -279,7 +279,7 @@ class FovFolder:
         except FileNotFoundError:
             return "missing"
         except OSError as error:
-            return f"cannot be read: {error.strerror or error}"
+            return f"cannot be read: {reason_of(error)}"
         return None
 
     def _checksum(self, path: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.io.companions import Surroundings
-from pyama_core.io.errors import InputError
+from pyama_core.io.errors import InputError, reason_of
 from pyama_core.io.file_description import FileContent, describe
 from pyama_core.io.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
 from pyama_core.io.micro_manager_notes import (
@@ -154,7 +154,7 @@ def _read_data_set(path: Path, choice: ReadOptions, files: NdTiffFiles) -> _Data
     try:
         index = parse_index(read_regular(place))
     except OSError as error:
-        raise InputError(f"{place} cannot be read ({error.strerror or error}).") from error
+        raise InputError(f"{place} cannot be read ({reason_of(error)}).") from error
     if not len(index):
         raise InputError(f"{place} lists no image; the acquisition stopped before the first.")
     around = Surroundings(place.parent, choice.outside)

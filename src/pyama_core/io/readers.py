@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pyama_core.io.errors import InputError
+from pyama_core.io.errors import InputError, dangling_link, reason_of
 from pyama_core.io.frame_source import FrameSource
 from pyama_core.io.ndtiff_files import is_ndtiff_folder
 from pyama_core.io.regular_files import open_regular
@@ -233,9 +233,11 @@ def read_signature(path: Path) -> bytes:
     try:
         signature = patiently(lambda: _first_bytes(path))
     except FileNotFoundError:
+        if link := dangling_link(path):
+            raise InputError(f"{path} cannot be read: {link}.") from None
         raise InputError(f"{path} does not exist; check the path.") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise InputError(f"{path} cannot be read ({reason_of(error)}).") from error
     if not signature:
         raise InputError(f"{path} is empty; copy it again.")
     return signature

@@ -26,7 +26,7 @@ from pydantic import (
 
 from pyama_core.io.atomic import write_whole
 from pyama_core.io.checksums import SourceIdentity
-from pyama_core.io.errors import InputError
+from pyama_core.io.errors import InputError, reason_of
 from pyama_core.io.frame_ranges import parse_ranges
 from pyama_core.io.read_files import parameter_of
 from pyama_core.io.regular_files import read_regular
@@ -236,7 +236,7 @@ def load_record(path: Path) -> FovRecord | None:
         return None
     except OSError as error:
         logger.warning(
-            "%s cannot be read (%s): its outputs will be made again", path, error.strerror or error
+            "%s cannot be read (%s): its outputs will be made again", path, reason_of(error)
         )
         return None
     try:

@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 from pyama_core.io.artifacts import WrittenArtifact
 from pyama_core.io.atomic import temporary_path
 from pyama_core.io.checksums import name_checksum, new_hasher
-from pyama_core.io.errors import DamagedFileError, InputError, StorageError
+from pyama_core.io.errors import DamagedFileError, InputError, StorageError, reason_of
 from pyama_core.io.regular_files import open_unbuffered
 
 
@@ -211,7 +211,7 @@ class StackReader:
         try:
             self._file = open_unbuffered(path)
         except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+            raise InputError(f"cannot read {path}: {reason_of(error)}") from error
         try:
             self._read_header()
         except BaseException:

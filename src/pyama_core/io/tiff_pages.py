@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from pyama_core.io.errors import InputError
+from pyama_core.io.errors import InputError, reason_of
 from pyama_core.io.frame_source import Frame
 from pyama_core.io.regular_files import require_regular
 
@@ -38,7 +38,7 @@ def open_tiff_file(path: Path) -> TiffFile:
     try:
         require_regular(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise InputError(f"{path} cannot be read ({reason_of(error)}).") from error
     try:
         tiff = TiffFile(path)
     except Exception as error:  # a damaged header raises nearly anything

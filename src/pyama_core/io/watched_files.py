@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyama_core.io.errors import InputError
+from pyama_core.io.errors import InputError, reason_of
 from pyama_core.io.retrying import patiently
 
 _NAMED = 3
@@ -120,7 +120,7 @@ class WatchedFiles:
         try:
             changes = list(self.changes(files))
         except OSError as error:
-            raise InputError(f"cannot read {error.filename}: {error.strerror or error}") from error
+            raise InputError(f"cannot read {error.filename}: {reason_of(error)}") from error
         if changes:
             raise InputError(
                 f"{what} changed while it was read: {_few(changes)}. What was read is not used; "

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pyama_core.io.errors import InputError
+from pyama_core.io.errors import InputError, reason_of
 from pyama_core.io.regular_files import open_regular
 
 _MAX_SIZE = 1 << 20
@@ -55,7 +55,7 @@ def load_yaml(path: Path, words: Iterable[Sequence[str]] = ()) -> Any:
         with open_regular(path) as file:
             content = file.read(_MAX_SIZE + 1)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read {path}: {reason_of(error, path)}") from error
     if len(content) > _MAX_SIZE:
         raise InputError(f"{path}: expected at most 1 MB of settings, found a larger file")
     try:

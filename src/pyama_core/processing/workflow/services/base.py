@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from pyama_core.io.checksums import SourceIdentity, identify_source
-from pyama_core.io.errors import CancelledError, InputError, PyamaError, StorageError
+from pyama_core.io.errors import CancelledError, InputError, PyamaError, StorageError, reason_of
 from pyama_core.io.fov_folder import FovFolder, PlannedOutput
 from pyama_core.io.locks import FolderLock
 from pyama_core.io.microscopy import MicroscopyMetadata
@@ -344,7 +344,7 @@ def identify(metadata: MicroscopyMetadata) -> SourceIdentity:
         return identify_source(metadata.companions)
     except OSError as error:
         raise InputError(
-            f"cannot read {error.filename or metadata.file_path}: {error.strerror or error}"
+            f"cannot read {error.filename or metadata.file_path}: {reason_of(error)}"
         ) from error
 
 
@@ -360,7 +360,7 @@ def watch(metadata: MicroscopyMetadata) -> WatchedFiles:
     try:
         return WatchedFiles(metadata.companions, path if path.is_dir() else None)
     except OSError as error:
-        raise InputError(f"cannot read {error.filename}: {error.strerror or error}") from error
+        raise InputError(f"cannot read {error.filename}: {reason_of(error)}") from error
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.io.checksums import value_checksum
-from pyama_core.io.errors import DamagedFileError, InputError
+from pyama_core.io.errors import DamagedFileError, InputError, reason_of
 from pyama_core.io.fov_folder import PlannedOutput
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.regular_files import open_regular
@@ -151,7 +151,7 @@ def _read_tracks(job: FovJob, inputs: Mapping[str, Output]) -> list[Track]:
         with io.TextIOWrapper(open_regular(path), encoding="utf-8", newline="") as lines:
             return read_tracks(lines)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read {path}: {reason_of(error)}") from error
     except (DamagedFileError, UnicodeDecodeError) as error:
         raise DamagedFileError(f"{path.name}: {error}") from error
 
