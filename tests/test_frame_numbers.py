@@ -77,8 +77,15 @@ def test_a_constant_step_is_told_in_one_line_with_what_decides_otherwise() -> No
     axis = arrange(["t000", "t005", "t010"])
     assert axis.warnings == ()
     (note,) = axis.notes
-    assert "in steps of 5 (t000, t005, t010, …)" in note
+    assert "in steps of 5 (t000, t005, t010)" in note
     assert "--numbering 1" in note
+
+
+def test_a_single_step_is_told_as_a_warning_because_it_may_be_a_gap() -> None:
+    axis = arrange(["001", "100"])
+    assert len(axis.names) == 2
+    assert "in steps of 99 (001, 100)" in axis.warnings[0]
+    assert len(arrange(["001", "100"], 1).names) == 100
 
 
 def test_the_user_decides_what_numbers_mean() -> None:
@@ -104,8 +111,13 @@ def test_numbers_that_can_hardly_be_frames_are_refused_with_all_that_they_may_be
     times: list[str],
 ) -> None:
     with pytest.raises(InputError) as error:
-        arrange(times)
-    for word in ("--numbering order", "--numbering 1 ", "{time:ms}", f"{times[0]} to {times[-1]}"):
+        arrange_frames(FOLDER, times, pattern="{fov}_t{time}.tif")
+    for word in (
+        "--numbering order",
+        "--numbering 1 ",
+        "_t{time:ms}.tif",
+        f"{times[0]} to {times[-1]}",
+    ):
         assert word in str(error.value)
     assert list(arrange(times, "order").frame_of.values()) == [0, 1, 2]
 

@@ -40,8 +40,11 @@ Word = Annotated[StrictStr, BeforeValidator(_as_word)]
 PathText = Annotated[str, AfterValidator(not_empty)]
 
 
-def _parse_numbering(word: str | int) -> str | int | None:
-    numbering = ReadOptions.parse({"numbering": word}).numbering
+def _parse_numbering(word: str) -> str | int | None:
+    try:
+        numbering = ReadOptions.parse({"numbering": word}).numbering
+    except InputError as error:
+        raise ValueError("expected auto, order or how far frames are apart") from error
     return None if numbering == "auto" else numbering
 
 

@@ -117,7 +117,11 @@ class _Frames(NamedTuple):
 
 
 def arrange_frames(
-    path: Path, texts: Iterable[str], numbering: Numbering = "auto", unit: str | None = None
+    path: Path,
+    texts: Iterable[str],
+    numbering: Numbering = "auto",
+    unit: str | None = None,
+    pattern: str = "{time}",
 ) -> FrameAxis:
     """Find the frames that the times in names stand for.
 
@@ -132,6 +136,8 @@ def arrange_frames(
         numbers, or in minutes where names have times.
     unit : str or None
         One of `TIME_UNITS`, if the numbers are times.
+    pattern : str
+        How the names are read, for messages.
 
     Raises
     ------
@@ -153,7 +159,7 @@ def arrange_frames(
     elif numbering == "order" or times.kind == "word":
         frames = _in_a_row(times, numbering)
     else:
-        frames = _numbered(path, times) if times.kind == "number" else _timed(times)
+        frames = _numbered(path, times, pattern) if times.kind == "number" else _timed(times)
     index = {value: frame for frame, value in enumerate(frames.values)}
     timed = times.kind == "time"
     return FrameAxis(
@@ -211,7 +217,7 @@ def _refuse_mixture(path: Path, texts: Sequence[str], values: Sequence[int | Non
         )
 
 
-def _numbered(path: Path, times: _Times) -> _Frames:
+def _numbered(path: Path, times: _Times, pattern: str) -> _Frames:
     known = times.known
     if len(known) < 2:
         return _Frames(known)
@@ -219,18 +225,22 @@ def _numbered(path: Path, times: _Times) -> _Frames:
     values = range(known[0], known[-1] + 1, step)
     n_frames = (known[-1] - known[0]) // step + 1  # len() is limited
     if n_frames > max(_MANY_FRAMES, _MANY_PER_FOUND * len(known)):
+        timed = pattern.replace("{time}", "{time:ms}") if "{time}" in pattern else "{time:ms}"
         raise InputError(
             f"{path}: the numbers in the names go from {times.name(known[0])} to "
             f"{times.name(known[-1])}, which would be {n_frames} frames of which {len(known)} have "
             f"images. Say --numbering order if these are all frames, --numbering {step} if the "
-            "others are missing, or {time:ms}, {time:s}, {time:min} or {time:h} in --pattern if "
-            "they are times."
+            f'others are missing, or, if they are times, --pattern "{timed}" (or s, min, h).'
         )
     notes: tuple[str, ...] = ()
     if step > 1:
         shown = ", ".join(times.name(value) for value in values[:_SHOWN])
-        told = f"frames are numbered in steps of {step} ({shown}, …) and follow each other"
+        shown += ", …" * (len(values) > _SHOWN)
+        told = f"frames are numbered in steps of {step} ({shown}) and follow each other"
         notes = (f"{told}; --numbering 1 counts the numbers between as missing frames",)
+        if len(known) == 2:
+            # A single step is constant, whatever it is.
+            return _Frames(known, warnings=notes)
     elif known[0] > 1:
         notes = (f"the first frame is that of the first number, {times.name(known[0])}",)
     return _Frames(values, notes, _gaps(times, values))

@@ -39,13 +39,15 @@ class ImageFolderSource(FrameSource):
         index = int(self._grid.files[fov, time, channel, z])
         if index < 0:
             name = self._grid.describe((fov, time, channel, z))
-            raise self._missing(fov, channel, time, z, f"there is no image of {name}")
+            why, advice = f"there is no image of {name}", " Copy it again if it was taken."
+            raise self._missing(fov, channel, time, z, why, advice)
         path = self._folder / self._grid.names[index]
         expected = self._expected.sizes[fov], self._expected.types[fov][channel]
         try:
             return read_image(path, expected, self._dtype)
         except (UnreadablePlaneError, OSError) as error:
-            raise self._missing(fov, channel, time, z, f"{path.name}: {error}") from error
+            why, advice = f"{path.name}: {error}", " Copy or export it again."
+            raise self._missing(fov, channel, time, z, why, advice) from error
 
     def files_of(self, fov: int) -> Sequence[Path]:
         """Return the images of a field of view."""

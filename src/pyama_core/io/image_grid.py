@@ -72,7 +72,8 @@ def arrange_images(listing: Listing, pattern: FilePattern, numbering: Numbering)
     fovs = natural_order(name.fov for _, name in named)
     channels = natural_order(name.channel for _, name in named)
     planes = natural_order(name.z for _, name in named)
-    frames = arrange_frames(path, {name.time for _, name in named}, numbering, pattern.unit)
+    times = {name.time for _, name in named}
+    frames = arrange_frames(path, times, numbering, pattern.unit, pattern.title)
     shape = len(fovs), len(frames.names), len(channels), len(planes)
     if math.prod(shape) > MAX_PLANES:
         raise InputError(
