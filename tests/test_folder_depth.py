@@ -177,7 +177,7 @@ def test_images_of_several_kinds_are_told_with_the_pattern_of_the_most_frequent(
 
 def test_images_none_of_which_make_a_frame_are_told(tmp_path: Path) -> None:
     write_numbered(tmp_path, ["A1_GFP_t0.tif", "A2_DAPI_t0.tif"])
-    with pytest.raises(InputError, match="no position has an image of every channel"):
+    with pytest.raises(InputError, match="no FOV has an image of every channel"):
         opened(tmp_path)
 
 

@@ -63,7 +63,7 @@ def test_a_channel_taken_every_fifth_frame_is_missing_in_the_others(tmp_path: Pa
     source, about = load_microscopy_file(tmp_path)
     with source:
         assert source.read_frame(0, 0, 15)[0, 0] == number_of(names, "A1_GFP_t015.tif")
-    assert any("16 of 40 images are not there: position A1, channel GFP, time 001" in told
+    assert any("16 of 40 images are not there: FOV A1, channel GFP, time 001" in told
                for told in about.warnings)  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def test_a_table_of_planes_that_would_fill_the_memory_is_refused(
     monkeypatch.setattr(image_grid, "MAX_PLANES", 100)
     counted = [f"A{n}_GFP_t{n:03d}.tif" for n in range(1, 13)]
     write_numbered(tmp_path, counted)
-    with pytest.raises(InputError, match="12 positions × 12 frames × 1 channels"):
+    with pytest.raises(InputError, match="12 FOVs × 12 frames × 1 channels"):
         load_microscopy_file(tmp_path)
 
 

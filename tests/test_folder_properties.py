@@ -93,7 +93,7 @@ def check(folder: Path, images: dict[Place, str], numbering: str | int) -> None:
         source, about = load_microscopy_file(folder, numbering=numbering)
     except InputError as error:
         # Nothing to be had of it, or names that say too little of what they are.
-        assert not whole or "no position has" in str(error) or "--pattern" in str(error)  # noqa: PT017
+        assert not whole or "no FOV has" in str(error) or "--pattern" in str(error)  # noqa: PT017
         return
     numbers = sorted({n for _, _, n in there})
     steps = [after - before for before, after in itertools.pairwise(numbers)]

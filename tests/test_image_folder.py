@@ -244,7 +244,7 @@ def test_a_missing_image_is_named_and_an_error_when_it_is_read(tmp_path: Path) -
     (tmp_path / incucyte(0, 1, 0, 0)).unlink()
     source, metadata = load_microscopy_file(tmp_path)
     assert any(
-        "1 of 12 images are not there: position B2_1, channel GFP, time 00d01h30m" in warning
+        "1 of 12 images are not there: FOV B2_1, channel GFP, time 00d01h30m" in warning
         for warning in metadata.warnings
     )
     assert metadata.fov_shapes == ((3, 5, 7), (3, 5, 7))

@@ -78,7 +78,7 @@ def test_how_names_were_read_is_told(tmp_path: Path) -> None:
     source, about = load_microscopy_file(tmp_path)
     source.close()
     assert about.notes[0] == (
-        "names are read as {fov}_{channel}_t{time}.tif: A1_GFP_t000.tif is position A1, channel "
+        "names are read as {fov}_{channel}_t{time}.tif: A1_GFP_t000.tif is FOV A1, channel "
         "GFP, time 000"
     )
 

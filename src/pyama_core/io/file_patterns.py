@@ -47,7 +47,7 @@ class ImageName:
 
     def __str__(self) -> str:
         fields = (
-            ("position", self.fov),
+            ("FOV", self.fov),
             ("channel", self.channel),
             ("time", self.time),
             ("z", self.z),

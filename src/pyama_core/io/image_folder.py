@@ -91,7 +91,7 @@ def open_image_folder(path: Path, options: Mapping[str, Any]) -> ImageFolderSour
         warnings=(*names.warnings, *grid_warnings(grid), *_unlike(grid, expected)),
         notes=tuple(explain(grid)),
         stage_positions_um=[_stage(notes, grid, fov) for fov in range(n_fovs)],
-        why_absent="no position has an image of every channel and z plane at any time",
+        why_absent="no FOV has an image of every channel and z plane at any time",
     )
     return ImageFolderSource(describe(path, options, content), choice, path, grid, expected)
 

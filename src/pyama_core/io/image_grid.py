@@ -77,7 +77,7 @@ def arrange_images(listing: Listing, pattern: FilePattern, numbering: Numbering)
     shape = len(fovs), len(frames.names), len(channels), len(planes)
     if math.prod(shape) > MAX_PLANES:
         raise InputError(
-            f"{path}: by their names the images are of {shape[0]} positions × {shape[1]} frames × "
+            f"{path}: by their names the images are of {shape[0]} FOVs × {shape[1]} frames × "
             f"{shape[2]} channels × {shape[3]} z planes, more than any data set has; say what else "
             "the numbers are, with {*} or {time:ms} in --pattern, or --numbering order."
         )
@@ -145,7 +145,7 @@ def grid_warnings(grid: ImageGrid) -> Iterator[str]:
     per_frame = (grid.files >= 0).sum(axis=(0, 2, 3))
     if len(per_frame) > 1 and per_frame.max() == 1 and grid.files.size > grid.files.shape[1]:
         yield (
-            "no two images have the same time by their names, although there are several positions "
+            "no two images have the same time by their names, although there are several FOVs "
             "or channels; do the numbers count images rather than frames?"
         )
     z_numbers = [int(z) for z in grid.planes if z.isdigit()]

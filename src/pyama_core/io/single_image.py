@@ -105,7 +105,7 @@ def _check(found: Header, expected: Header) -> None:
     if found != expected:
         raise UnreadablePlaneError(
             f"it has the shape {found[0]} and pixels of {found[1]}, expected {expected[0]} and "
-            f"{expected[1]} as in others of its position and channel"
+            f"{expected[1]} as in others of its FOV and channel"
         )
 
 
