@@ -195,10 +195,10 @@ def test_a_source_with_another_time_is_settled_once_its_pixels_were_compared(tmp
     write(open_folder(tmp_path, ticket), planned())
     touched = SOURCE.model_copy(update={"mtime_ns": 3, "content": "xxh3-128:11"})
     folder = FovFolder(tmp_path, "experiment", 0, touched, ticket)
-    assert not folder.is_source_settled
+    assert not folder.is_source_decided
     folder.confirm_source()
-    assert FovFolder(tmp_path, "experiment", 0, touched).is_source_settled
-    assert open_folder(tmp_path, None).is_source_settled
+    assert FovFolder(tmp_path, "experiment", 0, touched).is_source_decided
+    assert open_folder(tmp_path, None).is_source_decided
     other = touched.model_copy(update={"mtime_ns": 4, "content": "xxh3-128:22"})
     with pytest.raises(InputError, match="another source"):
         FovFolder(tmp_path, "experiment", 0, other)
@@ -209,7 +209,7 @@ def test_a_record_of_nothing_but_a_failure_binds_no_source(tmp_path, ticket):
     other = SOURCE.model_copy(update={"size": 3})
     folder = FovFolder(tmp_path, "experiment", 0, other, ticket)
     write(folder, planned())
-    assert FovFolder(tmp_path, "experiment", 0, other).is_source_settled
+    assert FovFolder(tmp_path, "experiment", 0, other).is_source_decided
 
 
 def test_a_released_output_stays_proven_and_lends_its_checksum(tmp_path, ticket):

@@ -288,9 +288,9 @@ class FovFolder:
     # The source
 
     @property
-    def is_source_settled(self) -> bool:
+    def is_source_decided(self) -> bool:
         """Whether the source is known to be the one that the copies were made of."""
-        return self.record.is_settled(self._source)
+        return self.record.knows_source(self._source)
 
     def confirm_source(self) -> None:
         """Note that the source has the pixels that were copied, whatever its times."""

@@ -160,7 +160,7 @@ def _paths_of(data: OmeDataSet, holder: _Holder, around: Surroundings) -> tuple[
     """
     by_uuid = {data.uuid: holder.path} if data.uuid and holder.has_pages else {}
     by_name = [_by_name(reference, holder, around) for reference in data.files]
-    paths = _settle(data.files, by_name, by_uuid)
+    paths = _resolve_references(data.files, by_name, by_uuid)
     unknown = {
         reference.uuid
         for reference, found in zip(data.files, paths, strict=True)
@@ -168,7 +168,7 @@ def _paths_of(data: OmeDataSet, holder: _Holder, around: Surroundings) -> tuple[
     }
     if unknown:
         by_uuid |= files_by_uuid(holder.path.parent, unknown)
-        paths = _settle(data.files, by_name, by_uuid)
+        paths = _resolve_references(data.files, by_name, by_uuid)
     if paths == (None,) and holder.has_pages and not _differ(data.files[0].uuid, data.uuid):
         # A file that was renamed, of a data set of one.
         return (holder.path,)
@@ -181,7 +181,7 @@ def _by_name(reference: FileReference, holder: _Holder, around: Surroundings) ->
     return holder.path if holder.has_pages and not reference.uuid else None
 
 
-def _settle(
+def _resolve_references(
     references: Sequence[FileReference],
     by_name: Sequence[Path | None],
     by_uuid: Mapping[str, Path],
@@ -192,13 +192,13 @@ def _settle(
         if reference.uuid in by_uuid:
             names.setdefault(by_uuid[reference.uuid], set()).add(reference.name)
 
-    def settled(reference: FileReference, named: Path | None) -> Path | None:
+    def resolved(reference: FileReference, named: Path | None) -> Path | None:
         if reference.uuid in by_uuid:
             return by_uuid[reference.uuid]
         is_another = named in names and reference.name not in names[named]
         return None if reference.uuid and is_another else named
 
-    return tuple(map(settled, references, by_name))
+    return tuple(map(resolved, references, by_name))
 
 
 def _differ(one: str, other: str) -> bool:

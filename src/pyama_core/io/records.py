@@ -171,14 +171,14 @@ class FovRecord(_Frozen):
     outputs: dict[FileName, OutputEntry] = {}
     failure: Failure | None = None
 
-    def is_settled(self, source: SourceIdentity) -> bool:
+    def knows_source(self, source: SourceIdentity) -> bool:
         """Whether a source is known to be the one that was copied, or nothing was copied yet."""
         known = [self.source] if self.seen_source is None else [self.source, self.seen_source]
         return not self.outputs or any(source.is_same(identity) for identity in known)
 
     def may_be_of(self, source: SourceIdentity) -> bool:
         """Whether a source is the one that was copied, or a look at its pixels must decide."""
-        return self.is_settled(source) or self.source.may_be(source)
+        return self.knows_source(source) or self.source.may_be(source)
 
     def with_output(self, name: str, entry: OutputEntry) -> FovRecord:
         """Return a record in which `name` is described by `entry`."""

@@ -17,8 +17,8 @@ from pyama_core.io.naming import fov_folder_name, path_of, record_name
 from pyama_core.io.records import FovRecord, load_record
 from pyama_core.processing.workflow.analysis import parse_analysis
 from pyama_core.processing.workflow.flusher import Flusher
+from pyama_core.processing.workflow.fov_locks import FovLocks
 from pyama_core.processing.workflow.fov_state import FovState
-from pyama_core.processing.workflow.held_fovs import HeldFovs
 from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pool import THREADS_PER_WORKER, WorkerPool
@@ -27,7 +27,7 @@ from pyama_core.processing.workflow.ranges import compute_batches as _compute_ba
 from pyama_core.processing.workflow.ranges import split_worker_ranges as _split_worker_ranges
 from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
 from pyama_core.processing.workflow.results_file import find_unlike_diameters
-from pyama_core.processing.workflow.run import Crew, Run
+from pyama_core.processing.workflow.run import Run, Workers
 from pyama_core.processing.workflow.run_log import run_log
 from pyama_core.processing.workflow.services.copying import warn_of_dark_channels
 from pyama_core.processing.workflow.services.types import ProcessingContext, paths_of_fov
@@ -221,9 +221,9 @@ def carry_out(
             n_workers = min(request.n_workers, len(request.fovs))
             require_threads(_THREADS_OF_A_RUN + THREADS_PER_WORKER * n_workers)
         with contextlib.ExitStack() as stack:
-            held = stack.enter_context(HeldFovs(request.output_dir, request.fovs))
+            locks = stack.enter_context(FovLocks(request.output_dir, request.fovs))
             stack.enter_context(run_log(request.output_dir))
-            return _run(request, held, on_progress, cancel, executor)
+            return _run(request, locks, on_progress, cancel, executor)
     except PyamaError as error:
         logger.error("%s", error)
         logger.debug("traceback of the error above", exc_info=error)
@@ -232,7 +232,7 @@ def carry_out(
 
 def _run(
     request: RunRequest,
-    held: HeldFovs,
+    locks: FovLocks,
     on_progress: ProgressCallback | None,
     cancel: threading.Event,
     executor: ForeignExecutor | None,
@@ -246,16 +246,16 @@ def _run(
         request.batch_size,
     )
     with open_source(request.metadata) as source, Flusher() as flusher:
-        run = Run(request, held.tickets, cancel, flusher, source)
+        run = Run(request, locks.tickets, cancel, flusher, source)
         remaining = run.skip_what_is_done()
         if remaining:
             warn_of_dark_channels(source, request.analysis)
             n_workers = min(request.n_workers, len(remaining))
-            with _hire(
+            with _provide_workers(
                 executor, n_workers, on_progress, warm_ups(request.analysis, request.metadata.dtype)
-            ) as (crew, drainer):
+            ) as (workers, drainer):
                 run.copying.set_progress_reporter(drainer.put)
-                run.process(remaining, crew)
+                run.process(remaining, workers)
         _compare_diameters(run.write_results())
     outcome = RunOutcome(run.outcomes)
     _log_end(outcome)
@@ -281,19 +281,21 @@ def _made(
 
 
 @contextlib.contextmanager
-def _hire(
+def _provide_workers(
     executor: ForeignExecutor | None,
     n_workers: int,
     on_progress: ProgressCallback | None,
     first_calls: list[WarmUp],
-) -> Iterator[tuple[Crew, ProgressDrainer]]:
+) -> Iterator[tuple[Workers, ProgressDrainer]]:
     """Provide workers and the thread that listens to them, and end both."""
     if executor is not None:
         # Workers elsewhere may share the cache of compiled kernels, so one fills it first.
         warm_up_all(first_calls)
         with ProgressDrainer(executor.events, on_progress) as drainer:
-            crew = Crew(executor.executor, executor.link, survives_death=False, cancel=lambda: None)
-            yield crew, drainer
+            workers = Workers(
+                executor.executor, executor.link, survives_death=False, cancel=lambda: None
+            )
+            yield workers, drainer
         return
     level = logging.getLogger("pyama_core").getEffectiveLevel()
     longest, *others = first_calls
@@ -303,7 +305,7 @@ def _hire(
         raise ShortageError.about(f"start {n_workers} worker processes", error) from error
     # The pool ends before who listens to it, but also where that one cannot begin.
     with pool, ProgressDrainer(pool, on_progress) as drainer, pool:
-        yield Crew(pool, PipeLink(), True, pool.cancel, pool.check), drainer
+        yield Workers(pool, PipeLink(), True, pool.cancel, pool.check), drainer
 
 
 def _compare_diameters(records: list[FovRecord]) -> None:

@@ -225,7 +225,7 @@ def _check_folder(request: RunRequest) -> None:
         record = load_record(path)
         if record is None:
             continue
-        fits = record.is_settled(request.identity)
+        fits = record.knows_source(request.identity)
         if not fits:
             if record.source not in decided:
                 decided[record.source] = _may_be_of(request, record.source)

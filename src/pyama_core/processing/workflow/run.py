@@ -44,7 +44,7 @@ _RESULTS_SHARE = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
-class Crew:
+class Workers:
     """Who does the work of a run, and how one speaks to them.
 
     Attributes
@@ -134,21 +134,21 @@ class Run:
                 if self._request.check:
                     _forget_damaged(folder)
                     folder.doubt_files()
-                is_settled = self._settle_source(job)
+                is_decided = self._decide_about_source(job)
             except CancelledError:
-                self._settle(FovOutcome(fov, FovStatus.CANCELLED))
+                self._conclude(FovOutcome(fov, FovStatus.CANCELLED))
                 continue
-            if is_settled and self._first_open_step(folder, self._services) is None:
-                self._settle(FovOutcome(fov, FovStatus.SKIPPED), folder)
+            if is_decided and self._first_open_step(folder, self._services) is None:
+                self._conclude(FovOutcome(fov, FovStatus.SKIPPED), folder)
             else:
                 forget_released_inputs(self._services, job)
                 remaining.append(fov)
         return remaining
 
-    def _settle_source(self, job: FovJob) -> bool:
+    def _decide_about_source(self, job: FovJob) -> bool:
         """Whether the source is the one on record; if that fails, copying will say why."""
         try:
-            self.copying.settle(job)
+            self.copying.decide_about_source(job)
         except CancelledError:
             raise
         except PyamaError as error:
@@ -172,46 +172,46 @@ class Run:
 
     # Batches
 
-    def process(self, fovs: list[int], crew: Crew) -> None:
+    def process(self, fovs: list[int], workers: Workers) -> None:
         """Copy and hand out all batches, and wait for the last."""
         try:
-            self._process(fovs, crew)
+            self._process(fovs, workers)
         except ShortageError as error:
             logger.error("%s", error)
             for fov in sorted(set(fovs) - self.outcomes.keys()):
                 step = self._first_open_step(self._folder(fov), self._services) or "extraction"
                 self._note_failure(fov, step, str(error))
 
-    def _process(self, fovs: list[int], crew: Crew) -> None:
+    def _process(self, fovs: list[int], workers: Workers) -> None:
         batches = compute_batches(fovs, self._request.batch_size)
         for index, batch in enumerate(batches):
-            self._wait_for(index - 2, crew)
+            self._wait_for(index - 2, workers)
             for part in split_worker_ranges(batch, self._request.n_workers):
                 # Handed out at once: a worker need not wait for what others will work on.
                 copied = [fov for fov in part if self._copy(fov)]
                 if copied:
-                    self._submit(_Task(copied, index), crew)
-        self._wait_for(len(batches), crew)
+                    self._submit(_Task(copied, index), workers)
+        self._wait_for(len(batches), workers)
         if self._cancel.is_set():
             # Perhaps nothing was pending; workers may still be starting.
-            crew.cancel()
+            workers.cancel()
 
     def _copy(self, fov: int) -> bool:
         if self._cancel.is_set():
-            self._settle(FovOutcome(fov, FovStatus.CANCELLED, self.copying.step))
+            self._conclude(FovOutcome(fov, FovStatus.CANCELLED, self.copying.step))
             return False
         outcome = process_one_fov([self.copying], self._request, fov)
         if outcome.status is not FovStatus.DONE:
-            self._settle(outcome)
+            self._conclude(outcome)
             return False
         return True
 
-    def _submit(self, task: _Task, crew: Crew) -> None:
+    def _submit(self, task: _Task, workers: Workers) -> None:
         try:
-            future = crew.executor.submit(
+            future = workers.executor.submit(
                 run_single_worker,
                 self._request.for_fovs(task.fovs),
-                crew.link,
+                workers.link,
                 {fov: self._tickets[fov] for fov in task.fovs},
             )
         except (BrokenExecutor, RuntimeError) as error:
@@ -219,39 +219,39 @@ class Run:
         else:
             self._pending[future] = task
 
-    def _wait_for(self, batch: int, crew: Crew) -> None:
+    def _wait_for(self, batch: int, workers: Workers) -> None:
         """Collect what is finished until nothing of a batch, or of one before, is pending."""
         while any(task.batch <= batch for task in self._pending.values()):
             finished, _ = wait(self._pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            crew.check()
+            workers.check()
             if self._cancel.is_set():
-                crew.cancel()
+                workers.cancel()
                 for future in self._pending:
                     future.cancel()
             for future in finished:
-                self._collect(future, self._pending.pop(future), crew)
+                self._collect(future, self._pending.pop(future), workers)
 
-    def _collect(self, future: Future[list[FovOutcome]], task: _Task, crew: Crew) -> None:
+    def _collect(self, future: Future[list[FovOutcome]], task: _Task, workers: Workers) -> None:
         if future.cancelled():
             for fov in task.fovs:
-                self._settle(FovOutcome(fov, FovStatus.CANCELLED))
+                self._conclude(FovOutcome(fov, FovStatus.CANCELLED))
             return
         error = future.exception()
         if isinstance(error, ShortageError):
             # There is nobody left who could do anything.
             raise error
-        if isinstance(error, BrokenExecutor) and crew.survives_death:
-            self._after_death(task, crew, error)
+        if isinstance(error, BrokenExecutor) and workers.survives_death:
+            self._after_death(task, workers, error)
         elif error is not None:
             logger.error("FOVs %s: the worker failed", task.fovs, exc_info=error)
             self._fail(task.fovs, f"the worker failed: {error!r}")
         else:
             for outcome in future.result():
-                self._settle(outcome)
+                self._conclude(outcome)
 
     # Deaths
 
-    def _after_death(self, task: _Task, crew: Crew, error: BrokenExecutor) -> None:
+    def _after_death(self, task: _Task, workers: Workers, error: BrokenExecutor) -> None:
         """Find out from the records how far a dead worker came, and hand out the rest again."""
         fovs = list(task.fovs)
         while fovs:
@@ -263,7 +263,7 @@ class Run:
                 outcome = FovOutcome(fovs[0], FovStatus.DONE)
             else:
                 break
-            self._settle(outcome)
+            self._conclude(outcome)
             fovs.pop(0)
         if not fovs:
             return
@@ -272,18 +272,18 @@ class Run:
             if isinstance(error, WorkerDiedError) and error.silent:
                 logger.warning("FOV %d: %s", fovs[0], error)
             for fov in fovs:
-                self._settle(FovOutcome(fov, FovStatus.CANCELLED))
+                self._conclude(FovOutcome(fov, FovStatus.CANCELLED))
             return
-        self._blame(fovs[0], task.batch, crew, error)
+        self._blame(fovs[0], task.batch, workers, error)
         if len(fovs) > 1:
-            self._submit(_Task(fovs[1:], task.batch), crew)
+            self._submit(_Task(fovs[1:], task.batch), workers)
 
-    def _blame(self, fov: int, batch: int, crew: Crew, error: BrokenExecutor) -> None:
+    def _blame(self, fov: int, batch: int, workers: Workers, error: BrokenExecutor) -> None:
         """Try the field of view that a worker died on once more, alone."""
         self._deaths[fov] = self._deaths.get(fov, 0) + 1
         if self._deaths[fov] < _MAX_DEATHS:
             logger.warning("FOV %d: its worker process died, it is tried once more", fov)
-            self._submit(_Task([fov], batch), crew)
+            self._submit(_Task([fov], batch), workers)
         else:
             self._fail(
                 [fov],
@@ -303,11 +303,11 @@ class Run:
             self._folder(fov).note_failure(step, message)
         except PyamaError as error:
             logger.error("FOV %d: the failure could not be recorded: %s", fov, error)
-        self._settle(FovOutcome(fov, FovStatus.FAILED, step, message))
+        self._conclude(FovOutcome(fov, FovStatus.FAILED, step, message))
 
     # Ends
 
-    def _settle(self, outcome: FovOutcome, folder: FovFolder | None = None) -> None:
+    def _conclude(self, outcome: FovOutcome, folder: FovFolder | None = None) -> None:
         """Note how a field of view ended; tell how far the run is."""
         self.outcomes[outcome.fov] = outcome
         n_done, n_all = len(self.outcomes), len(self._request.fovs)

@@ -209,7 +209,7 @@ def run_worker(connection: Connection, log_level: int) -> None:
     """
     line = _Line(connection)
     try:
-        _settle_in(line, log_level)
+        _set_up(line, log_level)
         _prepare()
         line.put(READY)
     except BaseException as error:  # noqa: BLE001 - told by the main process
@@ -222,7 +222,7 @@ def run_worker(connection: Connection, log_level: int) -> None:
         os._exit(1)
 
 
-def _settle_in(line: _Line, log_level: int) -> None:
+def _set_up(line: _Line, log_level: int) -> None:
     for name in _THREAD_LIMITS:
         os.environ[name] = "1"
     # Ctrl-C reaches every process of a terminal, and whoever stops a job may send SIGTERM to all

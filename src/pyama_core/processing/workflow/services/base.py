@@ -145,7 +145,7 @@ class BaseProcessingService(ABC):
             One sentence with FOV, step, what was expected and what was found.
         """
         with self._opened(metadata, analysis, Path(output_dir), fov, given) as job:
-            self.settle(job)
+            self.decide_about_source(job)
             planned = self.plan(job)
             missing = [output for output in planned if job.folder.proves(output) is None]
             if missing:
@@ -158,7 +158,7 @@ class BaseProcessingService(ABC):
 
     # What is made from what
 
-    def settle(self, job: FovJob) -> None:  # noqa: B027  only copying reads the source
+    def decide_about_source(self, job: FovJob) -> None:  # noqa: B027  only copying reads the source
         """Find out what must be known before anything on record can be believed."""
 
     @abstractmethod

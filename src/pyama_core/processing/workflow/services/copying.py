@@ -76,7 +76,7 @@ class CopyingService(BaseProcessingService):
             "part": f"FOV {job.fov}, channel {channel}, {json.dumps(options)}",
         }
 
-    def settle(self, job: FovJob) -> None:
+    def decide_about_source(self, job: FovJob) -> None:
         """Let the pixels decide about a source that has other times than the one on record.
 
         Copying a data set to another disk gives its files other times, and so may opening them.
@@ -88,7 +88,7 @@ class CopyingService(BaseProcessingService):
         InputError
             They are others, and nothing else tells that it is the same data set at all.
         """
-        if job.folder.is_source_settled:
+        if job.folder.is_source_decided:
             return
         name = job.metadata.file_path.name
         copies = self._forget_other_copies(job)

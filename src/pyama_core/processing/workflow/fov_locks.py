@@ -15,7 +15,7 @@ from pyama_core.processing.workflow.services.base import make_fov_folder
 from pyama_core.processing.workflow.threads import start_thread
 
 
-class HeldFovs:
+class FovLocks:
     """Holds the lock of each field of view from entry to exit.
 
     Parameters
