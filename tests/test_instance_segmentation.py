@@ -664,9 +664,10 @@ def test_cells_of_any_size_are_found_at_their_diameter(side: int) -> None:
         labels = segmenter.segment(_rough_squares(side, places, seed=seed))
         hits += _hits(true, labels)[0]
         right += int(labels.max()) == 2
-    # Noise may look like a line through a square.
-    assert hits >= 32
-    assert right >= 12
+    # Squares of white noise are not cells: in one of ten, noise draws a line right through, along
+    # which it is cut. With these seeds that is 3 or 4 of 40.
+    assert hits >= 36
+    assert right >= 14
 
 
 @pytest.mark.parametrize("side", [14, 30, 60])

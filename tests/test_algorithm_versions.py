@@ -1,0 +1,400 @@
+"""What each version of an algorithm yields is pinned: resume trusts the version.
+
+Label images, counts and medians of whole grey values are pinned by a checksum, floats to within two
+parts in a million. Floats may differ between processors and versions of libraries in their last
+digits, and so, in principle, may a pixel on which such a float decides. The images are such that
+this does not happen: errors a dozen times as large as those of single precision change no pixel,
+which is tested too.
+
+When a test here fails, results have changed. Either that was not meant: restore them. Or it was:
+then bump the version of the algorithm, so that older results are made again, and pin the new ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pinned_scenes import (
+    BRIGHT,
+    CELLS,
+    SHAPE,
+    difficult_cells,
+    difficult_nuclei,
+    fluorescence,
+    labels_of,
+    movie,
+    nuclei,
+    phase_contrast,
+)
+from pyama_core.processing.background import corrector
+from pyama_core.processing.background.corrector import find_correction
+from pyama_core.processing.extraction.measure import measure_cells
+from pyama_core.processing.extraction.selection import ALGORITHM as FEATURES
+from pyama_core.processing.extraction.selection import select_features
+from pyama_core.processing.segmentation import segmenter
+from pyama_core.processing.segmentation.instances import (
+    contrast,
+    diameter,
+    outlines,
+    scale,
+    separation,
+)
+from pyama_core.processing.segmentation.instances import segmenter as instances
+from pyama_core.processing.segmentation.instances.method import InstanceParameters
+from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
+from pyama_core.processing.segmentation.segmenter import find_segmentation
+from pyama_core.processing.tracking import tracker
+from pyama_core.processing.tracking.tracker import find_tracking
+
+OF_OTHER_PACKAGES = {"cellpose", "laptrack", "trackastra"}
+COMPUTES_NOTHING = {"files"}
+
+Found = dict[str, str | list[float]]
+
+
+def digest(*images: NDArray[Any]) -> str:
+    """What label images and masks have in them, and a checksum of their pixels as int64."""
+    covered = sum(int(np.count_nonzero(image)) for image in images)
+    labels = max(int(image.max()) for image in images)
+    checksum = hashlib.sha256()
+    for image in images:
+        checksum.update(repr(image.shape).encode())
+        checksum.update(np.ascontiguousarray(image, "<i8").tobytes())
+    return f"{labels} labels, {covered} pixels, {checksum.hexdigest()[:16]}"
+
+
+def checksum_of(numbers: NDArray[Any]) -> str:
+    """How many numbers there are, and a checksum of them in sixteenths, which medians come in."""
+    sixteenths = np.round(16 * numbers).astype("<i8")
+    return f"{numbers.size} numbers, {hashlib.sha256(sixteenths.tobytes()).hexdigest()[:16]}"
+
+
+def rounded(values: Sequence[float] | NDArray[Any]) -> list[float]:
+    """Floats with seven digits, to be compared to within a part in a million."""
+    return [float(f"{value:.7g}") for value in np.asarray(values, np.float64).ravel()]
+
+
+def easy() -> NDArray[np.uint16]:
+    return phase_contrast(SHAPE, CELLS, 1, BRIGHT)
+
+
+def twice_as_large(image: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    return np.asarray(image.repeat(2, 0).repeat(2, 1))
+
+
+def segment_instances() -> Found:
+    method = find_segmentation("instances")
+    given = method.create(method.parameters(cell_diameter=24), 0)
+    large = method.create(method.parameters(cell_diameter=48), 0)
+    estimated = method.create(method.parameters(), 0)
+    assert isinstance(estimated, InstanceSegmenter)
+    found = estimated.prepare([easy(), difficult_cells()[60:240, :190]])
+    return {
+        "easy": digest(given.segment(easy())),
+        "easy, by nuclei": digest(given.segment(easy(), nuclei())),
+        "easy, twice as large": digest(large.segment(twice_as_large(easy()))),
+        "difficult": digest(given.segment(difficult_cells())),
+        "difficult, by nuclei": digest(given.segment(difficult_cells(), difficult_nuclei())),
+        "estimated diameter": [found.cell_diameter or 0.0],
+    }
+
+
+def segment_by_log_std() -> Found:
+    method = find_segmentation("log-std")
+    usual = method.create(method.parameters(), 0)
+    other = method.create(
+        method.parameters(window_radius=2, n_bins=64, n_sigma=2.0, square_size=3, iterations=1), 0
+    )
+    wide = easy()
+    wide[0, 0] = 65_535
+    return {
+        "few grey values": digest(usual.segment(easy())),
+        "many grey values": digest(usual.segment(wide)),
+        "floats": digest(usual.segment(easy().astype(np.float32) / 8)),
+        "other parameters": digest(other.segment(difficult_cells())),
+    }
+
+
+def correct_by_tiles() -> Found:
+    method = find_correction("tiled-interpolation")
+    light = fluorescence(SHAPE, CELLS, 9)
+    mask = labels_of(SHAPE, CELLS) > 0
+    found: Found = {}
+    for name, size, cell_diameter, frame in (
+        ("cells of unknown size", 48, None, light),
+        ("cells of 10 pixels", "auto", 10, light),
+        ("floats", 40, 10, light.astype(np.float32) / 8),
+    ):
+        parameters = method.parameters(dilation_size=5, tile_size=size)
+        correct = method.create(method.resolve(parameters, cell_diameter), SHAPE)
+        medians = correct.estimate(frame, mask)
+        corrected = correct.correct(frame, medians)
+        found[f"{name}, medians"] = checksum_of(medians)
+        found[f"{name}, pixels"] = rounded(corrected[7::90, 3::62])
+    return found
+
+
+def track_by_overlap() -> Found:
+    method = find_tracking("iou")
+    frames = movie()
+    of_labels, of_masks = (method.create(method.parameters(), np.uint16) for _ in range(2))
+    return {
+        "labels": digest(*(of_labels.update(frame) for frame in frames)),
+        "masks": digest(*(of_masks.update(frame > 0) for frame in frames)),
+        "tracks": rows_of(of_labels.tracks()),
+    }
+
+
+def track_lineages() -> Found:
+    method = find_tracking("lineage")
+    frames = movie()
+    found: Found = {}
+    for name, parameters in (
+        ("usual", {}),
+        ("divisions", {"divisions": True, "max_broken": 0, "brightness_channel": 1}),
+        ("plain", {"correct_drift": False, "split_merged": False, "max_gap": 0}),
+    ):
+        tracker = method.create(method.parameters(**parameters), np.uint16)
+        images = [100.0 * (frame > 0) for frame in frames]
+        masks = [frame > 0 if name == "usual" else frame for frame in frames]
+        labels = [tracker.update(m, i) for m, i in zip(masks, images, strict=True)]
+        found[f"{name}, labels"] = digest(*labels)
+        found[f"{name}, tracks"] = rows_of(tracker.tracks())
+        found[f"{name}, shifts"] = rounded(tracker.shifts[6:9])
+    return found
+
+
+def rows_of(tracks: Sequence[Any]) -> str:
+    """How many cells there were, of which how many had parents, and a checksum of their rows."""
+    text = repr([tuple(vars(track).values()) for track in tracks])
+    parents = sum(track.parent is not None for track in tracks)
+    checksum = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{len(tracks)} cells, {parents} with a parent, {checksum}"
+
+
+def measure() -> Found:
+    discs = [*CELLS, (80, 48, 9), (84, 122, 12), (150, 150, 12)]  # crescents among them
+    labels, light = labels_of(SHAPE, discs), fluorescence(SHAPE, CELLS, 9)
+    selection = select_features(("shape", "intensity", "background_local"))
+    shapes, [channel] = measure_cells(labels, [light.astype(np.float32) - 410], selection)
+    found: Found = {}
+    for name, values in (shapes | channel).items():
+        if values.dtype.kind == "i":
+            found[name] = checksum_of(values)
+        else:
+            found[name] = rounded(values[[0, 2, 3, 7, 9, 15]])
+    return found
+
+
+COMPUTED: dict[str, Callable[[], Found]] = {
+    "instances": segment_instances,
+    "log-std": segment_by_log_std,
+    "tiled-interpolation": correct_by_tiles,
+    "iou": track_by_overlap,
+    "lineage": track_lineages,
+    "features": measure,
+}
+
+PINNED: dict[str, Found] = {
+    "instances/6": {
+        "easy": "12 labels, 5155 pixels, 247825c5d86a789e",
+        "easy, by nuclei": "10 labels, 4459 pixels, f6422b2d73751314",
+        "easy, twice as large": "12 labels, 20569 pixels, cb2207fc6bf9b235",
+        "difficult": "52 labels, 28263 pixels, 04a289e13b847788",
+        "difficult, by nuclei": "28 labels, 17652 pixels, 73acfc97aebe69de",
+        "estimated diameter": [22.0],
+    },
+    "log-std/1": {
+        "few grey values": "1 labels, 11582 pixels, daa39aa557860b92",
+        "many grey values": "1 labels, 11582 pixels, daa39aa557860b92",
+        "floats": "1 labels, 11582 pixels, daa39aa557860b92",
+        "other parameters": "1 labels, 32397 pixels, aa6bd8302fee15bf",
+    },
+    "tiled-interpolation/1": {
+        "cells of unknown size, medians": "49 numbers, 9246a8a60f9f2f7d",
+        "cells of unknown size, pixels": [
+            -7.0,
+            1.651915,
+            6.668885,
+            -9.0,
+            3.387402,
+            -8.43613,
+            -13.8998,
+            10.78726,
+        ],
+        "cells of 10 pixels, medians": "25 numbers, 8569ae387db6682e",
+        "cells of 10 pixels, pixels": [
+            -5.733854,
+            3.736514,
+            11.1417,
+            -5.275521,
+            7.421437,
+            -8.917938,
+            -12.84257,
+            8.091582,
+        ],
+        "floats, medians": "81 numbers, 492e9b39c95bca50",
+        "floats, pixels": [
+            -1.003655,
+            0.5985124,
+            1.412745,
+            -0.2679093,
+            1.025575,
+            -1.111843,
+            -1.662369,
+            0.5576723,
+        ],
+    },
+    "iou/1": {
+        "labels": "32 labels, 22642 pixels, c7f6ad071030bd49",
+        "masks": "30 labels, 22642 pixels, 51b5734293652088",
+        "tracks": "32 cells, 0 with a parent, c8f7c3180df35681",
+    },
+    "lineage/5": {
+        "usual, labels": "14 labels, 22642 pixels, e7d32d22cfa5fd61",
+        "usual, tracks": "14 cells, 0 with a parent, e435ab41d99add57",
+        "usual, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],
+        "divisions, labels": "13 labels, 22642 pixels, 5642512522594af3",
+        "divisions, tracks": "13 cells, 2 with a parent, afa95b61744ab504",
+        "divisions, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],
+        "plain, labels": "25 labels, 22642 pixels, 37609c70e59217d1",
+        "plain, tracks": "25 cells, 0 with a parent, 924b2d50947b58b8",
+        "plain, shifts": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    },
+    "features/2": {
+        "cell": "18 numbers, 75888f6dd0a530c3",
+        "area": "18 numbers, db1a9a719da6ce54",
+        "position_x": [34.0, 36.41948, 105.6462, 135.2294, 90.0, 48.0],
+        "position_y": [30.0, 80.0, 84.0, 150.0, 4.756522, 80.0],
+        "box_top": "18 numbers, bfabe3c3d0d621b3",
+        "box_left": "18 numbers, d8ace6d41aea1575",
+        "box_bottom": "18 numbers, 93d04a4bbbf033c3",
+        "box_right": "18 numbers, 0c918588b110e8ef",
+        "perimeter": [81.94112, 77.94112, 107.669, 79.94112, 58.97056, 54.62742],
+        "eccentricity": [0.0, 0.7780645, 0.7604403, 0.8304975, 0.8395792, 0.0],
+        "solidity": [0.9699813, 0.6863753, 0.726257, 0.6940299, 0.982906, 1.0],
+        "orientation": [
+            -0.7853982,
+            -1.565723e-17,
+            -1.907889e-17,
+            -2.280423e-17,
+            1.570796,
+            -0.7853982,
+        ],
+        "intensity_total": [87182.0, 89387.0, 255551.0, 231031.0, 222250.0, 59584.0],
+        "intensity_mean": [168.6306, 334.7828, 491.4442, 828.0681, 966.3043, 239.2932],
+        "intensity_median": [169.0, 333.0, 489.5, 829.0, 968.5, 322.0],
+        "intensity_std": [48.299, 38.79551, 73.11509, 45.38073, 40.64109, 168.3519],
+        "intensity_min": [76.0, 268.0, 363.0, 740.0, 888.0, -15.0],
+        "intensity_max": [259.0, 418.0, 629.0, 922.0, 1046.0, 418.0],
+        "intensity_p5": [95.8, 277.9, 381.0, 760.9, 901.45, -11.0],
+        "intensity_p95": [243.2, 398.7, 610.0, 901.3, 1028.1, 406.6],
+        "background_local": [-8.0, -5.0, 7.0, 29.0, -8.0, -2.0],
+    },
+}
+
+
+def versions() -> dict[str, str]:
+    """The version of each algorithm that computes something, by its name."""
+    names = {
+        **dict.fromkeys(segmenter._BUILT_IN, find_segmentation),
+        **dict.fromkeys(corrector._BUILT_IN, find_correction),
+        **dict.fromkeys(tracker._BUILT_IN, find_tracking),
+    }
+    found = {
+        name: find(name).algorithm
+        for name, find in names.items()
+        if name not in OF_OTHER_PACKAGES | COMPUTES_NOTHING
+    }
+    return found | {"features": FEATURES}
+
+
+def test_every_algorithm_is_pinned_in_its_present_version() -> None:
+    assert COMPUTED.keys() == versions().keys()
+    assert PINNED.keys() == set(versions().values()), (
+        "An algorithm has a new version: pin what it yields in the place of the old one."
+    )
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_an_algorithm_yields_what_its_version_did(name: str) -> None:
+    version = versions()[name]
+    pinned, found = PINNED[version], COMPUTED[name]()
+    assert found.keys() == pinned.keys()
+    changed = {
+        what: (pinned[what], found[what])
+        for what in pinned
+        if (
+            found[what] != pinned[what]
+            if isinstance(pinned[what], str)
+            else found[what] != pytest.approx(pinned[what], rel=2e-6, abs=1e-4)
+        )
+    }
+    assert not changed, (
+        f"{version} does not yield what it did (expected, found): {changed}. "
+        "Bump the version or restore the result."
+    )
+
+
+@pytest.mark.parametrize("by_nuclei", [False, True])
+def test_what_is_pinned_of_instances_does_not_hang_on_rounding(by_nuclei: bool) -> None:
+    segment = InstanceSegmenter(InstanceParameters(cell_diameter=24)).segment
+    for frame, nuclear in ((easy(), nuclei()), (difficult_cells(), difficult_nuclei())):
+        expected = segment(frame.astype(np.float64), nuclear if by_nuclei else None)
+        for seed in range(4):
+            error = 0.004 * np.random.default_rng(seed).uniform(-1, 1, frame.shape)
+            found = segment(frame + error, nuclear + error if by_nuclei else None)
+            np.testing.assert_array_equal(found, expected)
+
+
+SENSITIVE = [
+    (contrast, "DETAIL", 1.15),
+    (contrast, "LINE_WIDTH", 1.15),
+    (contrast, "ROUGHNESS_REACH", 1.15),
+    (contrast, "BETWEEN", 1.15),
+    (contrast, "N_SIGMA", 1.15),
+    (contrast, "TYPICAL_CELL", 1.15),
+    (outlines, "COHERENCE_REACH", 1.15),
+    (outlines, "POWER_REACH", 1.15),
+    (outlines, "SHORTEST_LINE", 1.15),
+    (outlines, "CREST_DEPTH", 0.85),
+    (outlines, "HALO_REACH", 1.15),
+    (outlines, "SMALLEST_BRIGHT", 0.85),
+    (outlines, "LEAST_POWER", 1.15),
+    (outlines, "TYPICAL_LINE", 0.85),
+    (outlines, "WEAK_LINE", 1.15),
+    (outlines, "STRONG_LINE", 1.15),
+    (outlines, "HALO_LEVEL", 1.15),
+    (outlines, "FAINT_HALO", 1.15),
+    (outlines, "BRIGHT_CELL", 1.15),
+    (separation, "SMOOTHING", 1.15),
+    (separation, "LEAST_BASIN", 1.15),
+    (separation, "LARGEST_JOINED", 1.15),
+    (separation, "LEAST_ROUNDNESS", 0.85),
+    (separation, "NUCLEUS", 1.15),
+    (separation, "NUCLEUS_SURROUNDINGS", 1.15),
+    (separation, "NUCLEUS_NOISE", 1.15),
+    (separation, "NUCLEUS_NECK", 0.85),
+    (scale, "WORKING_DIAMETER", 1.15),
+    (scale, "SMOOTH_OUTLINE", 1.15),
+    (diameter, "FIT_TO_CELL", 1.15),
+    (diameter, "STEP", 0.85),
+]
+"""Constants of the segmentation into instances of which 15 % more or less change what is pinned."""
+
+
+@pytest.mark.parametrize(("module", "name", "factor"), SENSITIVE, ids=lambda value: str(value)[:30])
+def test_a_constant_that_is_changed_changes_what_is_pinned(
+    module: Any, name: str, factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = factor * getattr(module, name)
+    for holder in (contrast, outlines, separation, scale, diameter, instances):
+        if hasattr(holder, name):
+            monkeypatch.setattr(holder, name, changed)
+    assert segment_instances() != PINNED[versions()["instances"]]
