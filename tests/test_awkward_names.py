@@ -16,14 +16,12 @@ import tifffile
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyama_core.io.results import write_results
 
 from movies import metadata_of, rough_squares, write_movie
 from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.errors import InputError
 from pyama_core.io.fov_folder import FovFolder
 from pyama_core.io.naming import (
-    OutputKind,
     find_records,
     output_name,
     portable_base_name,
@@ -31,7 +29,9 @@ from pyama_core.io.naming import (
 )
 from pyama_core.io.records import FovRecord, Settings, load_record, require_readable, save_record
 from pyama_core.io.yaml_files import dump_yaml, load_yaml
+from pyama_core.outputs import FL_CORRECTED, Output
 from pyama_core.processing.workflow.pipeline import run_workflow
+from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.run_log import run_log
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
@@ -126,8 +126,7 @@ def test_any_name_gives_a_base_name_that_files_and_text_can_have(name):
     assert base
     assert not {"/", "\\", ":", "\0"} & set(base)
     assert portable_base_name(base) == base
-    kind: OutputKind = "fl_corrected"
-    final = output_name(base, 999, kind, 9)
+    final = output_name(base, 999, Output(FL_CORRECTED, 9))
     assert len(f".{final}.01234567.tmp".encode()) <= 255
     record = FovRecord(fov=0, base_name=base, source=SOURCE)
     assert FovRecord.from_json(record.to_json()) == record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ class FovState:
     def __init__(self, record: FovRecord, changed: Collection[str] = ()) -> None:
         self.record = record
         self._changed = frozenset(changed)
-        self._asked = _asked(record.settings.model_dump_json()) if record.settings else None
+        settings = record.settings
+        # By Python's own parser, which keeps what is in file names and is no text.
+        self._asked = _asked(json.dumps(settings.model_dump(mode="json"))) if settings else None
 
     @functools.cached_property
     def wanted(self) -> list[Output]:
@@ -206,7 +209,7 @@ class _Asked:
 
 @functools.lru_cache(maxsize=16)
 def _asked(settings: str) -> _Asked | None:
-    analysis = recorded_analysis(Settings.model_validate_json(settings))
+    analysis = recorded_analysis(Settings.model_validate(json.loads(settings)))
     return None if analysis is None else _Asked(analysis)
 
 
