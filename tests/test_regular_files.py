@@ -182,6 +182,22 @@ def test_notes_of_micro_manager_that_are_no_file_are_left_out_with_a_warning(
     assert words in caplog.text
 
 
+def test_a_file_of_an_ome_tiff_that_is_none_is_named_as_what_it_is(
+    make_no_folder: Callable[[Path], str], tmp_path: Path
+) -> None:
+    text = tifffile.OmeXml()
+    text.addimage("uint16", (3, 4), (1, 1, 1, 3, 4, 1), axes="YX")
+    named = text.tostring().replace(
+        '<TiffData IFD="0" PlaneCount="1"/>',
+        '<TiffData IFD="0" PlaneCount="1"><UUID FileName="b.ome.tif">urn:uuid:1</UUID></TiffData>',
+    )
+    (tmp_path / "a.companion.ome").write_text(named, "utf-8")
+    words = make_no_folder(tmp_path / "b.ome.tif")
+    with pytest.raises(InputError) as caught:
+        load_microscopy_file(tmp_path / "a.companion.ome")
+    assert f"b.ome.tif is {words}" in str(caught.value)
+
+
 def test_a_document_of_an_ome_zarr_that_is_no_file_is_refused(
     make_no_folder: Callable[[Path], str], tmp_path: Path
 ) -> None:

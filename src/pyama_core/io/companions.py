@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import errno
 import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from pyama_core.io.regular_files import what_else
 
 _NO_NAME = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EACCES, errno.ELOOP})
 
@@ -41,15 +44,21 @@ class Surroundings:
         base : str
             Folder of the file that it stands in, relative to `folder`.
         """
+        return next((path for path in self._places(name, base) if _is_file(path)), None)
+
+    def _places(self, name: str, base: str) -> Iterator[Path]:
+        """Yield where the file of a name may lie: there, or beside the opened file."""
         plain = name.replace("\\", "/")
-        candidates = [PurePosixPath(plain).name]
         if self.outside or not leads_outside(plain, base):
-            candidates.insert(0, posixpath.normpath(posixpath.join(base, plain)))
-        paths = (self.folder / candidate for candidate in candidates if candidate)
-        return next((path for path in paths if _is_file(path)), None)
+            yield self.folder / posixpath.normpath(posixpath.join(base, plain))
+        if last := PurePosixPath(plain).name:
+            yield self.folder / last
 
     def why_absent(self, name: str, base: str = "") -> str:
         """Say why a file was not found, after its name."""
+        for path in self._places(name, base):
+            if (words := what_else(path)) is not None:
+                return f"is {words}"
         if self.outside or not leads_outside(name, base):
             return "is not there"
         return (

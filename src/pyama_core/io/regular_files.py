@@ -65,6 +65,15 @@ def require_regular(path: Path) -> None:
     _refuse_others(path, path.stat().st_mode)
 
 
+def what_else(path: Path) -> str | None:
+    """Say what there is of a name that is no regular file; None for a regular file or nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+    return None if stat.S_ISREG(mode) else _in_words(mode)
+
+
 def found_instead(error: OSError) -> str:
     """Say what there is in place of a file that could not be opened."""
     return "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
@@ -95,6 +104,10 @@ def _open_at_once(path: str, flags: int) -> int:
 def _refuse_others(path: Path, mode: int) -> None:
     if stat.S_ISREG(mode):
         return
-    kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")
     number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
-    raise OSError(number, f"not a regular file but {kind}", str(path))
+    raise OSError(number, _in_words(mode), str(path))
+
+
+def _in_words(mode: int) -> str:
+    kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")
+    return f"not a regular file but {kind}"
