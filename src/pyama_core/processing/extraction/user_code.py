@@ -17,6 +17,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from pyama_core.io.checksums import file_checksum, value_checksum
+from pyama_core.io.regular_files import read_regular
 
 _OWN_PACKAGE = "pyama_core"
 _MOST_FILES = 1000
@@ -107,7 +108,7 @@ def _installation() -> tuple[Path, ...]:
 def _imports(module: str, path: Path) -> Iterator[str]:
     """Name all modules that the source of one may import, and the packages they are in."""
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(read_regular(path))
     except (OSError, SyntaxError, ValueError):  # a compiled module
         return
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
