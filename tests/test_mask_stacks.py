@@ -12,7 +12,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from pyama_core.io.errors import InputError
-from pyama_core.processing.segmentation.from_files import MaskFileParameters, MaskFileSegmenter
+from pyama_core.processing.segmentation.from_files.method import MaskFileParameters
+from pyama_core.processing.segmentation.from_files.segmenter import MaskFileSegmenter
 
 SIZE = (20, 36)
 FRAME = np.zeros(SIZE, np.uint16)

@@ -8,11 +8,10 @@ import shutil
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from pydantic import BaseModel
 
 from inline import run_inline
 from movies import metadata_of, rough_squares, write_movie
@@ -21,9 +20,10 @@ from pyama_core.io.checksums import identify_source
 from pyama_core.io.read_files import ReadFiles, doubt_everything, files_below
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.method_files import with_absolute_paths
-from pyama_core.processing.segmentation import from_files
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.cellpose import CellposeParameters
-from pyama_core.processing.segmentation.from_files import MaskFileParameters
+from pyama_core.processing.segmentation.from_files import segmenter as from_files
+from pyama_core.processing.segmentation.from_files.method import MaskFileParameters
 from pyama_core.processing.tracking import tracker
 from pyama_core.processing.tracking.iou.method import tracking_method
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
@@ -292,8 +292,8 @@ def test_other_weights_make_segmentation_anew_and_the_same_elsewhere_do_not(
     assert len(made) == 2
 
 
-class PathyParameters(BaseModel):
-    method: str = "pathy"
+class PathyParameters(MethodParameters):
+    method: Literal["pathy"] = "pathy"
     model: Path
 
 

@@ -30,7 +30,8 @@ from pyama_core.io.regular_files import (
     require_regular,
 )
 from pyama_core.io.stacks import StackReader
-from pyama_core.processing.segmentation.from_files import MaskFileParameters, MaskFileSegmenter
+from pyama_core.processing.segmentation.from_files.method import MaskFileParameters
+from pyama_core.processing.segmentation.from_files.segmenter import MaskFileSegmenter
 from pyama_core.processing.workflow.run_log import run_log
 from runs import data_files, run
 
@@ -314,7 +315,6 @@ def test_files_are_opened_for_reading_in_one_place_only() -> None:
         "cli/streams.py": 1,  # the null device
         "io/host.py": 1,  # the kernel's name for this boot
         "io/atomic.py": 1,  # Windows flushes through a handle that may write
-        "processing/segmentation/from_files.py": 1,  # behind require_regular
     }
     found: dict[str, int] = {}
     for path in root.rglob("*.py"):

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pyama_core.io.errors import InputError
 from pyama_core.processing.segmentation.cellpose import CellposeParameters, CellposeSegmenter
-from pyama_core.processing.segmentation.from_files import MaskFileParameters, MaskFileSegmenter
+from pyama_core.processing.segmentation.from_files.method import MaskFileParameters
+from pyama_core.processing.segmentation.from_files.segmenter import MaskFileSegmenter
 from pyama_core.processing.segmentation.instances.method import InstanceParameters
 from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 from pyama_core.processing.segmentation.log_std.method import LogStdParameters

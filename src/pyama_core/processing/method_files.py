@@ -35,6 +35,15 @@ def files_of_parameters(parameters: BaseModel, *_: object) -> FilesOfParameters:
     return found
 
 
+def templates_of(parameters: BaseModel) -> list[str]:
+    """Return the names of the parameters that are paths with fields in braces."""
+    return [
+        name
+        for name, known in type(parameters).model_fields.items()
+        if any(isinstance(mark, PathTemplate) for mark in known.metadata)
+    ]
+
+
 def with_absolute_paths(parameters: ParametersT, base: Path | None = None) -> ParametersT:
     """Return parameters whose paths mean the same from every folder.
 
@@ -46,10 +55,10 @@ def with_absolute_paths(parameters: ParametersT, base: Path | None = None) -> Pa
         Folder that relative paths start from; by default the current one.
     """
     absolute: dict[str, Path | str] = {}
+    templates = templates_of(parameters)
     for name, value in parameters:
-        metadata = type(parameters).model_fields[name].metadata
         if isinstance(value, Path):
             absolute[name] = absolute_path(value, base)
-        elif isinstance(value, str) and any(isinstance(mark, PathTemplate) for mark in metadata):
+        elif name in templates and isinstance(value, str):
             absolute[name] = absolute_template(value, base)
     return parameters.model_copy(update=absolute) if absolute else parameters

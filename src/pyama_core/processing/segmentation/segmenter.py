@@ -22,7 +22,7 @@ GROUP = "pyama_core.segmenters"
 _BUILT_IN = {
     "instances": "pyama_core.processing.segmentation.instances.method:segmentation_method",
     "log-std": "pyama_core.processing.segmentation.log_std.method:segmentation_method",
-    "files": "pyama_core.processing.segmentation.from_files:segmentation_method",
+    "files": "pyama_core.processing.segmentation.from_files.method:segmentation_method",
     "cellpose": "pyama_core.processing.segmentation.cellpose:segmentation_method",
 }
 
@@ -73,6 +73,25 @@ class SegmentsByIndex(Protocol):
         """Return a mask or labels for frame `t`, counted from 0."""
 
 
+@runtime_checkable
+class KnowsTheMovie(Protocol):
+    """A segmenter that must know how long the movie is before it begins."""
+
+    def begin(self, n_frames: int, /) -> str:
+        """Prepare for so many frames; return what was decided for all of them, in words."""
+
+
+Shape = tuple[int, int, int]
+
+
+def _as_they_are(parameters: Any, _shapes: Sequence[Shape]) -> Any:
+    return parameters
+
+
+def _any_is_fine(_parameters: Any, _fov: int, _shape: Shape, _is_there: object) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class SegmentationMethod:
     """A segmentation as the pipeline knows it.
@@ -88,6 +107,15 @@ class SegmentationMethod:
     files
         Tells which files the segmenter reads, of one field of view, by its parameters, its number
         and how many frames it has. Results are made anew when their content changes.
+    check
+        Raises `InputError`, before a run begins, if these files cannot be used for a field of view:
+        given the parameters, its number, its (T, Y, X), and a function that tells of a frame
+        whether the source has it.
+    resolve
+        Replaces what parameters leave to the data set as a whole, of which it is given the
+        (T, Y, X) of each field of view.
+    resolved
+        Names of the parameters that `resolve` may replace, of which results have a record.
     by_nuclei
         Whether the segmenter makes use of a nuclear channel.
     labels
@@ -102,6 +130,9 @@ class SegmentationMethod:
     algorithm: str
     create: Callable[[Any, int], Segmenter]
     files: Callable[[Any, int, int], FilesOfParameters] = files_of_parameters
+    check: Callable[[Any, int, Shape, Callable[[int], bool]], None] = _any_is_fine
+    resolve: Callable[[Any, Sequence[Shape]], Any] = _as_they_are
+    resolved: tuple[str, ...] = ()
     by_nuclei: bool = False
     labels: bool = True
     compiled: bool = False

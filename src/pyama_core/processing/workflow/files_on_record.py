@@ -19,7 +19,7 @@ from pyama_core.io.read_files import (
     parameter_of,
 )
 from pyama_core.io.records import FovRecord, OutputEntry
-from pyama_core.processing.segmentation.from_files import MaskFileParameters, mask_files
+from pyama_core.processing.segmentation.from_files.method import MaskFileParameters, mask_files
 
 
 def changed_files(record: FovRecord, *, whole: bool) -> tuple[dict[str, str], dict[str, str]]:

@@ -17,10 +17,10 @@ from pyama_core.io.records import load_record
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.frame import refusal_of
-from pyama_core.processing.method_files import files_of_parameters
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.analysis import Analysis, ChannelChoice
+from pyama_core.processing.workflow.file_checks import check_files
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range, watch
 from pyama_core.processing.workflow.services.copying import chosen_plane
 from pyama_core.processing.workflow.services.selection import find_fovs
@@ -120,7 +120,7 @@ def request_run(
     _check_diameter(metadata, analysis)
     _check_brightness(analysis)
     select_features(analysis.parameters.extraction.features)
-    _check_files(request)
+    check_files(metadata, analysis, fovs)
     _check_folder(request)
     warn_of_times(metadata, analysis.parameters.extraction)
     _check_space(request)
@@ -201,19 +201,6 @@ def _check_brightness(analysis: Analysis) -> None:
             "tracking.brightness_channel: expected one of the fluorescence channels "
             f"{list(analysis.channels.fl)}, found {image.channel}"
         )
-
-
-def _check_files(request: RunRequest) -> None:
-    """Refuse a run of which a step would not find the files beside the source that it reads."""
-    parameters = request.analysis.parameters
-    files_of_parameters(parameters.correction)
-    files_of_parameters(parameters.tracking)
-    method = find_segmentation(parameters.segmentation.method)
-    for fov in request.fovs:
-        try:
-            method.files(parameters.segmentation, fov, request.metadata.shape_of(fov)[0])
-        except InputError as error:
-            raise InputError(f"FOV {fov}, segmentation: {error}") from error
 
 
 def _check_folder(request: RunRequest) -> None:

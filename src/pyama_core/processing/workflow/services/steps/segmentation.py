@@ -18,6 +18,7 @@ from pyama_core.outputs import FL, PC, SEG, Declaration, Output
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import (
     Calibration,
+    KnowsTheMovie,
     SegmentationMethod,
     Segmenter,
     SegmentsByIndex,
@@ -57,10 +58,15 @@ class SegmentationService(BaseProcessingService):
         return _method(analysis).algorithm
 
     def further_inputs(self, job: FovJob, declared: Declaration) -> dict[str, str]:
-        """Return the pixel size where it decides how many pixels a length is."""
-        if _parameters(job) == job.analysis.parameters.segmentation:
-            return {}
-        return {"pixel_size_um": repr(job.metadata.pixel_size_um)}
+        """Return the pixel size where it decides how many pixels a length is, and the like."""
+        given, resolved = job.analysis.parameters.segmentation, _resolved(job)
+        inputs: dict[str, str] = {}
+        if resolved != given:
+            names = _method(job.analysis).resolved
+            inputs = {name: str(getattr(resolved, name)) for name in names}
+        if _in_pixels(resolved, job) != resolved:
+            inputs["pixel_size_um"] = repr(job.metadata.pixel_size_um)
+        return inputs
 
     def files_read(self, job: FovJob) -> FilesOfParameters:
         """Return the files that the chosen method reads for the field of view."""
@@ -69,8 +75,12 @@ class SegmentationService(BaseProcessingService):
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Segment frame by frame."""
-        segmenter = _method(job.analysis).create(_parameters(job), job.fov)
+        segmenter = _method(job.analysis).create(_in_pixels(_resolved(job), job), job.fov)
         with contextlib.ExitStack() as stack:
+            if isinstance(segmenter, contextlib.AbstractContextManager):
+                stack.enter_context(segmenter)
+            if isinstance(segmenter, KnowsTheMovie):
+                logger.info("FOV %d: %s", job.fov, segmenter.begin(job.shape[0]))
             images = {
                 role: stack.enter_context(job.open(image))
                 for role, image in outputs[0].inputs.items()
@@ -97,9 +107,15 @@ def _method(analysis: Analysis) -> SegmentationMethod:
     return find_segmentation(analysis.parameters.segmentation.method)
 
 
-def _parameters(job: FovJob) -> BaseModel:
-    """Return the parameters with every length in pixels."""
-    parameters: BaseModel = job.analysis.parameters.segmentation
+def _resolved(job: FovJob) -> BaseModel:
+    """Return the parameters with what the whole data set decides."""
+    resolve = _method(job.analysis).resolve
+    resolved: BaseModel = resolve(job.analysis.parameters.segmentation, job.metadata.fov_shapes)
+    return resolved
+
+
+def _in_pixels(parameters: BaseModel, job: FovJob) -> BaseModel:
+    """Return parameters with every length in pixels."""
     if isinstance(parameters, CellDiameterParameters):
         return parameters.in_pixels(job.metadata.pixel_size_um)
     return parameters

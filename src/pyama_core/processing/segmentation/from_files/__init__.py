@@ -1,0 +1,1 @@
+"""Segmentation by another program: its masks or label images are read from files."""
