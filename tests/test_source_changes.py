@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
+import fsspec.asyn
 import pytest
 
 from inline import run_inline
@@ -46,6 +48,12 @@ def meanwhile(monkeypatch) -> Callable[[int, Callable[[], object]], None]:
         monkeypatch.setattr(FrameSource, "read_frame", read_frame)
 
     return arrange
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _event_loop_of_fsspec() -> None:
+    """Start what lives as long as the process."""
+    fsspec.asyn.get_loop()
 
 
 def touch(path: Path) -> None:
@@ -160,6 +168,43 @@ def test_chunks_of_a_zarr_are_files_of_the_position(tmp_path, meanwhile, what):
     assert statuses(outcome) == ["done", "failed"]
     name = {"rewritten": "2.1.0.0", "new": "5.1.0.0 is new", "document": ".zarray"}[what]
     assert name in (outcome.fovs[1].error or "")
+
+
+def test_an_array_behind_a_url_that_is_described_anew_is_noticed(tmp_path, meanwhile):
+    store, out = write_zarr(tmp_path), tmp_path / "out"
+    document = chunk_path(store, 1, 0, 0).parent / ".zarray"
+    memory = fsspec.filesystem("memory")
+    memory.put(str(store), "/pyama/movie.zarr", recursive=True)
+
+    def grow() -> None:
+        text = document.read_text(encoding="utf-8").replace("[5,", "[6,")
+        memory.pipe("/pyama/movie.zarr/1.zarr/0/.zarray", text.encode())
+
+    try:
+        metadata = metadata_of("memory://pyama/movie.zarr")
+        meanwhile(1, grow)
+        outcome = run_inline(metadata, request(out), batch_size=1)
+    finally:
+        memory.rm("/pyama", recursive=True)
+    assert statuses(outcome) == ["done", "failed"]
+    assert "1.zarr/0/.zarray is another" in (outcome.fovs[1].error or "")
+
+
+def test_once_it_changed_no_more_is_read(tmp_path, monkeypatch):
+    movie, out, read = write_ome_tiff(tmp_path), tmp_path / "out", []
+    metadata = metadata_of(movie)
+    really = FrameSource.read_frame
+
+    def read_frame(self, fov, *where):
+        if not read and where[1] == 0 and len(where) > 2:
+            touch(movie)
+        read.append(fov)
+        return really(self, fov, *where)
+
+    monkeypatch.setattr(FrameSource, "read_frame", read_frame)
+    outcome = run_inline(metadata, request(out), batch_size=1)
+    assert statuses(outcome) == ["failed", "failed"]
+    assert len(read) < 10 + 12  # position 0, and a look for dark channels
 
 
 def test_copying_alone_notices_too(tmp_path, meanwhile):

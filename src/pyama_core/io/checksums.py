@@ -64,6 +64,13 @@ def file_checksum(path: Path, cancelled: Callable[[], bool] = lambda: False) -> 
     return name_checksum(hasher)
 
 
+def data_checksum(data: bytes) -> str:
+    """Checksum of some bytes."""
+    hasher = new_hasher()
+    hasher.update(data)
+    return name_checksum(hasher)
+
+
 def value_checksum(value: object) -> str:
     """Checksum of a JSON-like value, independent of the order of keys."""
     hasher = new_hasher()

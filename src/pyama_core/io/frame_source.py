@@ -352,6 +352,14 @@ class FrameSource(ABC):
         del fov
         return self.metadata.companions
 
+    def find_change(self, fov: int) -> str:
+        """Say what changed of a field of view since the source was opened, beside local files.
+
+        Empty if nothing did, or nothing is known.
+        """
+        del fov
+        return ""
+
     def _refresh(self) -> None:  # noqa: B027  a reader without open files has nothing to do
         """Let go of file handles that a network failure may have broken, before another try."""
 

@@ -122,10 +122,15 @@ class WatchedFiles:
         except OSError as error:
             raise InputError(f"cannot read {error.filename}: {reason_of(error)}") from error
         if changes:
-            raise InputError(
-                f"{what} changed while it was read: {_few(changes)}. What was read is not used; "
-                "wait until it is complete, then run again"
-            )
+            raise changed_while_read(what, changes)
+
+
+def changed_while_read(what: str, changes: Sequence[str]) -> InputError:
+    """Return the error for something that changed; says what in words."""
+    return InputError(
+        f"{what} changed while it was read: {_few(changes)}. What was read is not used; wait until "
+        "it is complete, then run again"
+    )
 
 
 @dataclass(frozen=True, slots=True)

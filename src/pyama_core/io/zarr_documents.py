@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyama_core.io.checksums import Hasher, name_checksum, new_hasher
+from pyama_core.io.checksums import Hasher, data_checksum, name_checksum, new_hasher
 from pyama_core.io.regular_files import open_regular, read_regular, require_regular
 from pyama_core.io.urls import is_url, url_of
 from pyama_core.io.zarr_arrays import ArrayDocument, ZarrError, parse_array
@@ -50,6 +50,7 @@ class ZarrStore:
         self._hasher: Hasher = new_hasher()
         self.location = str(root)
         self.documents: list[str] = []
+        self._read: dict[str, str] = {}
         if is_url(root):
             from fsspec.core import url_to_fs
 
@@ -101,7 +102,13 @@ class ZarrStore:
         self.documents.append(name)
         self._hasher.update(f"{name} {len(data)} ".encode())
         self._hasher.update(data)
+        self._read[name] = data_checksum(data)
         return data
+
+    def has_changed(self, name: str) -> bool:
+        """Whether a document is not what it was when it was read."""
+        data = self.fetch(name)
+        return name in self._read and (data is None or data_checksum(data) != self._read[name])
 
     def fetch(self, name: str, last: int = 0) -> bytes | None:
         """Return the bytes of an object, or None if there is none of this name.

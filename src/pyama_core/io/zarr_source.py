@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import functools
 import itertools
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,13 +86,31 @@ class ZarrSource(FrameSource):
         return np.ascontiguousarray(pixels, dtype=image.array.dtype)
 
     def files_of(self, fov: int) -> Sequence[Path]:
-        """Return the files of an image: its chunks, and the documents of all."""
-        companions = self.metadata.companions
-        if not companions:  # behind a URL
+        """Return the files of an image: its chunks, and the documents of it and above it."""
+        if not self.metadata.companions:  # behind a URL
             return ()
         array = self.metadata.file_path / self._images[fov].array.path
-        documents = {self.metadata.file_path / name for name in self._store.documents}
-        return [path for path in companions if path in documents or path.is_relative_to(array)]
+        return [path for place in (array, *array.parents) for path in self._files.get(place, ())]
+
+    @functools.cached_property
+    def _files(self) -> dict[Path, list[Path]]:
+        """All files, by the array that they are in, or the group that they describe."""
+        root = self.metadata.file_path
+        arrays = {root / image.array.path for image in self._images}
+        found: dict[Path, list[Path]] = defaultdict(list)
+        for path in self.metadata.companions:
+            holder = next((place for place in path.parents if place in arrays), path.parent)
+            found[holder].append(path)
+        return found
+
+    def find_change(self, fov: int) -> str:
+        """Say if what describes an image behind a URL is another by now."""
+        if not self._store.is_remote:
+            return ""
+        place = self._images[fov].array.path
+        own = (f"{place}/{name}".lstrip("/") for name in ("zarr.json", ".zarray"))
+        changed = [name for name in own if self._store.has_changed(name)]
+        return f"{changed[0]} is another" if changed else ""
 
     def _read_pixels(self, fov: int, at: tuple[int, ...]) -> Frame:
         pixels: Frame = telling_damage(

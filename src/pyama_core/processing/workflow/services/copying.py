@@ -18,6 +18,7 @@ from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_sourc
 from pyama_core.io.retrying import system_failure
 from pyama_core.io.stacks import StackHasher
 from pyama_core.io.survey import dark_channels, dark_warning, is_dark
+from pyama_core.io.watched_files import WatchedFiles, changed_while_read
 from pyama_core.outputs import FL, PC, Declaration, Output, kind_named
 from pyama_core.processing.workflow.analysis import Analysis
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame, watch
@@ -129,12 +130,14 @@ class CopyingService(BaseProcessingService):
             for planned in copies.values()
         ]
         channels = [planned.output.channel for planned in copies.values()]
+        watched = self.scope.watched or watch(job.metadata)
         with self._source_of(job.metadata) as source:
             for _, index, frame, _ in self._read_planes(job, source, channels, silent=True):
                 if frame is None:
                     hashers[index].append_missing()
                 else:
                     hashers[index].append(frame)
+            _require_unchanged(source, job, watched)
         recorded = [job.folder.record.outputs[name].checksum for name in copies]
         return recorded == [hasher.checksum() for hasher in hashers]
 
@@ -149,6 +152,7 @@ class CopyingService(BaseProcessingService):
         channels = [output.output.channel for output in outputs]
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(self._source_of(job.metadata))
+            _require_unchanged(source, job, watched)  # lest much is read for nothing
             copies = [
                 stack.enter_context(job.folder.new_stack(output, job.shape, job.metadata.dtype))
                 for output in outputs
@@ -163,7 +167,7 @@ class CopyingService(BaseProcessingService):
                 copies[index].append(frame)
                 if is_dark(frame):
                     dark[channels[index]].append(t)
-            watched.require_unchanged(source.files_of(job.fov), job.metadata.file_path.name)
+            _require_unchanged(source, job, watched)
             for channel, copy in zip(channels, copies, strict=True):
                 _tell_missing(job, channel, copy.missing, why.get(channel, ""))
                 _tell_dark(job, channel, dark[channel])
@@ -201,6 +205,21 @@ def warn_of_dark_channels(source: FrameSource, analysis: Analysis) -> None:
     copied = {copy.output.channel for copy in CopyingService().declare(analysis)}
     for channel in dark_channels(source, copied, chosen_plane(metadata, analysis)):
         logger.warning("%s", dark_warning(metadata, channel))
+
+
+def _require_unchanged(source: FrameSource, job: FovJob, watched: WatchedFiles) -> None:
+    """Make sure that what a field of view is read from is as it was when the run began.
+
+    Raises
+    ------
+    InputError
+        It is not.
+    """
+    name = job.metadata.file_path.name
+    watched.require_unchanged(source.files_of(job.fov), name)
+    change = source.find_change(job.fov)
+    if change:
+        raise changed_while_read(name, [change])
 
 
 def _tell_missing(job: FovJob, channel: int, missing: list[int], why: str) -> None:
