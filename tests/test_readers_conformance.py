@@ -22,10 +22,12 @@ import zarr
 from pylibCZIrw import czi as pyczi
 from zarr.core.sync import cleanup_resources
 
+from encoded_data_sets import decode
+from messy_data_sets import MESSY, MessyRow
 from mm_stack_writer import write_mm_stack
 from nd2_writer import position_loop, time_loop, write_nd2, z_loop
 from ndtiff_writer import NdTiffWriter
-from pyama_core.io.errors import InputError
+from pyama_core.io.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -313,6 +315,33 @@ def test_a_written_data_set_is_what_the_table_and_its_library_say(
 ) -> None:
     write(tmp_path / row.path)
     assert_as_in_table(row, tmp_path / row.path)
+
+
+@pytest.mark.parametrize("messy", MESSY, ids=lambda messy: messy.name)
+def test_a_messy_data_set_gives_right_planes_and_names_those_that_are_missing(
+    messy: MessyRow, tmp_path: Path
+) -> None:
+    written = messy.write(tmp_path)
+    if messy.refused:
+        with pytest.raises(InputError, match=messy.told) as refused:
+            load_microscopy_file(written.path, z=0, **written.options)
+        assert "\n" not in str(refused.value)
+        return
+    source, about = load_microscopy_file(written.path, z=0, **written.options)
+    missing: dict[tuple[int, int, int], str] = {}
+    with source:
+        assert [shape[0] for shape in about.fov_shapes] == [messy.n_frames]
+        for c, t, z in np.ndindex(about.n_channels, messy.n_frames, about.n_z):
+            try:
+                frame = source.read_frame(0, c, t, z)
+            except MissingFrameError as error:
+                missing[c, t, z] = str(error)
+            else:
+                assert decode(frame) == (0, (0, t, c, z))
+    assert set(missing) == messy.missing
+    for (c, t, _), told in missing.items():
+        assert f"FOV 0, channel {c}, frame {t}" in told
+    assert any(messy.told in told for told in ("", *about.warnings, *about.notes))
 
 
 def test_positions_of_unequal_length_and_stage_coordinates_come_out_of_an_nd2(

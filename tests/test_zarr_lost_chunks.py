@@ -96,6 +96,14 @@ def test_each_lost_chunk_makes_its_frame_missing_and_no_other(
 
 
 @pytest.mark.parametrize("is_remote", [False, True])
+def test_an_empty_file_is_no_chunk(tmp_path: Path, layout: Layout, is_remote: bool) -> None:
+    path = write_image(tmp_path / "a.zarr", PIXELS, layout)
+    chunk_file(path, layout, 1, 1, 0, 0, 1).write_bytes(b"")
+    found = read(behind_url(path) if is_remote else path)
+    assert_only_missing(found, PIXELS, {(1, 1)})
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
 def test_a_plane_without_any_chunk_was_never_written(
     tmp_path: Path, layout: Layout, is_remote: bool
 ) -> None:

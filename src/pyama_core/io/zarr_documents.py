@@ -75,7 +75,7 @@ class ZarrStore:
         return self._folder is not None
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is an object of this name.
+        """Tell whether there is an object of this name; an empty one is none.
 
         Raises
         ------
@@ -84,15 +84,15 @@ class ZarrStore:
         """
         if self._folder is None:
             # Servers answer with errors of many kinds to the question alone.
-            return self.fetch(name) is not None
+            return bool(self.fetch(name))
         path = f"{self._folder}/{name}"
         try:
-            mode = os.stat(path).st_mode  # noqa: PTH116  a path object takes longer than the answer
+            status = os.stat(path)  # noqa: PTH116  a path object takes longer than the answer
         except (FileNotFoundError, NotADirectoryError):
             return False
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             require_regular(Path(path))
-        return stat.S_ISREG(mode)
+        return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
     def read(self, name: str) -> bytes | None:
         """Return a document, or None if there is none of this name."""
