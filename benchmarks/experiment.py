@@ -58,7 +58,6 @@ def ready_workers(n_workers: int) -> Iterator[ForeignExecutor]:
         yield ForeignExecutor(pool, PipeLink(), _PromptEvents(pool))
     finally:
         pool.shutdown(wait=True)
-        pool.close_lines()
 
 
 class _PromptEvents:

@@ -54,7 +54,6 @@ def _peak_of_worker(movie: Path, out: Path, n_frames: int, params: Params) -> fl
         return pool.submit(_peak).result()
     finally:
         pool.shutdown(wait=True)
-        pool.close_lines()
         shutil.rmtree(out, ignore_errors=True)
 
 
@@ -71,8 +70,7 @@ def _process(movie: Path, out: Path, n_frames: int, params: Params) -> None:
             fov_shapes=((n_frames, metadata.height, metadata.width),),
             timepoints=(tuple(map(float, range(n_frames))),),
         )
-        copying = CopyingService()
-        copying.source = _Repeated(source, metadata)
+        copying = CopyingService(source=_Repeated(source, metadata))
         context = ProcessingContext(out, Channels(pc=0, fl=[1]), params=params)
         for service in [copying, *later_services()]:
             service.process_fov(metadata, context, out, 0)

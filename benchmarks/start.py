@@ -104,7 +104,6 @@ def _worker_ready() -> float:
         return time.perf_counter() - started
     finally:
         pool.shutdown(wait=True)
-        pool.close_lines()
 
 
 def _first_frame(script: Path, movie: Path, cache: Path | None) -> float:

@@ -30,7 +30,11 @@ def _from_rows(row: UInt16Array, beside: UInt16Array, beyond: UInt16Array) -> No
 
 @njit(cache=True, nogil=True)
 def _distances(core: Runs, shape: tuple[int, int]) -> UInt16Array:
-    """Return the distance of the pixels of runs to the nearest outside, framed by two pixels."""
+    """Return the distance of the pixels of runs to the nearest outside, framed by two pixels.
+
+    OpenCV's `distanceTransform` with a mask of 5×5 finds the same in floats; along the runs that
+    takes half the time, and gives the whole numbers that `depths` weighs.
+    """
     height, width = shape
     step, far = np.uint16(_STEP), np.uint16(FARTHEST)
     out = np.zeros((height + 4, width + 4), np.uint16)

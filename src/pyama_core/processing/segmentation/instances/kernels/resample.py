@@ -39,7 +39,8 @@ def _edges(n: int, n_small: int) -> tuple[Int64Array, Int64Array, Float64Array, 
 def shrink_frame(frame: NDArray[Any], height: int, width: int) -> Float32Array:
     """Return a frame at a smaller size, each pixel the mean of what it covers.
 
-    In double precision, so that what is constant stays exactly so.
+    In double precision, so that what is constant stays exactly so, which OpenCV's `INTER_AREA` does
+    not do, and takes twice to five times as long for.
     """
     top, bottom, top_weight, bottom_weight = _edges(frame.shape[0], height)
     left, right, left_weight, right_weight = _edges(frame.shape[1], width)
