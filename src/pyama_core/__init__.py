@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
     from pyama_core.processing.workflow.pipeline import run_complete_workflow
     from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
+    from pyama_core.results.results import open_results
 
 __all__ = [
     "Channels",
@@ -22,6 +23,7 @@ __all__ = [
     "ProcessingContext",
     "__version__",
     "load_microscopy_file",
+    "open_results",
     "run_complete_workflow",
 ]
 
@@ -30,6 +32,7 @@ _HOMES = {
     "MicroscopyMetadata": "pyama_core.io.microscopy",
     "ProcessingContext": "pyama_core.processing.workflow.services.types",
     "load_microscopy_file": "pyama_core.io.microscopy",
+    "open_results": "pyama_core.results.results",
     "run_complete_workflow": "pyama_core.processing.workflow.pipeline",
 }
 

@@ -12,6 +12,10 @@ from pyama_core.outputs import Output
 
 RESULTS_NAME = "processing_results.yaml"
 LOG_NAME = "pyama.log"
+SOURCE_NAME = "source.json"
+SAMPLES_NAME = "samples.csv"
+SHARED_NAMES = (RESULTS_NAME, SOURCE_NAME, SAMPLES_NAME)
+"""Files of an output folder that are written as a whole, under its lock."""
 _RECORD_SUFFIX = "_record.json"
 _APPLE_DOUBLE = "._"
 """What macOS puts before the names of files of its own on drives of others."""

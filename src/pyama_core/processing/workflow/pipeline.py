@@ -31,6 +31,7 @@ from pyama_core.processing.workflow.run import Run, Workers
 from pyama_core.processing.workflow.run_log import run_log
 from pyama_core.processing.workflow.services.copying import warn_of_dark_channels
 from pyama_core.processing.workflow.services.types import ProcessingContext, paths_of_fov
+from pyama_core.processing.workflow.source_description import save_description
 from pyama_core.processing.workflow.threads import require_threads
 from pyama_core.processing.workflow.warm_up import WarmUp, warm_up_all, warm_ups
 from pyama_core.processing.workflow.worker import run_single_worker
@@ -246,6 +247,7 @@ def _run(
         request.batch_size,
     )
     with open_source(request.metadata) as source, Flusher() as flusher:
+        save_description(request.output_dir, request.metadata)
         run = Run(request, locks.tickets, cancel, flusher, source)
         remaining = run.skip_what_is_done()
         if remaining:

@@ -19,7 +19,7 @@ from typing import Any
 from pyama_core.io.atomic import is_temporary, write_whole
 from pyama_core.io.errors import FolderBusyError
 from pyama_core.io.locks import FolderLock
-from pyama_core.io.naming import RESULTS_NAME, find_records
+from pyama_core.io.naming import RESULTS_NAME, SHARED_NAMES, find_records
 from pyama_core.io.records import FovRecord, load_record
 from pyama_core.io.yaml_files import dump_yaml
 from pyama_core.outputs import all_kinds
@@ -76,19 +76,11 @@ def write_results(output_dir: Path) -> list[FovRecord]:
     FolderBusyError
         Another run has been writing the file for ten seconds.
     """
-    with _results_lock(output_dir):
-        _sweep(output_dir)
+    with results_lock(output_dir):
         records = [(path, load_record(path)) for path in find_records(output_dir)]
         readable = [(path, record) for path, record in records if record is not None]
         write_whole(output_dir / RESULTS_NAME, dump_yaml(summarise(readable)))
     return [record for _, record in readable]
-
-
-def _sweep(output_dir: Path) -> None:
-    """Delete what processes that died while they wrote the file left behind."""
-    for path in output_dir.glob(f".{RESULTS_NAME}.*"):
-        if is_temporary(path):
-            path.unlink(missing_ok=True)
 
 
 def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
@@ -153,8 +145,18 @@ def _paths_of(record_path: Path, state: FovState) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _results_lock(output_dir: Path) -> Iterator[None]:
-    """Keep two runs from writing the file at once; held for milliseconds."""
+def results_lock(output_dir: Path) -> Iterator[None]:
+    """Keep two runs from writing what all FOVs share at once; held for milliseconds.
+
+    Under it, what processes that died while they wrote such a file left behind is deleted.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written.
+    FolderBusyError
+        Another process has held it for ten seconds.
+    """
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -166,6 +168,14 @@ def _results_lock(output_dir: Path) -> Iterator[None]:
         else:
             break
     try:
+        for name in SHARED_NAMES:
+            _sweep(output_dir, name)
         yield
     finally:
         lock.release()
+
+
+def _sweep(output_dir: Path, name: str) -> None:
+    for path in output_dir.glob(f".{name}.*"):
+        if is_temporary(path):
+            path.unlink(missing_ok=True)
