@@ -35,6 +35,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
     return write_demo(tmp_path_factory.mktemp("demo"), fovs=3, frames=10, size=256, seed=1)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Write what is in some file names and is no text in another way: reports travel as UTF-8."""
+    report = yield
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode())
+        for title, text in report.sections
+    ]
+    return report
+
+
 def _open_files() -> set[str]:
     return {file.path for file in psutil.Process().open_files()}
 
