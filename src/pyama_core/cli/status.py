@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from pyama_core.io.titles import titled
 from pyama_core.outputs import step_names
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
 from pyama_core.processing.workflow.status import describe_folder, find_changed_files, verify_folder
@@ -29,22 +30,27 @@ def show(folder: Path, *, as_json: bool) -> int:
     )
     for fov, found in described["fovs"].items():
         steps = found.get("steps", {})
-        table.add_row(
-            fov, found["status"], *(steps.get(step, "") for step in step_names()), _cells(found)
-        )
+        states = (steps.get(step, "") for step in step_names())
+        # Text: what stands in brackets in a name is not for rich to interpret.
+        table.add_row(Text(_title(fov, found)), found["status"], *states, _cells(found))
     # Without a terminal there is no width to keep to.
     Console(width=None if sys.stdout.isatty() else 120).print(table)
-    for fov, found in described["fovs"].items():
-        if found.get("failure"):
-            typer.echo(f"FOV {fov}: {found['failure']['error']}")
+    for number, found in described["fovs"].items():
+        fov = _title(number, found)
+        if failure := found.get("failure"):
+            step = failure["step"]
+            reason = failure["error"].removeprefix(f"FOV {number}, {step}: ")
+            typer.echo(f"FOV {fov}: failed in {step}: {reason}")
         for channel, missing in found.get("missing_frames", {}).items():
-            typer.echo(f"FOV {fov}: channel {channel} lacks the frames {missing}")
+            title = _channel_title(channel, found)
+            typer.echo(f"FOV {fov}: channel {title} lacks the frames {missing}")
         for reason in sorted(set(found.get("changed_files", {}).values())):
             typer.echo(f"FOV {fov}: {reason}; pyama run makes anew what depends on it")
         for reason in sorted(set(found.get("unknown_files", {}).values())):
             typer.echo(f"FOV {fov}: cannot tell whether it is up to date: {reason}")
         for channel, reason in found.get("uncorrected", {}).items():
-            typer.echo(f"FOV {fov}: channel {channel} is not corrected: {reason}")
+            title = _channel_title(channel, found)
+            typer.echo(f"FOV {fov}: channel {title} is not corrected: {reason}")
         if found.get("no_cells"):
             typer.echo(f"FOV {fov}: no cells in any frame")
         if found.get("in_use_by"):
@@ -53,9 +59,20 @@ def show(folder: Path, *, as_json: bool) -> int:
     if unlike := described["unlike_diameters"]:
         for fov, diameter in unlike["of_fov"].items():
             typical = f"{unlike['typical']:.0f}"
-            typer.echo(f"FOV {fov}: cells taken for {diameter} px, in most for {typical} px")
+            title = _title(str(fov), described["fovs"][str(fov)])
+            typer.echo(f"FOV {title}: cells taken for {diameter} px, in most for {typical} px")
     _show_parameters(described)
     return 0
+
+
+def _title(fov: str, found: dict[str, Any]) -> str:
+    """Return number and name of a FOV; of a damaged record, its folder."""
+    return titled(int(fov), found.get("name", ""), "FOV") if fov.isdecimal() else fov
+
+
+def _channel_title(channel: int, found: dict[str, Any]) -> str:
+    names = found.get("channel_names", [])
+    return titled(channel, names[channel] if channel < len(names) else "", "Channel")
 
 
 def _show_parameters(described: dict[str, Any]) -> None:
@@ -64,11 +81,26 @@ def _show_parameters(described: dict[str, Any]) -> None:
 
     groups: dict[str, list[str]] = {}
     for fov, found in described["fovs"].items():
-        settings = {"channels": found.get("channels"), "params": found.get("params")}
+        settings = {"channels": _channels(found), "params": found.get("params")}
         groups.setdefault(dump_yaml(settings), []).append(fov)
     for settings_text, fovs in groups.items():
         which = "all FOVs" if len(groups) == 1 else f"FOVs {', '.join(fovs)}"
         typer.echo(f"\nsettings of {which}:\n{settings_text.rstrip()}")
+
+
+def _channels(found: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the channels of a FOV by number and name."""
+    channels: dict[str, Any] | None = found.get("channels")
+    if channels is None:
+        return None
+
+    def named(chosen: Any) -> Any:
+        if isinstance(chosen, list):
+            return [named(channel) for channel in chosen]
+        title = _channel_title(chosen, found) if isinstance(chosen, int) else chosen
+        return chosen if title == str(chosen) else title
+
+    return {role: named(chosen) for role, chosen in channels.items()}
 
 
 def _cells(found: dict[str, Any]) -> str:

@@ -64,6 +64,7 @@ from pyama_core.io.read_files import ReadFiles
 from pyama_core.io.records import (
     Failure,
     FovRecord,
+    Names,
     OutputEntry,
     Provenance,
     Settings,
@@ -305,11 +306,14 @@ class FovFolder:
 
     # Work
 
-    def begin(self, settings: Settings) -> None:
+    def begin(self, settings: Settings, names: Names | None = None) -> None:
         """Prepare for work: sweep the remains of dead runs, note what this one is asked for."""
         self.sweep()
-        if self.record.settings != settings or self.record.failure is not None:
-            asked = self.record.model_copy(update={"settings": settings, "failure": None})
+        news: dict[str, Any] = {"settings": settings, "failure": None}
+        if names is not None:
+            news["names"] = names
+        asked = self.record.model_copy(update=news)
+        if asked != self.record:
             require_readable(asked)
             self._save(asked)
 

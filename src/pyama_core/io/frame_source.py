@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pyama_core.io.errors import InputError, MissingFrameError, ShortageError, shortage_behind
 from pyama_core.io.retrying import patiently
+from pyama_core.io.titles import titled
 
 PlaneChoice = int | Literal["max"]
 Numbering = int | Literal["auto", "order"]
@@ -129,6 +130,14 @@ class MicroscopyMetadata:
             If the file has no such field of view.
         """
         return self.fov_shapes[index_below(self.n_fovs, fov, "FOV", self.file_path)]
+
+    def fov_title(self, fov: int) -> str:
+        """Return number and name of a field of view, such as ``3 (A1)``."""
+        return titled(fov, self.fov_names[fov], "FOV")
+
+    def channel_title(self, channel: int) -> str:
+        """Return number and name of a channel, such as ``1 (GFP)``."""
+        return titled(channel, self.channel_names[channel], "Channel")
 
 
 @dataclass(frozen=True)

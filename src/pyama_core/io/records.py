@@ -35,6 +35,9 @@ from pyama_core.outputs import Output
 logger = logging.getLogger(__name__)
 
 RECORD_VERSION: Literal[1] = 1
+"""Goes up when what a record proves comes to mean something else, so that nobody who knows the
+old meaning believes it. What only describes can be added without: `FovRecord` and `Names` keep
+fields that they do not know, and have a default for those that older records lack."""
 
 
 def _plain_name(name: str) -> str:
@@ -157,7 +160,20 @@ class Settings(_Frozen):
     """Version of this package."""
 
 
-class FovRecord(_Frozen):
+class _Describing(_Frozen):
+    """Keeps what a later version notes beside the rest; nothing that is proven depends on it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Names(_Describing):
+    """What the source calls a field of view and all of its channels, for people to read."""
+
+    fov: str = ""
+    channels: tuple[str, ...] = ()
+
+
+class FovRecord(_Describing):
     """All that is known of the outputs of one field of view."""
 
     format: Literal["pyama-core record"] = "pyama-core record"
@@ -167,6 +183,7 @@ class FovRecord(_Frozen):
     source: SourceIdentity
     seen_source: SourceIdentity | None = None
     """The source with other times, whose pixels were found to be those that were copied."""
+    names: Names = Names()
     settings: Settings | None = None
     outputs: dict[FileName, OutputEntry] = {}
     failure: Failure | None = None

@@ -26,14 +26,17 @@ Reason = Literal[
     "intensity jump",
     "not corrected",
 ]
-REASONS: tuple[Reason, ...] = (
-    "too short",
-    "merged",
-    "at the border",
-    "unusual size",
-    "area jump",
-    "intensity jump",
-)
+LIMITS: Mapping[Reason, tuple[str, ...]] = {
+    "too short": ("min_frames",),
+    "merged": ("max_merged_part",),
+    "at the border": ("max_border_part", "border"),
+    "unusual size": ("min_relative_area", "max_relative_area"),
+    "area jump": ("max_area_jump",),
+    "intensity jump": ("max_intensity_jump",),
+}
+"""What speaks against a cell, and the parameters that decide about it."""
+REASONS: tuple[Reason, ...] = tuple(LIMITS)
+NOT_CORRECTED: Reason = "not corrected"
 _OUT_OF_LINE = 5.0
 _USUAL_MIN_FRAMES = 30
 

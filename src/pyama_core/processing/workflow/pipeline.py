@@ -16,6 +16,7 @@ from pyama_core.io.microscopy import MicroscopyMetadata, open_source
 from pyama_core.io.naming import fov_folder_name, path_of, record_name
 from pyama_core.io.records import FovRecord, load_record
 from pyama_core.processing.workflow.analysis import parse_analysis
+from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.fov_locks import FovLocks
 from pyama_core.processing.workflow.fov_state import FovState
@@ -246,6 +247,7 @@ def _run(
         request.n_workers,
         request.batch_size,
     )
+    logger.info("%s", _channels_in_words(request))
     with open_source(request.metadata) as source, Flusher() as flusher:
         save_description(request.output_dir, request.metadata)
         run = Run(request, locks.tickets, cancel, flusher, source)
@@ -258,7 +260,7 @@ def _run(
             ) as (workers, drainer):
                 run.copying.set_progress_reporter(drainer.put)
                 run.process(remaining, workers)
-        _compare_diameters(run.write_results())
+        _tell_findings(run.write_results(), request)
     outcome = RunOutcome(run.outcomes)
     _log_end(outcome)
     return outcome
@@ -310,9 +312,29 @@ def _provide_workers(
         yield Workers(pool, PipeLink(), True, pool.cancel, pool.check), drainer
 
 
-def _compare_diameters(records: list[FovRecord]) -> None:
+def _channels_in_words(request: RunRequest) -> str:
+    """Name the channels of a run, by number and name."""
+    chosen, title = request.analysis.channels, request.metadata.channel_title
+    parts = [] if chosen.pc is None else [f"phase contrast {title(chosen.pc)}"]
+    if chosen.fl:
+        parts.append(f"fluorescence {', '.join(map(title, chosen.fl))}")
+    if chosen.nuclei is not None:
+        parts.append(f"nuclei {title(chosen.nuclei)}")
+    return f"channels: {'; '.join(parts)}"
+
+
+def _tell_findings(records: list[FovRecord], request: RunRequest) -> None:
+    """Warn of what only all FOVs together show."""
+    states = [FovState(record) for record in records]
+    _compare_diameters(states)
+    asked = [state for state in states if state.record.fov in request.fovs]
+    if (few := find_few_good(asked)) is not None:
+        logger.warning("%s", few)
+
+
+def _compare_diameters(states: list[FovState]) -> None:
     """Warn of FOVs whose cells were taken for much smaller or larger than elsewhere."""
-    unlike = find_unlike_diameters(map(FovState, records))
+    unlike = find_unlike_diameters(states)
     if unlike is None:
         return
     some = [f"{fov} ({diameter} px)" for fov, diameter in unlike.of_fov.items()]

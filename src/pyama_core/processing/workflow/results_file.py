@@ -96,6 +96,8 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
         "base_name": first.base_name if first else None,
         "source": first.source.model_dump(mode="json") if first else None,
         "channels": common.get("channels"),
+        "channel_names": _channel_names(record for _, record in records),
+        "fov_names": {record.fov: record.names.fov for _, record in records if record.names.fov},
         "params": common.get("params"),
         "time_units": common.get("time_units"),
         "pyama_core": common.get("version"),
@@ -126,6 +128,12 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
             if record.settings is not None and record.settings != settings
         },
     }
+
+
+def _channel_names(records: Iterable[FovRecord]) -> dict[int, str]:
+    """Return what the source calls its channels, by their number."""
+    names = next((record.names.channels for record in records if record.names.channels), ())
+    return dict(enumerate(names))
 
 
 def _paths_of(record_path: Path, state: FovState) -> dict[str, Any]:

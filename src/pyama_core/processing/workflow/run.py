@@ -28,7 +28,7 @@ from pyama_core.processing.workflow.ranges import compute_batches, split_worker_
 from pyama_core.processing.workflow.release import forget_released_inputs
 from pyama_core.processing.workflow.request import RunRequest
 from pyama_core.processing.workflow.results_file import write_results
-from pyama_core.processing.workflow.services.base import BaseProcessingService
+from pyama_core.processing.workflow.services.base import BaseProcessingService, names_of
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import Scope
@@ -128,7 +128,7 @@ class Run:
             doubt_everything()
         for fov in self._request.fovs:
             folder = self._folder(fov)
-            folder.begin(settings)
+            folder.begin(settings, names_of(self._request.metadata, fov))
             job = self._job(folder)
             try:
                 if self._request.check:
@@ -312,8 +312,8 @@ class Run:
         self.outcomes[outcome.fov] = outcome
         n_done, n_all = len(self.outcomes), len(self._request.fovs)
         logger.info(
-            "FOV %d: %s (%d of %d FOVs, %d %%)",
-            outcome.fov,
+            "FOV %s: %s (%d of %d FOVs, %d %%)",
+            self._request.metadata.fov_title(outcome.fov),
             outcome.status,
             n_done,
             n_all,

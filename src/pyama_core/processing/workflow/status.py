@@ -112,6 +112,8 @@ def _describe_fov(path: Path, state: FovState) -> dict[str, Any]:
     status = "failed" if record.failure else "done" if done else "missing"
     settings = record.settings
     return {
+        "name": record.names.fov,
+        "channel_names": list(record.names.channels),
         "status": status,
         "steps": steps,
         "failure": record.failure.model_dump() if record.failure else None,

@@ -19,7 +19,7 @@ from pyama_core.io.locks import FolderLock
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.naming import fov_folder_name, path_of
 from pyama_core.io.read_files import FilesOfParameters, look_at_all
-from pyama_core.io.records import Provenance, not_default
+from pyama_core.io.records import Names, Provenance, not_default
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.outputs import Declaration, Form, Output
 from pyama_core.processing.method_files import files_of_parameters
@@ -269,7 +269,7 @@ class BaseProcessingService(ABC):
                 output_dir, metadata.base_name, fov, identity, ticket, scope.cancelled
             )
             if not scope.in_a_run:
-                folder.begin(analysis.as_settings())
+                folder.begin(analysis.as_settings(), names_of(metadata, fov))
             yield FovJob(metadata, analysis, folder, given)
 
     @contextlib.contextmanager
@@ -301,6 +301,11 @@ class BaseProcessingService(ABC):
             done = t + 1
             if not silent and (done % REPORT_EVERY == 0 or done == n_frames):
                 self.progress_callback(fov, done, n_frames, f"{self.step}: {done}/{n_frames}")
+
+
+def names_of(metadata: MicroscopyMetadata, fov: int) -> Names:
+    """Return what a record keeps of the names in the source."""
+    return Names(fov=metadata.fov_names[fov], channels=metadata.channel_names)
 
 
 def require_files_unchanged(outputs: list[PlannedOutput]) -> None:

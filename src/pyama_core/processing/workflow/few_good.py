@@ -1,0 +1,57 @@
+"""Where few cells are good: which limit dropped most of the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pyama_core.outputs import TRACES_CSV
+from pyama_core.processing.extraction.quality import LIMITS, NOT_CORRECTED, Reason
+from pyama_core.processing.workflow.fov_state import FovState
+
+_FEW = 0.5
+
+
+@dataclass(frozen=True)
+class FewGood:
+    """What became of the traces of several fields of view, one of each cell and channel.
+
+    Attributes
+    ----------
+    n_traces, n_good : int
+        How many there are, and how many of them are good.
+    reason : str
+        Why most of the others are not.
+    n_for_reason : int
+        How many these are.
+    """
+
+    n_traces: int
+    n_good: int
+    reason: Reason
+    n_for_reason: int
+
+    def __str__(self) -> str:
+        limits = " or ".join(f"extraction.{name}" for name in LIMITS.get(self.reason, ()))
+        told = (
+            f"only {self.n_good} of {self.n_traces} traces are good; the usual reason against the "
+            f"others is '{self.reason}' ({self.n_for_reason})"
+        )
+        return f"{told}, to which {limits} is the limit" if limits else told
+
+
+def find_few_good(states: Iterable[FovState]) -> FewGood | None:
+    """Count the verdicts on all cells that were asked for; None if at least half are good."""
+    counts: Counter[str] = Counter()
+    for state in states:
+        for name, entry in state.record.outputs.items():
+            if entry.kind == TRACES_CSV.name and name not in state.outdated:
+                counts.update(entry.summary)
+    n_traces, n_good = counts["cells"], counts["good"]
+    if n_good >= _FEW * n_traces:
+        return None
+    against: Counter[Reason] = Counter({reason: counts[reason] for reason in LIMITS})
+    against[NOT_CORRECTED] = n_traces - n_good - against.total()
+    ((reason, n_for_reason),) = against.most_common(1)
+    return FewGood(n_traces, n_good, reason, n_for_reason)
