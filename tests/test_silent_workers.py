@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,3 +232,4 @@ def test_even_stopped_workers_do_not_outlive_a_main_process_that_is_killed(demo,
         for worker in alive:
             worker.kill()
         assert alive == []
+    shutil.rmtree(tmp_path / "out")

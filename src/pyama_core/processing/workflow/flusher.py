@@ -14,7 +14,6 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from pyama_core.io.errors import PyamaError
 from pyama_core.io.fov_folder import FovFolder
 from pyama_core.processing.workflow.threads import start_thread
 
@@ -51,5 +50,5 @@ class Flusher:
         while (folder := self._finished.get()) is not None:
             try:
                 folder.make_durable(self._ending.is_set)
-            except PyamaError as error:
+            except Exception as error:  # noqa: BLE001 - no memory, no file handle: no harm is done
                 logger.warning("FOV %d: not flushed to disk: %s", folder.fov, error)

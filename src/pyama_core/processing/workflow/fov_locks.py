@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +15,16 @@ from pyama_core.io.locks import HEARTBEAT_S, FolderLock, LockTicket
 from pyama_core.io.naming import fov_folder_name
 from pyama_core.processing.workflow.services.base import make_fov_folder
 from pyama_core.processing.workflow.threads import start_thread
+
+logger = logging.getLogger(__name__)
+
+_held: weakref.WeakSet[FovLocks] = weakref.WeakSet()
+
+
+def release_all_held() -> None:
+    """Give back all locks of this process, which ends without coming to the end of its runs."""
+    for held in list(_held):
+        held.release()
 
 
 class FovLocks:
@@ -49,12 +61,13 @@ class FovLocks:
 
     def __enter__(self) -> Self:
         existed = self._output_dir.exists()
+        _held.add(self)
         try:
             for fov in self._fovs:
                 self._locks[fov] = FolderLock.acquire(make_fov_folder(self._output_dir, fov))
             start_thread(self._heart)
         except BaseException:
-            self._release()
+            self.release()
             self._remove_empty_folders(and_output_dir=not existed)
             raise
         return self
@@ -67,15 +80,19 @@ class FovLocks:
     ) -> None:
         self._ending.set()
         self._heart.join()
-        self._release()
+        self.release()
 
     def _beat(self) -> None:
         while not self._ending.wait(HEARTBEAT_S):
             for lock in list(self._locks.values()):
-                lock.beat()
+                try:
+                    lock.beat()
+                except Exception as error:
+                    logger.debug("a lock could not be renewed", exc_info=error)
 
-    def _release(self) -> None:
-        for lock in self._locks.values():
+    def release(self) -> None:
+        """Give all locks back."""
+        for lock in list(self._locks.values()):
             lock.release()
 
     def _remove_empty_folders(self, *, and_output_dir: bool) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import os
 import pickle
 import queue
 import signal
@@ -22,6 +23,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
@@ -114,6 +116,9 @@ class _Worker:
             target=run_worker, args=(far_end, log_level), name="pyama worker"
         )
         try:
+            if os.name == "posix":
+                # Not later: it would make this thread hear signals again.
+                resource_tracker.ensure_running()
             with deaf_to_stop_signals():
                 self.process.start()
         except BaseException:

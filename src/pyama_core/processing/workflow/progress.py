@@ -116,7 +116,7 @@ class ProgressDrainer:
         while True:
             ending = self._ending.is_set()
             while not self._inbox.empty():
-                self.handle(self._inbox.get())
+                self._handle_safely(self._inbox.get())
             received = self._receive() if alive else None
             if received is None:
                 alive = False
@@ -142,8 +142,14 @@ class ProgressDrainer:
                 return None
         else:
             self._n_unreadable = 0
-            self.handle(message)
+            self._handle_safely(message)
         return True
+
+    def _handle_safely(self, message: object) -> None:
+        try:
+            self.handle(message)
+        except Exception as error:
+            logger.debug("a message was lost", exc_info=error)
 
     def handle(self, message: object) -> None:
         """Deal with one message, whatever it is."""
