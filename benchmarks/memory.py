@@ -14,7 +14,7 @@ from benchmarks.experiment import DEFAULT, EXACT
 from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import write_ome_tiff
 from pyama_core import Channels, ProcessingContext, load_microscopy_file
-from pyama_core.io.frame_source import Frame, FrameSource, MicroscopyMetadata
+from pyama_core.io.readers.frame_source import Frame, FrameSource, MicroscopyMetadata
 from pyama_core.processing.workflow.pool import WorkerPool
 
 Params = dict[str, dict[str, Any]]

@@ -26,8 +26,8 @@ from benchmarks.experiment import (
 from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import write_ome_tiff
 from benchmarks.timing import Times, in_turn, touch_memory
-from pyama_core.io import stacks
 from pyama_core.io.microscopy import MicroscopyMetadata
+from pyama_core.io.storage import stacks
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.pipeline import ForeignExecutor
 

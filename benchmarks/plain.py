@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import reference
 from benchmarks.experiment import EXACT
-from pyama_core.io.frame_source import MicroscopyMetadata
+from pyama_core.io.readers.frame_source import MicroscopyMetadata
 from pyama_core.processing.tracking.fates import Track
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 

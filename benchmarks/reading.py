@@ -12,8 +12,8 @@ from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import Scene, write_ome_tiff
 from benchmarks.timing import Times, calls_in_turn
 from nd2_writer import time_loop, write_nd2
-from pyama_core.io.frame_source import FrameSource
 from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.readers.frame_source import FrameSource
 
 REAL_FILES = Path(__file__).parents[2] / "shared" / "data" / "nd2"
 

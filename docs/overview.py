@@ -17,7 +17,7 @@ import pandas as pd
 
 from pyama_core import Channels, ProcessingContext, load_microscopy_file, run_complete_workflow
 from pyama_core.demo import write_demo
-from pyama_core.io.stacks import StackReader
+from pyama_core.io.storage.stacks import StackReader
 
 mpl.use("agg")
 from matplotlib import pyplot as plt

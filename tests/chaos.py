@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 
 from pyama_core.demo import write_demo
-from pyama_core.io.naming import RESULTS_NAME
+from pyama_core.io.storage.naming import RESULTS_NAME
 
 COMMAND = Path(__file__).with_name("chaos_command.py")
 TIME_LIMIT_S = 120

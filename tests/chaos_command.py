@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from pyama_core.io import artifacts, atomic, fov_folder, locks, records, stacks
+from pyama_core.io.storage import artifacts, atomic, fov_folder, locks, records, stacks
 
 _LOG = os.environ.get("CHAOS_LOG")
 _AT = os.environ.get("CHAOS_AT")
@@ -106,7 +106,7 @@ def _lock_of(path: Path) -> str:
 def _fail_on_purpose(final: Path) -> None:
     _counts["all writes"] = _counts.get("all writes", 0) + 1
     if _FAIL_AT and _counts["all writes"] >= _FAIL_AT:
-        from pyama_core.io.errors import StorageError
+        from pyama_core.errors import StorageError
 
         number = getattr(errno, _ERRNO)
         raise StorageError.about("write", final, OSError(number, os.strerror(number)))

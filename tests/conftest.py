@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pyama_core.demo import DemoFiles, write_demo
-from pyama_core.io.atomic import is_temporary
+from pyama_core.io.storage.atomic import is_temporary
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _GRACE_S = 5.0

@@ -71,7 +71,7 @@ def _somewhere(size: int, chance: random.Random) -> int:
 
 def open_and_read(path: Path) -> str:
     """Open a file and read a few planes of every FOV; say how it ended."""
-    from pyama_core.io.errors import PyamaError
+    from pyama_core.errors import PyamaError
     from pyama_core.io.microscopy import load_microscopy_file
 
     try:

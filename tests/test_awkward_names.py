@@ -18,16 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from movies import metadata_of, rough_squares, write_movie
+from pyama_core.errors import InputError
+from pyama_core.io.base_names import portable_base_name
 from pyama_core.io.checksums import SourceIdentity
-from pyama_core.io.errors import InputError
-from pyama_core.io.fov_folder import FovFolder
-from pyama_core.io.naming import (
-    find_records,
-    output_name,
-    portable_base_name,
-    record_name,
+from pyama_core.io.storage.fov_folder import FovFolder
+from pyama_core.io.storage.naming import find_records, output_name, record_name
+from pyama_core.io.storage.records import (
+    FovRecord,
+    Settings,
+    load_record,
+    require_readable,
+    save_record,
 )
-from pyama_core.io.records import FovRecord, Settings, load_record, require_readable, save_record
 from pyama_core.io.yaml_files import dump_yaml, load_yaml
 from pyama_core.outputs import FL_CORRECTED, Output
 from pyama_core.processing.workflow.pipeline import run_workflow

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scipy.interpolate import RectBivariateSpline
 
 from frames import blobs, frames, label_image, make_frame, seeds
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
 from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.background.tiled_interpolation.spline_basis import SplineBasis

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nd2_writer import position_loop, time_loop, write_nd2, z_loop
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import load_microscopy_file
 
 # Importing a namespace package with many plug-ins warns of their business, not of ours.
@@ -54,7 +54,7 @@ def test_bioio_opens_what_the_nd2_writer_of_the_tests_writes(nd2_file: Path) -> 
 @needs_nd2_plugin
 @ignores_plugins
 def test_the_adapter_gives_every_plane_that_bioio_gives(nd2_file: Path) -> None:
-    from pyama_core.io.bioio_source import open_with_bioio
+    from pyama_core.io.readers.bioio_source import open_with_bioio
 
     with open_with_bioio(nd2_file, {"z": 0}) as source:
         about = source.metadata

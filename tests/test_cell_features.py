@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from frames import blobs, label_image, seeds
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.extraction import intensities, shapes
 from pyama_core.processing.extraction.cells import FrameCells
 from pyama_core.processing.extraction.crops import measure_custom

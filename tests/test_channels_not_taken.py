@@ -20,9 +20,9 @@ from inline import run_inline
 from movies import metadata_of, rough_squares, write_movie
 from nd2_writer import position_loop, time_loop, write_nd2, z_loop
 from pyama_core.cli.app import app
-from pyama_core.io import nd2_source
-from pyama_core.io.errors import MissingFrameError
+from pyama_core.errors import MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.readers.nd2 import source as nd2_source
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from runs import exact
 

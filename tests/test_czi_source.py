@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from pylibCZIrw import czi as pyczi
 
-from pyama_core.io.czi_segments import CziSegments, _seconds, planes_of
-from pyama_core.io.czi_xml import parse_czi_xml
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
+from pyama_core.io.readers.czi.segments import CziSegments, _seconds, planes_of
+from pyama_core.io.readers.czi.xml import parse_czi_xml
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "czi"
 REAL = sorted(path.name for path in DATA.glob("*.czi"))

@@ -25,7 +25,7 @@ from pyama_core.demo.expression import always_on, switched_on
 from pyama_core.demo.parameters import DemoParameters
 from pyama_core.demo.scene import MIN_GAP_PX, live
 from pyama_core.demo.truth import Chronicle
-from pyama_core.io.errors import InputError, StorageError
+from pyama_core.errors import InputError, StorageError
 from truth import Truth, found_cells, inner_cells, load_truth
 
 FOVS, FRAMES, SIZE = 2, 24, 320

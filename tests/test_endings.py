@@ -202,7 +202,7 @@ def test_a_limit_on_processor_time_ends_a_run_in_a_line(movie, whole, tmp_path):
 
 STUCK = """
 import os, sys, time
-from pyama_core.io.ome_tiff_source import OmeTiffSource
+from pyama_core.io.readers.ome_tiff.source import OmeTiffSource
 from pyama_core.cli import interrupt
 
 def wait_for_ever(self, *_):

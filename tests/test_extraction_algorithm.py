@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from frames import blobs, label_image, make_frame, seeds, shapes
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.extraction.measure import measure_cells
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.quality import resolve_min_frames

@@ -26,10 +26,10 @@ import yaml
 from chaos import command, compare, prepare
 from inline import asked_files, run_inline
 from pyama_core.demo import DemoFiles, write_demo
-from pyama_core.io import atomic, fov_folder, stacks
-from pyama_core.io.errors import StorageError
-from pyama_core.io.locks import LOCK_NAME
+from pyama_core.errors import StorageError
 from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.storage import atomic, fov_folder, stacks
+from pyama_core.io.storage.locks import LOCK_NAME
 from pyama_core.processing.workflow.outcome import FovStatus
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.steps.segmentation import SegmentationService

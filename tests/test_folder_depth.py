@@ -10,10 +10,10 @@ import pytest
 import tifffile
 
 from image_folders import number_of, write_image, write_numbered
-from pyama_core.io import folder_names
-from pyama_core.io.errors import InputError
-from pyama_core.io.frame_source import MicroscopyMetadata
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.readers.frame_source import MicroscopyMetadata
+from pyama_core.io.readers.image_folder import names as folder_names
 
 GUID = "7A1B2C3D-0E4F-4A5B-8C6D-1234567890AB"
 

@@ -14,10 +14,10 @@ from image_folders import number_of, write_image, write_numbered
 from inline import run_inline
 from movies import metadata_of, rough_squares
 from pyama_core.cli.app import app
-from pyama_core.io import image_grid
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
-from pyama_core.io.records import FovRecord
+from pyama_core.io.readers.image_folder import grid as image_grid
+from pyama_core.io.storage.records import FovRecord
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from runs import exact
 

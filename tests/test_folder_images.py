@@ -15,7 +15,7 @@ import pytest
 import tifffile
 
 from image_folders import write_image
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
 
 SIZE = 32, 48
@@ -250,7 +250,7 @@ def test_a_link_to_nothing_is_an_image_that_is_not_there(tmp_path: Path) -> None
 def test_images_are_opened_when_they_are_read_and_few_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyama_core.io import image_headers
+    from pyama_core.io.readers.image_folder import headers as image_headers
 
     for well in range(1, 11):
         for t in range(N_FRAMES):

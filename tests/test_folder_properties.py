@@ -14,7 +14,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
 
 Place = tuple[int, int, int]

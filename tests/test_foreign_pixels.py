@@ -29,9 +29,9 @@ from encoded_data_sets import (
     encode,
     write_data_set,
 )
-from pyama_core.io.errors import InputError, MissingFrameError, PyamaError
+from pyama_core.errors import InputError, MissingFrameError, PyamaError
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, load_microscopy_file
-from pyama_core.io.records import load_record
+from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 

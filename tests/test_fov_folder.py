@@ -6,13 +6,13 @@ import os
 import numpy as np
 import pytest
 
-from pyama_core.io import fov_folder as fov_folder_module
-from pyama_core.io.atomic import temporary_path
+from pyama_core.errors import DamagedFileError, FolderBusyError, InputError
 from pyama_core.io.checksums import SourceIdentity
-from pyama_core.io.errors import DamagedFileError, FolderBusyError, InputError
-from pyama_core.io.fov_folder import FovFolder, PlannedOutput, open_recorded_folder
-from pyama_core.io.locks import FolderLock, LockTicket
-from pyama_core.io.records import Provenance, Settings
+from pyama_core.io.storage import fov_folder as fov_folder_module
+from pyama_core.io.storage.atomic import temporary_path
+from pyama_core.io.storage.fov_folder import FovFolder, PlannedOutput, open_recorded_folder
+from pyama_core.io.storage.locks import FolderLock, LockTicket
+from pyama_core.io.storage.records import Provenance, Settings
 from pyama_core.outputs import PC, Output
 
 SOURCE = SourceIdentity(size=1, mtime_ns=2, sample="xxh3-128:00")

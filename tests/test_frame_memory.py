@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyama_core.io.frame_memory import FrameMemory
+from pyama_core.io.readers.frame_memory import FrameMemory
 
 SHAPE, DTYPE = (1024, 600), np.dtype(np.uint16)
 

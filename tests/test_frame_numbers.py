@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyama_core.io.errors import InputError
-from pyama_core.io.frame_numbers import FrameAxis, arrange_frames, minutes_in_name
-from pyama_core.io.frame_source import Numbering
+from pyama_core.errors import InputError
+from pyama_core.io.readers.frame_source import Numbering
+from pyama_core.io.readers.image_folder.frame_numbers import (
+    FrameAxis,
+    arrange_frames,
+    minutes_in_name,
+)
 
 FOLDER = Path("folder")
 

@@ -14,8 +14,8 @@ import pyama_core.outputs as outputs_module
 from inline import run_inline
 from pyama_core import Channels, ProcessingContext
 from pyama_core.demo import DemoFiles, write_demo
-from pyama_core.io.naming import find_records
-from pyama_core.io.records import FovRecord, load_record, save_record
+from pyama_core.io.storage.naming import find_records
+from pyama_core.io.storage.records import FovRecord, load_record, save_record
 from pyama_core.outputs import (
     FL_CORRECTED,
     SEG_LABELED,

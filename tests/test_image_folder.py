@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_folders import write_image
-from pyama_core.io.errors import InputError, MissingFrameError
-from pyama_core.io.file_patterns import compile_pattern, natural_order
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
+from pyama_core.io.readers.image_folder.patterns import compile_pattern, natural_order
 
 SHAPE = (2, 3, 2, 2, 5, 7)
 PLANES = np.random.default_rng(1).integers(0, 65535, SHAPE, dtype=np.uint16)

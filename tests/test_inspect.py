@@ -23,7 +23,7 @@ from pyama_core.cli.inspect import (
     estimate_run_seconds,
 )
 from pyama_core.io.microscopy import load_microscopy_file
-from pyama_core.io.survey import Survey, first_middle_last, survey
+from pyama_core.io.readers.survey import Survey, first_middle_last, survey
 
 FRAMES = np.random.default_rng(6).integers(100, 4096, (2, 5, 40, 60, 2), dtype=np.uint16)
 TIMES_MS = [60_000.0 * (5 * t + p) + 600 * (t % 2) for p in range(2) for t in range(5)]

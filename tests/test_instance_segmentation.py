@@ -17,7 +17,7 @@ from scipy import ndimage
 from frames import blobs, frames, label_image
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.runs.pixel_runs import Runs, find_runs, paint
 from pyama_core.processing.segmentation.instances.contrast import _lowest_mode, runs_of

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import pyama_core.processing.tracking.laptrack.method as laptrack_method
 import pyama_core.processing.tracking.trackastra.method as trackastra_method
 from frames import blobs, label_image, seeds
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.runs.measures import areas_and_boxes
 from pyama_core.processing.runs.objects import labelled_objects
 from pyama_core.processing.runs.pixel_runs import rows_of

@@ -16,15 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pyama_core.io import host, locks
-from pyama_core.io.errors import FolderBusyError, StorageError
-from pyama_core.io.host import ProcessIdentity
-from pyama_core.io.locks import LOST_AFTER_S, FolderLock, LockTicket, find_holder
+from pyama_core.errors import FolderBusyError, StorageError
+from pyama_core.io.storage import host, locks
+from pyama_core.io.storage.host import ProcessIdentity
+from pyama_core.io.storage.locks import LOST_AFTER_S, FolderLock, LockTicket, find_holder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from pyama_core.io.locks import FolderLock
+from pyama_core.io.storage.locks import FolderLock
 FolderLock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from movies import rough_squares, write_movie
-from pyama_core.io.naming import find_records
+from pyama_core.io.storage.naming import find_records
 from runs import data_files
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="streams of POSIX")

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.segmentation.from_files.method import MaskFileParameters
 from pyama_core.processing.segmentation.from_files.segmenter import MaskFileSegmenter
 

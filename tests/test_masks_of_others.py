@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from inline import run_inline
 from movies import metadata_of
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.segmentation.from_files import images
 from pyama_core.processing.segmentation.from_files.content import Values, has_labels, values_of
 from pyama_core.processing.segmentation.from_files.images import MaskImages

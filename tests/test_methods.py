@@ -18,10 +18,10 @@ from inline import run_inline
 from pyama_core.cli.app import app
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
-from pyama_core.io.records import OutputEntry, load_record
-from pyama_core.io.stacks import StackReader
+from pyama_core.io.storage.records import OutputEntry, load_record
+from pyama_core.io.storage.stacks import StackReader
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.parameters import validate_params
 from pyama_core.processing.workflow.services.types import Channels

@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nd2_writer import position_loop, time_loop, write_nd2, z_loop
-from pyama_core.io.errors import InputError
-from pyama_core.io.frame_source import base_name
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import FrameSource, load_microscopy_file, open_source
-from pyama_core.io.timepoints import resolve_timepoints
+from pyama_core.io.readers.frame_source import base_name
+from pyama_core.io.readers.timepoints import resolve_timepoints
 from pyama_core.io.units import micrometres_per, seconds_per
 
 STACK = np.random.default_rng(0).integers(0, 65535, (2, 3, 2, 4, 9, 13), dtype=np.uint16)

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from inline import run_inline
 from movies import metadata_of, rough_squares
 from pyama_core.cli.app import app
-from pyama_core.io import image_folder
 from pyama_core.io.frame_ranges import format_ranges, parse_ranges
-from pyama_core.io.records import FovRecord
+from pyama_core.io.readers.image_folder import source as image_folder
+from pyama_core.io.storage.records import FovRecord
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from pyama_core.processing.workflow.status import describe_folder
 from runs import exact, inodes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mm_stack_writer import Place, write_mm_stack
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
 
 N_P, N_T, N_C, N_Z = 2, 3, 2, 2

@@ -16,8 +16,8 @@ from movies import metadata_of, rough_squares, write_movie
 from pyama_core.cli.app import app
 from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.naming import find_records
-from pyama_core.io.records import FovRecord, Names, OutputEntry, Provenance, load_record
+from pyama_core.io.storage.naming import find_records
+from pyama_core.io.storage.records import FovRecord, Names, OutputEntry, Provenance, load_record
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.pipeline import run_workflow

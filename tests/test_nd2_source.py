@@ -26,10 +26,10 @@ from nd2_writer import (
     write_nd2,
     z_loop,
 )
-from pyama_core.io import nd2_source
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
-from pyama_core.io.nd2_chunks import Nd2Chunks
+from pyama_core.io.readers.nd2 import source as nd2_source
+from pyama_core.io.readers.nd2.chunks import Nd2Chunks
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "nd2"
 REAL = sorted(path.name for path in DATA.glob("*.nd2"))

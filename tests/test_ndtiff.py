@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 from ndtiff_writer import NdTiffWriter, index_entry, write_ndtiff
 from pyama_core.cli.app import app
-from pyama_core.io import tiff_source
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.checksums import identify_source
-from pyama_core.io.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file, open_source
-from pyama_core.io.ndtiff_index import parse_index
+from pyama_core.io.readers.ndtiff.index import parse_index
+from pyama_core.io.readers.tiff import source as tiff_source
 
 SHAPE = N_P, N_T, N_C, N_Z = 2, 3, 2, 2
 STACK = np.random.default_rng(6).integers(0, 60000, (*SHAPE, 6, 8), dtype=np.uint16)

@@ -11,9 +11,9 @@ import pytest
 import tifffile
 
 from mm_stack_writer import write_mm_stack
-from pyama_core.io.czi_xml import parse_czi_xml
-from pyama_core.io.frame_source import MAX_PLANES
 from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.readers.czi.xml import parse_czi_xml
+from pyama_core.io.readers.frame_source import MAX_PLANES
 
 FRAMES = np.arange(3 * 48, dtype=np.uint16).reshape(3, 6, 8)
 

@@ -10,7 +10,7 @@ import tifffile
 
 from mm_stack_writer import write_mm_stack
 from ome_tiff_writer import image_xml, load_all, ome_xml, pixels, tiff_data, write_pages
-from pyama_core.io.errors import MissingFrameError
+from pyama_core.errors import MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
 
 LEFT_OUT = "planes lie beyond the announced sizes and are left out"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ome_tiff_writer import image_xml, load_all, ome_xml, pixels, tiff_data, write_pages
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
 
 SIZES = st.tuples(st.integers(1, 4), st.integers(1, 2), st.integers(1, 2))

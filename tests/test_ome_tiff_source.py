@@ -22,10 +22,10 @@ from ome_tiff_writer import (
     write_pages,
     write_set,
 )
-from pyama_core.io import tiff_pages
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
-from pyama_core.io.ome_xml import OmeXmlError, parse_ome_xml
+from pyama_core.io.readers.ome_xml import OmeXmlError, parse_ome_xml
+from pyama_core.io.readers.tiff import pages as tiff_pages
 
 ORDERS = ["XY" + "".join(order) for order in itertools.permutations("CZT")]
 

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from pyama_core import run_complete_workflow
-from pyama_core.io.errors import InputError
-from pyama_core.io.locks import FolderLock
-from pyama_core.io.stacks import StackReader
+from pyama_core.errors import InputError
+from pyama_core.io.storage.locks import FolderLock
+from pyama_core.io.storage.stacks import StackReader
 from pyama_core.processing.workflow import request as request_module
 from pyama_core.processing.workflow.outcome import FovStatus
 from pyama_core.processing.workflow.pipeline import (

@@ -17,7 +17,7 @@ from zarr.core.sync import cleanup_resources
 
 from inline import run_inline
 from pyama_core.cli.app import app
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import load_microscopy_file
 from pyama_core.processing.frame import FRAME_DTYPES
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext

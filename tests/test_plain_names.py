@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_folders import number_of, write_numbered
-from pyama_core.io.errors import InputError
-from pyama_core.io.file_patterns import compile_pattern
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import load_microscopy_file
-from pyama_core.io.plain_names import understand
+from pyama_core.io.readers.image_folder.patterns import compile_pattern
+from pyama_core.io.readers.image_folder.plain_names import understand
 
 WELLS, CHANNELS = ("A1", "B10"), ("GFP", "Phase")
 Name = Callable[[int, int, int], str]

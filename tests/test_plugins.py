@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict
 
 from inline import run_inline
 from pyama_core.demo import DemoFiles
-from pyama_core.io.errors import InputError
-from pyama_core.io.records import load_record
+from pyama_core.errors import InputError
+from pyama_core.io.storage.records import load_record
 from pyama_core.processing import plugins
 from pyama_core.processing.background import corrector
 from pyama_core.processing.background.corrector import CorrectionMethod, find_correction

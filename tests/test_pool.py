@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pyama_core.io.errors import ShortageError
+from pyama_core.errors import ShortageError
 from pyama_core.processing.workflow.pool import WorkerPool
 from pyama_core.processing.workflow.worker_process import PipeLink
 from runs import worker_processes

@@ -17,17 +17,15 @@ import tifffile
 from pylibCZIrw import czi as pyczi
 
 from nd2_writer import time_loop, write_nd2
-from pyama_core.io import (
-    czi_source,
-    readers,
-    retrying,
-    single_image,
-    tiff_pages,
-    tiff_stack,
-)
-from pyama_core.io.czi_segments import CziSegments
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
+from pyama_core.io import retrying
 from pyama_core.io.microscopy import load_microscopy_file, open_source
+from pyama_core.io.readers import registry as readers
+from pyama_core.io.readers.czi import source as czi_source
+from pyama_core.io.readers.czi.segments import CziSegments
+from pyama_core.io.readers.image_folder import single_image
+from pyama_core.io.readers.tiff import pages as tiff_pages
+from pyama_core.io.readers.tiff import stack as tiff_stack
 from pyama_core.io.retrying import patiently, system_failure
 from pyama_core.io.urls import is_url, local_path, text_of, url_of
 
@@ -118,7 +116,7 @@ def test_readers_of_this_package_come_before_others_for_their_own_signatures(
     installed: Path, tmp_path: Path
 ) -> None:
     code = (
-        "from pyama_core.io.readers import Reader\n"
+        "from pyama_core.io.readers.registry import Reader\n"
         "def fail(path, options): raise AssertionError\n"
         "reader = Reader(name='other', signatures=(b'II*',), endings=('.tif',), open=fail)\n"
     )

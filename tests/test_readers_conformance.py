@@ -27,7 +27,7 @@ from messy_data_sets import MESSY, MessyRow
 from mm_stack_writer import write_mm_stack
 from nd2_writer import position_loop, time_loop, write_nd2, z_loop
 from ndtiff_writer import NdTiffWriter
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

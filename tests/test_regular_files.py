@@ -17,19 +17,19 @@ from typer.testing import CliRunner
 import pyama_core
 from pyama_core.cli.app import app
 from pyama_core.demo import DemoFiles
-from pyama_core.io.errors import InputError, MissingFrameError, StorageError
-from pyama_core.io.fov_folder import FovFolder
-from pyama_core.io.locks import LOCK_NAME, FolderLock
+from pyama_core.errors import InputError, MissingFrameError, StorageError
 from pyama_core.io.microscopy import load_microscopy_file
-from pyama_core.io.naming import LOG_NAME, find_records
-from pyama_core.io.records import load_record
 from pyama_core.io.regular_files import (
     open_regular,
     open_unbuffered,
     read_regular,
     require_regular,
 )
-from pyama_core.io.stacks import StackReader
+from pyama_core.io.storage.fov_folder import FovFolder
+from pyama_core.io.storage.locks import LOCK_NAME, FolderLock
+from pyama_core.io.storage.naming import LOG_NAME, find_records
+from pyama_core.io.storage.records import load_record
+from pyama_core.io.storage.stacks import StackReader
 from pyama_core.processing.segmentation.from_files.method import MaskFileParameters
 from pyama_core.processing.segmentation.from_files.segmenter import MaskFileSegmenter
 from pyama_core.processing.workflow.run_log import run_log
@@ -313,8 +313,8 @@ def test_files_are_opened_for_reading_in_one_place_only() -> None:
     root = Path(pyama_core.__file__).parent
     allowed = {
         "cli/streams.py": 1,  # the null device
-        "io/host.py": 1,  # the kernel's name for this boot
-        "io/atomic.py": 1,  # Windows flushes through a handle that may write
+        "io/storage/host.py": 1,  # the kernel's name for this boot
+        "io/storage/atomic.py": 1,  # Windows flushes through a handle that may write
     }
     found: dict[str, int] = {}
     for path in root.rglob("*.py"):

@@ -10,7 +10,7 @@ import pytest
 import runs
 from pyama_core import open_results
 from pyama_core.demo import DemoFiles
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from frames import frames, label_image, make_frame, seeds, shapes
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.frame import read_only
 from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.segmentation.log_std.image import (

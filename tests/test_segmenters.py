@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.segmentation.cellpose import CellposeParameters, CellposeSegmenter
 from pyama_core.processing.segmentation.from_files.method import MaskFileParameters
 from pyama_core.processing.segmentation.from_files.segmenter import MaskFileSegmenter

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.workflow.services.selection import find_channel, find_fovs
 
 NUMBERED = ("1", "2", "3")

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from movies import metadata_of, rough_squares, write_movie
-from pyama_core.io.errors import (
+from pyama_core.errors import (
     CancelledError,
     DamagedFileError,
     FolderBusyError,
     InputError,
     StorageError,
 )
-from pyama_core.io.locks import FolderLock, find_holder
-from pyama_core.io.records import load_record
+from pyama_core.io.storage.locks import FolderLock, find_holder
+from pyama_core.io.storage.records import load_record
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.tracking.iou import method as iou_method
 from pyama_core.processing.tracking.iou.method import IoUParameters

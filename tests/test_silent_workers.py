@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from inline import run_inline
-from pyama_core.io.errors import ShortageError
+from pyama_core.errors import ShortageError
 from pyama_core.processing.workflow import pool as pool_module
 from pyama_core.processing.workflow import worker_process
 from pyama_core.processing.workflow.pool import WorkerDiedError, WorkerPool

@@ -13,8 +13,8 @@ import pytest
 
 from inline import run_inline
 from movies import metadata_of
-from pyama_core.io.errors import InputError
-from pyama_core.io.frame_source import FrameSource
+from pyama_core.errors import InputError
+from pyama_core.io.readers.frame_source import FrameSource
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from runs import exact

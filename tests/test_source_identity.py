@@ -14,7 +14,7 @@ import pytest
 from inline import run_inline
 from movies import metadata_of, rough_squares, write_movie
 from pyama_core.io.checksums import identify_source
-from pyama_core.io.frame_source import FrameSource
+from pyama_core.io.readers.frame_source import FrameSource
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.steps.segmentation import SegmentationService
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext

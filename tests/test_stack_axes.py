@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from pyama_core.cli.app import app
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
-from pyama_core.io.stack_axes import ToldDimensions, lay_out
+from pyama_core.io.readers.tiff.stack_axes import ToldDimensions, lay_out
 from tiff_flavours import write_lsm, write_stk
 
 

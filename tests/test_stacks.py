@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pyama_core.errors import DamagedFileError, InputError, StorageError
 from pyama_core.io.checksums import file_checksum
-from pyama_core.io.errors import DamagedFileError, InputError, StorageError
-from pyama_core.io.stacks import StackReader, StackWriter, stack_size
+from pyama_core.io.storage.stacks import StackReader, StackWriter, stack_size
 
 STACKS = hnp.arrays(
     st.sampled_from([np.bool_, np.uint8, np.uint16, np.uint32, np.float32]),

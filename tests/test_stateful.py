@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from inline import asked_files, run_inline
 from pyama_core.demo import write_demo
-from pyama_core.io import fov_folder, stacks
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
+from pyama_core.io.storage import fov_folder, stacks
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from runs import exact

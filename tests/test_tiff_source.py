@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

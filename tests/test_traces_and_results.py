@@ -11,11 +11,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyama_core.errors import FolderBusyError
 from pyama_core.io.checksums import SourceIdentity
-from pyama_core.io.errors import FolderBusyError
-from pyama_core.io.locks import FolderLock
-from pyama_core.io.naming import find_records, fov_folder_name, output_name, record_name
-from pyama_core.io.records import (
+from pyama_core.io.storage.locks import FolderLock
+from pyama_core.io.storage.naming import find_records, fov_folder_name, output_name, record_name
+from pyama_core.io.storage.records import (
     Failure,
     FovRecord,
     OutputEntry,
@@ -24,7 +24,7 @@ from pyama_core.io.records import (
     load_record,
     save_record,
 )
-from pyama_core.io.traces import trace_blocks
+from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.io.yaml_files import dump_yaml
 from pyama_core.outputs import Output, kind_named
 from pyama_core.processing.workflow import results_file as results_module

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from scipy.optimize import linear_sum_assignment
 
 from frames import blobs, label_image, seeds
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.tracking.assignment import best_assignment
 from pyama_core.processing.tracking.iou.method import IoUParameters
 from pyama_core.processing.tracking.iou.tracker import IoUTracker

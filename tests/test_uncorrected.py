@@ -12,8 +12,8 @@ import yaml
 
 from inline import run_inline
 from movies import metadata_of, rough_squares, write_movie
-from pyama_core.io.errors import InputError
-from pyama_core.io.records import load_record
+from pyama_core.errors import InputError
+from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.steps.correction import CorrectionService
 from pyama_core.processing.workflow.services.steps.tracking import TrackingService

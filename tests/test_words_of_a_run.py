@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from movies import metadata_of, rough_squares, write_movie
 from pyama_core.cli.app import app
 from pyama_core.cli.config import load_config
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.processing.workflow.analysis import ChannelChoice, parse_analysis
 from pyama_core.processing.workflow.outcome import RunOutcome

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from movies import rough_squares, write_movie
 from pyama_core.cli.app import app
-from pyama_core.io.errors import ShortageError, StorageError, dangling_link, reason_of
+from pyama_core.errors import ShortageError, StorageError, dangling_link, reason_of
 
 PYAMA = [sys.executable, "-m", "pyama_core"]
 

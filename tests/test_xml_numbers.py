@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ome_tiff_writer import image_xml, load_all, ome_xml, pixels, write_pages
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import load_microscopy_file
-from pyama_core.io.ome_xml import OmeXmlError, parse_ome_xml
+from pyama_core.io.readers.ome_xml import OmeXmlError, parse_ome_xml
 
 SHAPE = (2, 1, 1, 9, 13)
 

@@ -15,8 +15,8 @@ import pytest
 from zarr.core.sync import cleanup_resources
 
 from ome_zarr_writer import LAYOUTS, chunk_file, random_pixels, write_image
+from pyama_core.errors import InputError, MissingFrameError, ShortageError
 from pyama_core.io.checksums import identify_source
-from pyama_core.io.errors import InputError, MissingFrameError, ShortageError
 from pyama_core.io.microscopy import load_microscopy_file
 from pyama_core.io.retrying import system_failure
 

@@ -21,7 +21,7 @@ from zarr.core.sync import cleanup_resources
 from inline import run_inline
 from movies import metadata_of, rough_squares
 from ome_zarr_writer import LAYOUTS, Layout, chunk_file, random_pixels, write_image
-from pyama_core.io.errors import MissingFrameError
+from pyama_core.errors import MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file
 from pyama_core.io.retrying import system_failure
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext

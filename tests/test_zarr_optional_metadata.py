@@ -12,7 +12,7 @@ import pytest
 
 from ome_tiff_writer import image_xml
 from ome_zarr_writer import write_image
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import load_microscopy_file
 
 PIXELS = np.arange(2 * 2 * 16 * 16, dtype=np.uint16).reshape(2, 2, 16, 16) + 1

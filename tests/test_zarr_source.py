@@ -20,10 +20,10 @@ import pytest
 import zarr
 from zarr.core.sync import cleanup_resources
 
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
+from pyama_core.io.readers.zarr.documents import ZarrStore
 from pyama_core.io.retrying import system_failure
-from pyama_core.io.zarr_documents import ZarrStore
 
 # Frames, channels, z planes.
 STACK = np.random.default_rng(4).integers(1, 60000, (3, 2, 4, 21, 35), dtype=np.uint16)
@@ -429,7 +429,7 @@ def test_the_names_of_chunks_are_those_of_the_files(tmp_path: Path, version: str
 
 def test_importing_the_reader_loads_no_zarr_library_before_it_is_needed() -> None:
     program = (
-        "import sys, pyama_core.io.readers\n"
+        "import sys, pyama_core.io.readers.registry\n"
         "print(sorted({'zarr', 'yaozarrs', 'fsspec', 'pylibCZIrw', 'bioio'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pyama_core.io.errors import ShortageError, is_shortage
+from pyama_core.errors import ShortageError, is_shortage
 from pyama_core.io.memory import require_memory
 
 _INTERRUPTED = 130

@@ -86,7 +86,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
         from pyama_core.cli.messages import listen
-        from pyama_core.io.errors import PyamaError, ShortageError, is_shortage
+        from pyama_core.errors import PyamaError, ShortageError, is_shortage
         from pyama_core.io.paths import given_path
 
         with listen(logging.DEBUG if debug else logging.INFO):

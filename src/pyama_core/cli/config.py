@@ -18,9 +18,9 @@ from pydantic import (
     StrictStr,
 )
 
-from pyama_core.io.errors import InputError
-from pyama_core.io.frame_source import ReadOptions
+from pyama_core.errors import InputError
 from pyama_core.io.paths import not_empty
+from pyama_core.io.readers.frame_source import ReadOptions
 from pyama_core.io.yaml_files import load_yaml
 from pyama_core.processing.workflow.services.parameters import (
     ParameterError,

@@ -16,7 +16,7 @@ import typer
 
 from pyama_core.cli.messages import quieten
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
-from pyama_core.io.survey import Survey, dark_warning, survey
+from pyama_core.io.readers.survey import Survey, dark_warning, survey
 from pyama_core.io.urls import text_of
 from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.workflow.analysis import Analysis, ChannelChoice

@@ -17,11 +17,11 @@ import typer
 from pyama_core.cli.config import RunConfig, commented_yaml, load_config
 from pyama_core.cli.display import progress_display
 from pyama_core.cli.interrupt import cancel_on_interrupt
-from pyama_core.io.atomic import write_whole
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
-from pyama_core.io.naming import LOG_NAME, RESULTS_NAME
 from pyama_core.io.paths import without_tilde
+from pyama_core.io.storage.atomic import write_whole
+from pyama_core.io.storage.naming import LOG_NAME, RESULTS_NAME
 from pyama_core.io.urls import is_url, local_path
 from pyama_core.processing.workflow.analysis import choose
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pyama_core.io.atomic import move_into_place, temporary_path
-from pyama_core.io.errors import InputError, StorageError
-from pyama_core.io.frame_source import Frame, MicroscopyMetadata
-from pyama_core.io.survey import Survey, first_middle_last
+from pyama_core.errors import InputError, StorageError
+from pyama_core.io.readers.frame_source import Frame, MicroscopyMetadata
+from pyama_core.io.readers.survey import Survey, first_middle_last
+from pyama_core.io.storage.atomic import move_into_place, temporary_path
 
 _LARGEST = 320
 _MARGIN = 8

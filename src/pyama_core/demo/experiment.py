@@ -25,8 +25,8 @@ from pyama_core.demo.truth import (
     write_intensities,
     write_tracks,
 )
-from pyama_core.io.errors import StorageError
-from pyama_core.io.stacks import StackWriter
+from pyama_core.errors import StorageError
+from pyama_core.io.storage.stacks import StackWriter
 
 _CLASSIC_TIFF_BYTES = 2**32 - 2**26
 _CM_PER_UM = 1e-4

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pyama_core.io.atomic import is_temporary, move_into_place, temporary_path, write_whole
-from pyama_core.io.errors import InputError, StorageError
+from pyama_core.errors import InputError, StorageError
 from pyama_core.io.regular_files import read_regular
+from pyama_core.io.storage.atomic import is_temporary, move_into_place, temporary_path, write_whole
 
 KIND = "pyama-core demo"
 

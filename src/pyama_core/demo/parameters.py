@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 
 CHANNELS = ("phase contrast", "GFP", "mCherry")
 PIXEL_SIZE_UM = 0.65

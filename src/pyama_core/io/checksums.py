@@ -14,7 +14,7 @@ from typing import Protocol
 import xxhash
 from pydantic import BaseModel, ConfigDict
 
-from pyama_core.io.errors import CancelledError
+from pyama_core.errors import CancelledError
 from pyama_core.io.regular_files import open_unbuffered
 
 _CHUNK = 4 << 20

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from pyama_core.io.errors import InputError
-from pyama_core.io.frame_source import FrameSource, MicroscopyMetadata, ReadOptions
+from pyama_core.errors import InputError
 from pyama_core.io.paths import given_path
-from pyama_core.io.readers import find_reader, read_signature, reader_named
+from pyama_core.io.readers.frame_source import FrameSource, MicroscopyMetadata, ReadOptions
+from pyama_core.io.readers.registry import find_reader, read_signature, reader_named
 from pyama_core.io.retrying import patiently
 from pyama_core.io.urls import local_path
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 
 _EMPTY = "expected a path, found an empty text (a variable that is not set?); . is this folder"
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from pyama_core.errors import InputError
 from pyama_core.io.checksums import (
     SourceIdentity,
     file_checksum,
     identify_source,
     value_checksum,
 )
-from pyama_core.io.errors import InputError
 from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.io.retrying import patiently
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyama_core.io.errors import InputError, reason_of
+from pyama_core.errors import InputError, reason_of
 from pyama_core.io.retrying import patiently
 
 _NAMED = 3

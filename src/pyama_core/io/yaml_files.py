@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pyama_core.io.errors import InputError, reason_of
+from pyama_core.errors import InputError, reason_of
 from pyama_core.io.regular_files import open_regular
 
 _MAX_SIZE = 1 << 20

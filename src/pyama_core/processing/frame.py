@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 
 FRAME_DTYPES = ("bool", "uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 LARGEST_FLOAT = 1e150  # its square and sums of such squares are still finite

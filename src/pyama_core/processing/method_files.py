@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.paths import PathTemplate, absolute_path, absolute_template
 from pyama_core.io.read_files import FilesOfParameters, files_below
 

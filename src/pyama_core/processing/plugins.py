@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 
 MethodT = TypeVar("MethodT")
 

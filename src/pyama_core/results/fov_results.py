@@ -6,10 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyama_core.io.artifacts import look_at
-from pyama_core.io.errors import DamagedFileError, InputError
-from pyama_core.io.locks import find_holder
-from pyama_core.io.records import FovRecord, OutputEntry, load_record
+from pyama_core.errors import DamagedFileError, InputError
+from pyama_core.io.storage.artifacts import look_at
+from pyama_core.io.storage.locks import find_holder
+from pyama_core.io.storage.records import FovRecord, OutputEntry, load_record
 from pyama_core.outputs import TRACES_CSV, TRACKS_CSV, Form, OutputKind, kind_named
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.results.channels import ChannelNames

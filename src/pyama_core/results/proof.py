@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyama_core.errors import PyamaError, reason_of
 from pyama_core.io.checksums import name_checksum, new_hasher
-from pyama_core.io.errors import PyamaError, reason_of
-from pyama_core.io.records import OutputEntry
 from pyama_core.io.regular_files import read_regular
+from pyama_core.io.storage.records import OutputEntry
 
 
 @dataclass(frozen=True)

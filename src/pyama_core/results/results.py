@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex
 
-from pyama_core.io.errors import InputError
-from pyama_core.io.naming import find_records
+from pyama_core.errors import InputError
 from pyama_core.io.paths import given_path
+from pyama_core.io.storage.naming import find_records
 from pyama_core.processing.workflow.services.selection import find_fovs
 from pyama_core.processing.workflow.source_description import load_description
 from pyama_core.results.channels import ChannelNames

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.extraction.kernels.intensities import RunsByObject, group_runs
 from pyama_core.processing.frame import as_frame, as_labels
 from pyama_core.processing.runs.measures import areas_and_boxes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.extraction.cells import FrameCells
 from pyama_core.processing.extraction.custom import CustomFeature
 from pyama_core.processing.extraction.tables import Columns

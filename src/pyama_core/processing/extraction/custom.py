@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.extraction.user_code import UserCode, module_of
 
 GROUP = "pyama_core.features"

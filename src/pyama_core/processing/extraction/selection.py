@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.extraction.custom import CustomFeature, load_feature
 from pyama_core.processing.extraction.feature_names import (
     GROUPS,

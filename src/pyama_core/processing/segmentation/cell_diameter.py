@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.units import micrometres_per
 from pyama_core.processing.parameters import MethodParameters
 

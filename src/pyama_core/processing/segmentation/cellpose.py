@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.paths import GivenPath
 from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.processing.frame import as_frame, as_labels

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.fates import NEAR_EDGE_PX, Track, TrackTable
 from pyama_core.processing.tracking.objects import Objects, at_edge

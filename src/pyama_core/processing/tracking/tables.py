@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import DamagedFileError
+from pyama_core.errors import DamagedFileError
 from pyama_core.processing.tracking.fates import FATES, Track
 
 Columns = dict[str, Sequence[Any] | NDArray[Any]]

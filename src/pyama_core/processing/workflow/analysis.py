@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyama_core.io.errors import InputError
-from pyama_core.io.records import Settings
+from pyama_core.errors import InputError
+from pyama_core.io.storage.records import Settings
 from pyama_core.processing.workflow.services.parameters import Parameters, validate_params
 from pyama_core.processing.workflow.services.selection import find_channel
 from pyama_core.processing.workflow.services.types import (

@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from pyama_core.io.errors import InputError, MissingFrameError
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
 from pyama_core.processing.method_files import files_of_parameters, templates_of
 from pyama_core.processing.segmentation.segmenter import find_segmentation

@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.read_files import (
     FilesOfParameters,
     ReadFiles,
     files_below,
     parameter_of,
 )
-from pyama_core.io.records import FovRecord, OutputEntry
+from pyama_core.io.storage.records import FovRecord, OutputEntry
 from pyama_core.processing.segmentation.from_files.method import MaskFileParameters, mask_files
 
 

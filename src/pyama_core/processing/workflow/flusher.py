@@ -14,7 +14,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from pyama_core.io.fov_folder import FovFolder
+from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.processing.workflow.threads import start_thread
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pyama_core.io.locks import HEARTBEAT_S, FolderLock, LockTicket
-from pyama_core.io.naming import fov_folder_name
+from pyama_core.io.storage.locks import HEARTBEAT_S, FolderLock, LockTicket
+from pyama_core.io.storage.naming import fov_folder_name
 from pyama_core.processing.workflow.services.base import make_fov_folder
 from pyama_core.processing.workflow.threads import start_thread
 

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from pyama_core.io.artifacts import look_at
-from pyama_core.io.records import FovRecord, OutputEntry, Provenance, Settings, not_default
+from pyama_core.io.storage.artifacts import look_at
+from pyama_core.io.storage.records import FovRecord, OutputEntry, Provenance, Settings, not_default
 from pyama_core.outputs import FL_CORRECTED, SEG, TRACKS_CSV, Declaration, Output, kind_named
 from pyama_core.processing.workflow.analysis import (
     Analysis,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import FrameSource
 from pyama_core.outputs import Declaration
 from pyama_core.processing.workflow.analysis import Analysis

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pyama_core.io.errors import InputError, PyamaError, ShortageError
+from pyama_core.errors import InputError, PyamaError, ShortageError
 from pyama_core.io.microscopy import MicroscopyMetadata, open_source
-from pyama_core.io.naming import fov_folder_name, path_of, record_name
-from pyama_core.io.records import FovRecord, load_record
+from pyama_core.io.storage.naming import fov_folder_name, path_of, record_name
+from pyama_core.io.storage.records import FovRecord, load_record
 from pyama_core.processing.workflow.analysis import parse_analysis
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.flusher import Flusher

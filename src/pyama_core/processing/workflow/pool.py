@@ -30,7 +30,7 @@ from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from pyama_core.io.errors import ShortageError
+from pyama_core.errors import ShortageError
 from pyama_core.processing.workflow.threads import start_thread
 from pyama_core.processing.workflow.worker_process import (
     CANCEL,

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyama_core.io.errors import DamagedFileError, InputError, PyamaError
-from pyama_core.io.fov_folder import FovFolder
-from pyama_core.io.locks import FolderLock
-from pyama_core.io.naming import find_records
-from pyama_core.io.records import load_record
+from pyama_core.errors import DamagedFileError, InputError, PyamaError
+from pyama_core.io.storage.fov_folder import FovFolder
+from pyama_core.io.storage.locks import FolderLock
+from pyama_core.io.storage.naming import find_records
+from pyama_core.io.storage.records import load_record
 from pyama_core.outputs import Output, all_kinds
 from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.services.base import BaseProcessingService

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyama_core.errors import InputError
+from pyama_core.io.base_names import require_portable
 from pyama_core.io.checksums import SourceIdentity, identify_source
-from pyama_core.io.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.naming import find_records, path_of, record_name, require_portable
-from pyama_core.io.records import load_record
+from pyama_core.io.storage.naming import find_records, path_of, record_name
+from pyama_core.io.storage.records import load_record
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.frame import refusal_of

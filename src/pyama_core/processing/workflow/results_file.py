@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyama_core.io.atomic import is_temporary, write_whole
-from pyama_core.io.errors import FolderBusyError
-from pyama_core.io.locks import FolderLock
-from pyama_core.io.naming import RESULTS_NAME, SHARED_NAMES, find_records
-from pyama_core.io.records import FovRecord, load_record
+from pyama_core.errors import FolderBusyError
+from pyama_core.io.storage.atomic import is_temporary, write_whole
+from pyama_core.io.storage.locks import FolderLock
+from pyama_core.io.storage.naming import RESULTS_NAME, SHARED_NAMES, find_records
+from pyama_core.io.storage.records import FovRecord, load_record
 from pyama_core.io.yaml_files import dump_yaml
 from pyama_core.outputs import all_kinds
 from pyama_core.processing.workflow.fov_state import FovState

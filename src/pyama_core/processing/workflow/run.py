@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 
-from pyama_core.io.errors import CancelledError, PyamaError, ShortageError
-from pyama_core.io.fov_folder import FovFolder
-from pyama_core.io.locks import LockTicket
+from pyama_core.errors import CancelledError, PyamaError, ShortageError
 from pyama_core.io.microscopy import FrameSource
 from pyama_core.io.read_files import doubt_everything
-from pyama_core.io.records import FovRecord
+from pyama_core.io.storage.fov_folder import FovFolder
+from pyama_core.io.storage.locks import LockTicket
+from pyama_core.io.storage.records import FovRecord
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.graph import all_services
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyama_core.io.errors import StorageError
-from pyama_core.io.naming import LOG_NAME
+from pyama_core.errors import StorageError
 from pyama_core.io.regular_files import require_regular
+from pyama_core.io.storage.naming import LOG_NAME
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s [%(process)d] %(message)s"
 

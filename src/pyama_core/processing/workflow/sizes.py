@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.stacks import stack_size
+from pyama_core.io.storage.stacks import stack_size
 from pyama_core.outputs import Form, Output
 from pyama_core.processing.workflow.analysis import Analysis
 from pyama_core.processing.workflow.graph import declarations

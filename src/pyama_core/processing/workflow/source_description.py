@@ -15,11 +15,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from pyama_core.io.atomic import write_whole
-from pyama_core.io.errors import reason_of
-from pyama_core.io.frame_source import MicroscopyMetadata
-from pyama_core.io.naming import SOURCE_NAME
+from pyama_core.errors import reason_of
+from pyama_core.io.readers.frame_source import MicroscopyMetadata
 from pyama_core.io.regular_files import read_regular
+from pyama_core.io.storage.atomic import write_whole
+from pyama_core.io.storage.naming import SOURCE_NAME
 from pyama_core.processing.workflow.results_file import results_lock
 
 logger = logging.getLogger(__name__)

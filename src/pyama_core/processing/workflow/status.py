@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pyama_core.io.errors import InputError
-from pyama_core.io.fov_folder import open_recorded_folder
-from pyama_core.io.locks import find_holder
-from pyama_core.io.naming import find_records
-from pyama_core.io.records import load_record
+from pyama_core.errors import InputError
+from pyama_core.io.storage.fov_folder import open_recorded_folder
+from pyama_core.io.storage.locks import find_holder
+from pyama_core.io.storage.naming import find_records
+from pyama_core.io.storage.records import load_record
 from pyama_core.outputs import step_names
 from pyama_core.processing.workflow.files_on_record import changed_files
 from pyama_core.processing.workflow.fov_state import DONE, FovState

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from pyama_core.io.errors import ShortageError
+from pyama_core.errors import ShortageError
 
 
 def start_thread(thread: threading.Thread) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 
-from pyama_core.io.errors import CancelledError, PyamaError
-from pyama_core.io.fov_folder import FovFolder
-from pyama_core.io.locks import LockTicket
+from pyama_core.errors import CancelledError, PyamaError
+from pyama_core.io.storage.fov_folder import FovFolder
+from pyama_core.io.storage.locks import LockTicket
 from pyama_core.processing.workflow.graph import later_services
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
 from pyama_core.processing.workflow.request import RunRequest

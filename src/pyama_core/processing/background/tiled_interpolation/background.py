@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.background.tiled_interpolation.kernels.spline import subtract
 from pyama_core.processing.background.tiled_interpolation.kernels.tile_medians import (
     BlockCounts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.segmentation.from_files.images import MaskImages
 from pyama_core.processing.segmentation.from_files.pairing import MaskFiles, find_masks, lacking
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
-from pyama_core.io.survey import first_middle_last
+from pyama_core.errors import InputError
+from pyama_core.io.readers.survey import first_middle_last
 from pyama_core.processing.frame import as_labels
 from pyama_core.processing.segmentation.from_files.images import MaskImages
 from pyama_core.processing.segmentation.from_files.pairing import MaskFiles, find_masks

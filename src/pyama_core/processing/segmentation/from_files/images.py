@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
+from pyama_core.io.readers.tiff.pages import UnreadablePlaneError, open_tiff_file
 from pyama_core.io.regular_files import read_regular
-from pyama_core.io.tiff_pages import UnreadablePlaneError, open_tiff_file
 from pyama_core.processing.segmentation.from_files.pairing import require_masks
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
-    from pyama_core.io.tiff_stack import TiffStack
+    from pyama_core.io.readers.tiff.stack import TiffStack
 
 
 class MaskImages:
@@ -86,7 +86,7 @@ class MaskImages:
             self._close_unless_kept()
 
     def _stack(self, path: Path) -> tuple[TiffStack, int]:
-        from pyama_core.io.tiff_series import find_stack
+        from pyama_core.io.readers.tiff.series import find_stack
 
         if self._open is None or self._open[0] != path:
             self._close()

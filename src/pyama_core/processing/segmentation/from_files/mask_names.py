@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 
 IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".npy")
 """Files that masks are read from."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.regular_files import found_instead, require_regular
 from pyama_core.processing.segmentation.from_files.mask_names import (
     IMAGE_ENDINGS,

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.frame import as_frame, as_labels
 from pyama_core.processing.segmentation.from_files.content import Values, has_labels, values_of
 from pyama_core.processing.segmentation.from_files.images import MaskImages

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.frame import as_frame, read_only
 from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.segmentation.cell_diameter import AUTO, SMALLEST

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.runs.measures import areas_and_boxes
 from pyama_core.processing.runs.objects import components, labelled_objects
 from pyama_core.processing.runs.pixel_runs import Runs, paint

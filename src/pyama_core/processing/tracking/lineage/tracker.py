@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.frame import as_frame
 from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.fates import Track, TrackTable

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.graph_tracker import GraphTracker, Node
 from pyama_core.processing.tracking.objects import Objects

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.paths import GivenPath
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported

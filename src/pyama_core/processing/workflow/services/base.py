@@ -12,14 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
+from pyama_core.errors import CancelledError, InputError, PyamaError, StorageError, reason_of
 from pyama_core.io.checksums import SourceIdentity, identify_source
-from pyama_core.io.errors import CancelledError, InputError, PyamaError, StorageError, reason_of
-from pyama_core.io.fov_folder import FovFolder, PlannedOutput
-from pyama_core.io.locks import FolderLock
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.naming import fov_folder_name, path_of
 from pyama_core.io.read_files import FilesOfParameters, look_at_all
-from pyama_core.io.records import Names, Provenance, not_default
+from pyama_core.io.storage.fov_folder import FovFolder, PlannedOutput
+from pyama_core.io.storage.locks import FolderLock
+from pyama_core.io.storage.naming import fov_folder_name, path_of
+from pyama_core.io.storage.records import Names, Provenance, not_default
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.outputs import Declaration, Form, Output
 from pyama_core.processing.method_files import files_of_parameters

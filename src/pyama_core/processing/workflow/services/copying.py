@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pyama_core.io.errors import InputError, MissingFrameError
-from pyama_core.io.fov_folder import PlannedOutput, value_of_missing
+from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.frame_ranges import format_ranges
-from pyama_core.io.frame_source import Frame
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
+from pyama_core.io.readers.frame_source import Frame
+from pyama_core.io.readers.survey import dark_channels, dark_warning, is_dark
 from pyama_core.io.retrying import system_failure
-from pyama_core.io.stacks import StackHasher
-from pyama_core.io.survey import dark_channels, dark_warning, is_dark
+from pyama_core.io.storage.fov_folder import PlannedOutput, value_of_missing
+from pyama_core.io.storage.stacks import StackHasher
 from pyama_core.io.watched_files import WatchedFiles, changed_while_read
 from pyama_core.outputs import FL, PC, Declaration, Output, kind_named
 from pyama_core.processing.workflow.analysis import Analysis

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyama_core.io.errors import InputError
-from pyama_core.io.fov_folder import FovFolder
+from pyama_core.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.stacks import StackReader
+from pyama_core.io.storage.fov_folder import FovFolder
+from pyama_core.io.storage.stacks import StackReader
 from pyama_core.outputs import Output
 from pyama_core.processing.workflow.analysis import Analysis
 

@@ -19,7 +19,7 @@ from pydantic import (
     create_model,
 )
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.processing.background.corrector import CorrectionMethod, find_correction
 from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.extraction.parameters import ExtractionParameters

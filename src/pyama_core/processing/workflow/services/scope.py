@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pyama_core.io.checksums import SourceIdentity
-from pyama_core.io.locks import LockTicket
+from pyama_core.io.storage.locks import LockTicket
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.processing.workflow.progress import ProgressEvent
 

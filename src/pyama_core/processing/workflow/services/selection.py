@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, SupportsIndex
 
-from pyama_core.io.errors import InputError
+from pyama_core.errors import InputError
 from pyama_core.io.frame_ranges import format_ranges
 
 # No file has a billion positions, and int() refuses words of thousands of digits.

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pyama_core.io.errors import InputError
-from pyama_core.io.fov_folder import PlannedOutput
+from pyama_core.errors import InputError
 from pyama_core.io.read_files import FilesOfParameters
-from pyama_core.io.stacks import StackReader
+from pyama_core.io.storage.fov_folder import PlannedOutput
+from pyama_core.io.storage.stacks import StackReader
 from pyama_core.outputs import FL, PC, SEG, Declaration, Output
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import (

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.fov_folder import PlannedOutput
-from pyama_core.io.stacks import StackReader, StackWriter
-from pyama_core.io.traces import trace_blocks
+from pyama_core.io.storage.fov_folder import PlannedOutput
+from pyama_core.io.storage.stacks import StackReader, StackWriter
+from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import (
     FL_CORRECTED,
     PC,

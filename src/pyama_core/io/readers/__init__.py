@@ -1,0 +1,1 @@
+"""Microscopy files: their metadata, and one (Y, X) frame at a time."""

@@ -1,0 +1,1 @@
+"""ZEISS CZI files."""

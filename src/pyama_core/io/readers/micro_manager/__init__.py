@@ -1,0 +1,1 @@
+"""Image stacks and metadata files of Micro-Manager."""

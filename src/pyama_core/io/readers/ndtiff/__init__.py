@@ -1,0 +1,1 @@
+"""NDTiff of Micro-Manager 2 and pycro-manager."""

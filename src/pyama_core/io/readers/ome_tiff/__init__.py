@@ -1,0 +1,1 @@
+"""OME-TIFF, of one file or several."""

@@ -1,0 +1,1 @@
+"""TIFF files without OME-XML, and what all readers of TIFF share."""

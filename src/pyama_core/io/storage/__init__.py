@@ -1,0 +1,1 @@
+"""What a run writes: records, locks, stacks and tables, each whole or not there."""

@@ -1,0 +1,544 @@
+"""The folder of one field of view: the only place that decides what may be skipped.
+
+Who owns which file
+    The run that holds the lock of the folder owns everything in it; within that run the folder
+    is handed from process to process (copying, then a worker, then the flushing at the end),
+    never shared. So a record has one writer at a time, and every temporary file found when work
+    begins is the remains of a dead process.
+
+Order of operations, for one output
+    1. write it whole under a temporary name, hashing on the way, and close it;
+    2. make sure that the lock is still ours;
+    3. if the record speaks of an older output of this name, delete that entry and save;
+    4. rename;
+    5. add the new entry to the record and save.
+
+Why that order
+    A process killed before 4 leaves a temporary file, which is swept. Killed between 4 and 5 it
+    leaves a whole file that no record proves, which is made again. Without 3, the old entry would
+    describe the new file for a moment, and where modification times are coarse nothing would tell
+    the two apart. No order leaves a record that proves a file which is not whole.
+
+What counts as proof
+    The record parses, belongs to this source, and its entry has the provenance that would be
+    asked for now; the file has the recorded size and modification time, and was written on this
+    host in this boot, or was flushed to disk since. If the time, the host or the boot differ,
+    the checksum decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from pyama_core.errors import DamagedFileError, InputError, StorageError, reason_of
+from pyama_core.io.base_names import require_portable
+from pyama_core.io.checksums import SourceIdentity, value_checksum
+from pyama_core.io.frame_ranges import format_ranges
+from pyama_core.io.read_files import ReadFiles
+from pyama_core.io.storage.artifacts import (
+    FolderWriter,
+    WrittenArtifact,
+    checksum_of,
+    delete,
+    flush,
+    look_at,
+    put_in_place,
+)
+from pyama_core.io.storage.atomic import is_temporary
+from pyama_core.io.storage.host import boot_identity, host_name
+from pyama_core.io.storage.locks import LockTicket
+from pyama_core.io.storage.naming import fov_folder_name, output_name, record_name
+from pyama_core.io.storage.records import (
+    Failure,
+    FovRecord,
+    Names,
+    OutputEntry,
+    Provenance,
+    Settings,
+    load_record,
+    require_readable,
+    save_record,
+)
+from pyama_core.io.storage.stacks import FileWriter, StackWriter
+from pyama_core.outputs import Missing, Output
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PlannedOutput:
+    """An output that is wanted, and what it would be made by and from.
+
+    Attributes
+    ----------
+    output : Output
+        Which it is.
+    provenance : Provenance
+        What it would be made by and from; of the parameters, those that differ from the defaults.
+    inputs : mapping of str to Output
+        The inputs that are outputs of earlier steps, by their role in the provenance.
+    defaults : mapping
+        Defaults of the parameters, which older records have in full.
+    shape : tuple of int or None
+        Of a stack, for a source may be understood otherwise than when it was copied.
+    read : mapping of str to ReadFiles
+        Files beside the source that it would be made from, by their role in the provenance.
+    """
+
+    output: Output
+    provenance: Provenance
+    inputs: Mapping[str, Output] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    shape: tuple[int, ...] | None = None
+    read: Mapping[str, ReadFiles] = field(default_factory=dict)
+
+    def is_as_recorded(self, entry: OutputEntry) -> bool:
+        """Whether it would be made as an entry says that it was made."""
+        made = entry.provenance.without(self.defaults).without_places()
+        return made == self.provenance.without_places()
+
+    def identities(self) -> dict[str, SourceIdentity]:
+        """Return how the files beside the source are, by their role."""
+        return {role: files.identity for role, files in self.read.items()}
+
+
+class FovFolder:
+    """Outputs and record of one field of view.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Folder of the whole run.
+    base_name : str
+        Name of the source without its ending; all outputs begin with it.
+    fov : int
+        Field of view.
+    source : SourceIdentity
+        Identity of the microscope file.
+    ticket : LockTicket, optional
+        Proof of the lock under which the folder is written; without one it can only be read.
+    cancelled : callable
+        Asked, while files are read for their checksums, whether to raise `CancelledError`.
+    """
+
+    def __init__(
+        self,
+        output_dir: Path,
+        base_name: str,
+        fov: int,
+        source: SourceIdentity,
+        ticket: LockTicket | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        require_portable(base_name)
+        self.path = output_dir / fov_folder_name(fov)
+        self.base_name = base_name
+        self.fov = fov
+        self._ticket = ticket
+        self._cancelled = cancelled
+        self._record_path = self.path / record_name(base_name, fov)
+        record = load_record(self._record_path)
+        if record is not None and (record.fov != fov or not record.may_be_of(source)):
+            raise InputError(
+                f"{self._record_path} belongs to another source file or field of view; "
+                "choose another output folder, or delete this one"
+            )
+        if record is not None and not record.outputs:
+            record = record.model_copy(update={"source": source, "seen_source": None})
+        self.record = record or FovRecord(fov=fov, base_name=base_name, source=source)
+        self._source = source
+
+    def path_of(self, output: Output) -> Path:
+        """Path of an output, whether it exists or not."""
+        return self.path / output_name(self.base_name, self.fov, output)
+
+    # What is there
+
+    def proves(self, planned: PlannedOutput, *, hashing: bool = True) -> OutputEntry | None:
+        """Entry of an output that need not be made again, or None.
+
+        Parameters
+        ----------
+        planned : PlannedOutput
+            What is wanted now.
+        hashing : bool
+            Whether the checksum of a file may be computed where size and time do not suffice.
+            Without it, such a file is not proven.
+        """
+        path = self.path_of(planned.output)
+        entry = self.record.outputs.get(path.name)
+        if entry is None or not planned.is_as_recorded(entry):
+            return None
+        if not (entry.released or entry.not_made or _is_as_written(path, entry)):
+            revalidated = self._revalidate(path, entry) if hashing else None
+            if revalidated is None:
+                return None
+            entry = revalidated
+        return self._with_identities(path.name, entry, planned.identities())
+
+    def _with_identities(
+        self, name: str, entry: OutputEntry, now: dict[str, SourceIdentity]
+    ) -> OutputEntry:
+        """Remember how the files are that were found to have the content that was read."""
+        if entry.read == now or self._ticket is None:
+            return entry
+        entry = entry.model_copy(update={"read": now})
+        self._save(self.record.with_output(name, entry))
+        return entry
+
+    def checksum_of_files(self, output: Output, role: str, files: ReadFiles) -> str:
+        """Checksum of files beside the source, from the record where they are as they were.
+
+        Parameters
+        ----------
+        output : Output
+            What is made of them.
+        role : str
+            What they are to it.
+        files : ReadFiles
+            The files.
+
+        Raises
+        ------
+        InputError
+            One cannot be read.
+        """
+        entry = self.record.outputs.get(self.path_of(output).name)
+        known = None if entry is None else entry.read.get(role)
+        if entry is not None and known is not None and known.is_same(files.identity):
+            return entry.provenance.inputs[role]
+        return files.checksum(self._cancelled)
+
+    def doubt_files(self) -> None:
+        """Let the whole content of files beside the source decide, whatever their times."""
+        doubtful = {name: entry for name, entry in self.record.outputs.items() if entry.read}
+        for name, entry in doubtful.items():
+            self._save(self.record.with_output(name, entry.model_copy(update={"read": {}})))
+
+    def _revalidate(self, path: Path, entry: OutputEntry) -> OutputEntry | None:
+        """Decide by checksum about a file that was touched, moved or outlived a reboot."""
+        try:
+            seen = look_at(path)
+            intact = seen.size == entry.size and self._checksum(path) == entry.checksum
+        except OSError:
+            return None
+        if not intact:
+            logger.warning("%s is not as it was written: it will be made again", path)
+            return None
+        here = {"mtime_ns": seen.mtime_ns, "host": host_name(), "boot": boot_identity()}
+        entry = entry.model_copy(update=here)
+        if self._ticket is not None:
+            self._save(self.record.with_output(path.name, entry))
+        return entry
+
+    def checksum_of(self, path: Path) -> str:
+        """Checksum of an input file, from the record where that speaks of the file as it is.
+
+        Raises
+        ------
+        InputError
+            There is no such file.
+        """
+        entry = self.record.outputs.get(path.name) if path.parent == self.path else None
+        if entry is not None and (entry.released or entry.not_made or _is_as_written(path, entry)):
+            return entry.checksum
+        try:
+            return self._checksum(path)
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {reason_of(error)}") from error
+
+    def find_damage(self) -> dict[str, str]:
+        """Compare every output with its recorded checksum; name and fault of those that differ."""
+        damage = {}
+        for name, entry in sorted(self.record.outputs.items()):
+            if not entry.released and not entry.not_made:
+                fault = self._fault_of(self.path / name, entry)
+                if fault is not None:
+                    damage[name] = fault
+        return damage
+
+    def _fault_of(self, path: Path, entry: OutputEntry) -> str | None:
+        try:
+            size = look_at(path).size
+            if size != entry.size:
+                return f"expected {entry.size} bytes, found {size}"
+            if self._checksum(path) != entry.checksum:
+                return "its content differs from what was written (checksum)"
+        except FileNotFoundError:
+            return "missing"
+        except OSError as error:
+            return f"cannot be read: {reason_of(error)}"
+        return None
+
+    def _checksum(self, path: Path) -> str:
+        return checksum_of(path, self._cancelled)
+
+    # The source
+
+    @property
+    def is_source_decided(self) -> bool:
+        """Whether the source is known to be the one that the copies were made of."""
+        return self.record.knows_source(self._source)
+
+    def confirm_source(self) -> None:
+        """Note that the source has the pixels that were copied, whatever its times."""
+        known = self.record.source.model_copy(update={"content": self._source.content})
+        confirmed = {"source": known, "seen_source": self._source}
+        self._save(self.record.model_copy(update=confirmed))
+
+    def adopt_source(self) -> None:
+        """Note that the source has other pixels by now: what was copied proves nothing more."""
+        adopted = {"source": self._source, "seen_source": None}
+        self._save(self.record.model_copy(update=adopted))
+
+    # Work
+
+    def begin(self, settings: Settings, names: Names | None = None) -> None:
+        """Prepare for work: sweep the remains of dead runs, note what this one is asked for."""
+        self.sweep()
+        news: dict[str, Any] = {"settings": settings, "failure": None}
+        if names is not None:
+            news["names"] = names
+        asked = self.record.model_copy(update=news)
+        if asked != self.record:
+            require_readable(asked)
+            self._save(asked)
+
+    def sweep(self) -> None:
+        """Delete temporary files of outputs and records; only the holder of the lock may."""
+        for path in self.path.glob(f".{glob.escape(self.base_name)}_*"):
+            if is_temporary(path):
+                with contextlib.suppress(FileNotFoundError):
+                    delete(path)
+
+    @contextlib.contextmanager
+    def new_stack(
+        self,
+        planned: PlannedOutput,
+        shape: tuple[int, int, int],
+        dtype: DTypeLike,
+        summary: dict[str, int] | None = None,
+    ) -> Iterator[StackWriter]:
+        """Write a stack that gets its final name and its entry at the end of the block.
+
+        If the block raises, nothing is left behind.
+        """
+        value = value_of_missing(planned.output.kind.missing, np.dtype(dtype))
+        writer = StackWriter(self.path_of(planned.output), shape, dtype, value)
+        try:
+            yield writer
+            described = {
+                "shape": shape,
+                "dtype": writer.dtype.name,
+                "missing": format_ranges(writer.missing),
+                "summary": summary or {},
+            }
+            self._commit(planned, writer.finish(), described)
+        finally:
+            writer.discard()
+
+    def write_table(
+        self, planned: PlannedOutput, blocks: Iterable[str], summary: dict[str, int]
+    ) -> None:
+        r"""Write a text output (UTF-8, ``\n``), given block by block, with its entry."""
+        writer = FileWriter(self.path_of(planned.output))
+        try:
+            for block in blocks:
+                writer.write(block.encode())
+            self._commit(planned, writer.finish(), {"summary": summary})
+        finally:
+            writer.discard()
+
+    @contextlib.contextmanager
+    def new_folder(
+        self, planned: PlannedOutput, summary: dict[str, int] | None = None
+    ) -> Iterator[Path]:
+        """Fill a folder that gets its final name and its entry at the end of the block.
+
+        Files in it must be closed by then. If the block raises, nothing is left behind.
+        """
+        writer = FolderWriter(self.path_of(planned.output))
+        try:
+            yield writer.path
+            self._commit(planned, writer.finish(), {"summary": summary or {}})
+        finally:
+            writer.discard()
+
+    def _commit(
+        self,
+        planned: PlannedOutput,
+        written: WrittenArtifact,
+        described: dict[str, Any],
+    ) -> None:
+        final = self.path_of(planned.output)
+        self._require_lock()
+        self.forget(final.name)
+        put_in_place(written.temporary, final)
+        entry = OutputEntry(
+            kind=planned.output.kind.name,
+            channel=planned.output.channel,
+            provenance=planned.provenance,
+            read=planned.identities(),
+            size=written.size,
+            mtime_ns=written.mtime_ns,
+            checksum=written.checksum,
+            host=host_name(),
+            boot=boot_identity(),
+            **described,
+        )
+        self._save(self.record.with_output(final.name, entry))
+
+    def note_not_made(
+        self,
+        planned: PlannedOutput,
+        shape: tuple[int, int, int],
+        dtype: DTypeLike,
+        missing: Iterable[int],
+        reason: str,
+    ) -> None:
+        """Record that the data cannot give a stack; an older file of its name is deleted.
+
+        Raises
+        ------
+        StorageError
+            That file cannot be deleted.
+        """
+        path = self.path_of(planned.output)
+        self._require_lock()
+        self.forget(path.name)
+        try:
+            delete(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StorageError.about("delete", path, error) from error
+        entry = OutputEntry(
+            kind=planned.output.kind.name,
+            channel=planned.output.channel,
+            provenance=planned.provenance,
+            read=planned.identities(),
+            shape=shape,
+            dtype=np.dtype(dtype).name,
+            size=0,
+            mtime_ns=0,
+            checksum=value_checksum([planned.output.kind.name, reason]),
+            host=host_name(),
+            boot=boot_identity(),
+            missing=format_ranges(sorted(missing)),
+            not_made=reason,
+        )
+        self._save(self.record.with_output(path.name, entry))
+
+    def forget(self, name: str) -> None:
+        """Stop believing in an output; the file stays until it is replaced."""
+        if name in self.record.outputs:
+            self._save(self.record.without_output(name))
+
+    def release(self, name: str) -> bool:
+        """Delete an output to save space, and remember what it was.
+
+        The record is written first: a process killed in between leaves a file too many, which
+        the next release deletes.
+
+        Returns
+        -------
+        bool
+            Whether there was a file to delete.
+
+        Raises
+        ------
+        StorageError
+            The file cannot be deleted.
+        """
+        entry = self.record.outputs[name]
+        if entry.not_made:
+            return False
+        if not entry.released:
+            released = entry.model_copy(update={"released": True})
+            self._save(self.record.with_output(name, released))
+        path = self.path / name
+        try:
+            delete(path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StorageError.about("delete", path, error) from error
+        return True
+
+    def note_failure(self, step: str, error: str) -> None:
+        """Record why work on this field of view stopped."""
+        self._save(self.record.model_copy(update={"failure": Failure(step=step, error=error)}))
+
+    def make_durable(self, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Flush outputs to disk and mark them so; stop between two files when in a hurry.
+
+        Raises
+        ------
+        StorageError
+            A file cannot be flushed; it stays unmarked, so that its checksum will decide.
+        """
+        record = self.record
+        for name, entry in record.outputs.items():
+            if entry.durable or entry.released or entry.not_made:
+                continue
+            if hurry():
+                break
+            try:
+                flush(self.path / name)
+            except OSError as error:
+                raise StorageError.about("flush", self.path / name, error) from error
+            record = record.with_output(name, entry.model_copy(update={"durable": True}))
+        if record is not self.record:
+            self._save(record)
+
+    def _save(self, record: FovRecord) -> None:
+        self._require_lock()
+        save_record(self._record_path, record)
+        self.record = record
+
+    def _require_lock(self) -> None:
+        if self._ticket is None:
+            raise RuntimeError(f"{self.path} was opened for reading, without its lock")
+        self._ticket.require()
+
+
+def value_of_missing(missing: Missing, dtype: np.dtype[Any]) -> float:
+    """Return what the pixels of a frame that does not exist are."""
+    if missing is Missing.NO_OBJECT:
+        return 0
+    if dtype.kind == "f":
+        return float("nan")
+    return 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
+
+
+def _is_as_written(path: Path, entry: OutputEntry) -> bool:
+    try:
+        seen = look_at(path)
+    except OSError:
+        return False
+    safe = entry.durable or (entry.host == host_name() and entry.boot == boot_identity())
+    return safe and (seen.size, seen.mtime_ns) == (entry.size, entry.mtime_ns)
+
+
+def open_recorded_folder(record_path: Path) -> FovFolder:
+    """Open a folder for reading by its record alone, without the microscope file.
+
+    Raises
+    ------
+    DamagedFileError
+        The record cannot be believed.
+    """
+    record = load_record(record_path)
+    expected = record and (fov_folder_name(record.fov), record_name(record.base_name, record.fov))
+    if record is None or expected != (record_path.parent.name, record_path.name):
+        raise DamagedFileError(f"{record_path} is damaged; run again to make its outputs anew")
+    return FovFolder(record_path.parent.parent, record.base_name, record.fov, record.source)

@@ -1,0 +1,54 @@
+"""Names of folders and files in an output folder, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyama_core.io.base_names import APPLE_DOUBLE
+from pyama_core.outputs import Output
+
+RESULTS_NAME = "processing_results.yaml"
+LOG_NAME = "pyama.log"
+SOURCE_NAME = "source.json"
+SAMPLES_NAME = "samples.csv"
+SHARED_NAMES = (RESULTS_NAME, SOURCE_NAME, SAMPLES_NAME)
+"""Files of an output folder that are written as a whole, under its lock."""
+_RECORD_SUFFIX = "_record.json"
+
+
+def fov_folder_name(fov: int) -> str:
+    """Name of the folder of a field of view, `fov_000`."""
+    return f"fov_{fov:03d}"
+
+
+def output_name(base_name: str, fov: int, output: Output) -> str:
+    """Name of an output file or folder.
+
+    Examples
+    --------
+    >>> from pyama_core.outputs import SEG
+    >>> output_name("experiment", 7, Output(SEG, 0))
+    'experiment_fov_007_seg_ch_0.npy'
+    """
+    kind = output.kind
+    which = f"_ch_{output.channel}" if kind.names_channel else ""
+    return f"{base_name}_{fov_folder_name(fov)}_{kind.stem}{which}{kind.suffix}"
+
+
+def path_of(output_dir: Path, base_name: str, fov: int, output: Output) -> Path:
+    """Path of an output in the folder of a run, whether it exists or not."""
+    return output_dir / fov_folder_name(fov) / output_name(base_name, fov, output)
+
+
+def record_name(base_name: str, fov: int) -> str:
+    """Name of the record of a field of view."""
+    return f"{base_name}_{fov_folder_name(fov)}{_RECORD_SUFFIX}"
+
+
+def find_records(output_dir: Path) -> list[Path]:
+    """All record files of an output folder, in order of FOV."""
+    records = output_dir.glob(f"fov_*/*{_RECORD_SUFFIX}")
+    return sorted(
+        (path for path in records if not path.name.startswith(APPLE_DOUBLE)),
+        key=lambda path: (len(path.parent.name), path.parent.name, path.name),
+    )
