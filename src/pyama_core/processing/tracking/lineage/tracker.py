@@ -39,6 +39,7 @@ class LineageTracker:
     - a cell missed in up to `max_gap` frames gets its number back;
     - an object that several cells have merged into is divided among them until they part;
     - a cell that falls into pieces side by side is put together for up to `max_broken` frames;
+    - what broke off a cell, and is one object with it again, is that cell and no other (always);
     - with `divisions`, two objects that together are what a cell was are its daughters.
 
     Frames are seen once, front to back, so what is written is never revised. Time and memory are
