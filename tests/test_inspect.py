@@ -64,7 +64,9 @@ def test_columns_with_nothing_in_them_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_narrow_terminal_shows_all_of_it(nd2_file: Path, width: int) -> None:
     result = CliRunner().invoke(app, ["inspect", str(nd2_file)], env={"COLUMNS": str(width)})
-    assert max(map(len, result.stdout.splitlines()[1:])) <= width
+    *shown, run_line = result.stdout.splitlines()[1:]
+    assert max(map(len, shown)) <= width
+    assert run_line.startswith("pyama run ")
     assert {"Phase", "GFP", "left", "uint16", "10.0,", "measured"} <= set(result.stdout.split())
 
 

@@ -1,0 +1,75 @@
+"""The `pyama run` line that fits a data set, to type or to copy."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyama_core.errors import InputError
+from pyama_core.io.microscopy import MicroscopyMetadata
+from pyama_core.io.readers.phase_contrast import find_phase_contrast, is_transmitted
+from pyama_core.io.readers.survey import Survey
+from pyama_core.io.urls import text_of
+from pyama_core.processing.workflow.services.selection import find_channel
+
+UNKNOWN_CHANNEL = "CHANNEL"
+"""Stands for the phase contrast where no channel looks like it."""
+
+
+def words_of_run(
+    file: Path, options: Mapping[str, Any], metadata: MicroscopyMetadata, seen: Survey
+) -> list[str]:
+    """Return the words of a run of a whole data set, read with the options that were typed."""
+    pc = find_phase_contrast(metadata, seen)
+    path = text_of(file)
+    path = f"./{path}" if path.startswith("-") else path
+    words = ["pyama", "run", path, "-o", "results", "--pc"]
+    words.append(UNKNOWN_CHANNEL if pc is None else _word_of(pc, metadata.channel_names))
+    for channel, name in enumerate(metadata.channel_names):
+        if channel != pc and seen.ranges[channel] != (0, 0) and not is_transmitted(name):
+            words += ["--fl", _word_of(channel, metadata.channel_names)]
+    for option, value in options.items():
+        words.append(f"--{option}")
+        if value is not True:
+            words.append(str(value))
+    return words
+
+
+def as_line(words: list[str]) -> str:
+    """Write words as the shell of this system takes them.
+
+    Examples
+    --------
+    >>> as_line(["pyama", "run", "a.tif"])
+    'pyama run a.tif'
+    """
+    if os.name == "nt":
+        from subprocess import list2cmdline
+
+        return list2cmdline(words)
+    return " ".join(map(_quoted, words))
+
+
+def _word_of(channel: int, names: tuple[str, ...]) -> str:
+    """Return the name of a channel if it can be typed and means that channel alone."""
+    name = names[channel]
+    try:
+        clear = name.isprintable() and find_channel(name, names) == channel
+    except InputError:
+        clear = False
+    return name if clear and not name.startswith("-") else f"index:{channel}"
+
+
+def _quoted(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    # What nobody can type, such as a byte in a file name that is no text, by its number.
+    plain = (c if c.isprintable() and c not in "'\\" else _in_octal(c) for c in word)
+    return f"$'{''.join(plain)}'"
+
+
+def _in_octal(character: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))

@@ -1,0 +1,184 @@
+"""`pyama inspect` ends with the `pyama run` line to type, phase contrast filled in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from typer.testing import CliRunner, Result
+
+from movies import rough_squares, write_movie
+from pyama_core.cli.app import app
+from pyama_core.cli.run_line import as_line, words_of_run
+from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.readers.frame_source import MicroscopyMetadata
+from pyama_core.io.readers.phase_contrast import find_phase_contrast
+from pyama_core.io.readers.survey import Survey, survey
+from pyama_core.io.storage.naming import find_records
+
+_RNG = np.random.default_rng(5)
+_NOISE = _RNG.normal(0, 5, (96, 96))
+
+
+def blobs(height: float) -> np.ndarray:
+    """Squares, a sixteenth of the frame, over a noisy ground."""
+    frame = 1000 + _NOISE
+    frame[8:32, 8:32] += height
+    return frame
+
+
+PIXELS: Mapping[str, np.ndarray] = {
+    # Cells that are darker inside and have a bright rim.
+    "both sides": blobs(-300) + np.roll(blobs(300), 48, 1),
+    "bright": blobs(900),
+    "dark": np.zeros((96, 96)),
+    "even": np.full((96, 96), 7.0),
+}
+
+
+def looked_at(
+    tmp_path: Path, channels: Sequence[tuple[str, str]]
+) -> tuple[Path, MicroscopyMetadata, Survey]:
+    """Write a movie of channels, each a name and what its pixels are, and look at it."""
+    frames = np.stack([PIXELS[pixels] for _, pixels in channels])
+    movie = np.stack([frames, frames]).astype(np.uint16)
+    path = write_movie(tmp_path / "m.ome.tif", [movie], [name for name, _ in channels], 1.0)
+    source, metadata = load_microscopy_file(path)
+    with source:
+        return path, metadata, survey(source)
+
+
+def inspect(*words: object) -> Result:
+    return CliRunner().invoke(app, ["inspect", *map(str, words)], env={"COLUMNS": "40"})
+
+
+@pytest.mark.parametrize(
+    ("channels", "found"),
+    [
+        ([("GFP", "bright"), ("Phase", "bright")], 1),
+        ([("GFP", "both sides"), ("20x Ph2", "both sides")], 1),
+        ([("BF", "both sides"), ("phase-contrast", "bright")], 1),
+        ([("GFP", "bright"), ("DIC", "bright")], 1),
+        ([("FITC pH 9.0", "bright"), ("w1", "both sides")], 1),
+        ([("w1", "bright"), ("w2", "both sides"), ("w3", "even")], 1),
+        ([("Phase", "dark"), ("w2", "both sides")], 1),
+        ([("Phase", "bright"), ("Phase 2", "both sides")], 1),
+        ([("w1", "both sides")], 0),
+        ([("GFP", "bright"), ("w3", "even"), ("w4", "dark")], None),
+    ],
+)
+def test_the_channel_that_looks_like_phase_contrast_is_found(tmp_path, channels, found):
+    _, metadata, seen = looked_at(tmp_path, channels)
+    assert find_phase_contrast(metadata, seen) == found
+
+
+@pytest.mark.parametrize(
+    ("emission", "found"), [((510.0, None, 610.0), 1), ((510.0, 450.0, 610.0), None), ((), 0)]
+)
+def test_a_channel_without_emission_beside_others_is_transmitted_light(tmp_path, emission, found):
+    channels = [("a", "both sides"), ("b", "bright"), ("c", "bright")]
+    _, metadata, seen = looked_at(tmp_path, channels)
+    metadata = dataclasses.replace(metadata, emission_nm=emission)
+    assert find_phase_contrast(metadata, seen) == found
+
+
+def test_frames_too_small_to_judge_make_no_phase_contrast(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((2, 3, 3), np.uint16))
+    source, metadata = load_microscopy_file(tmp_path / "a.tif", axes="TYX")
+    with source:
+        assert find_phase_contrast(metadata, survey(source)) is None
+
+
+def test_pixels_that_are_no_number_are_passed_over(tmp_path):
+    frames = np.stack([PIXELS["bright"], PIXELS["both sides"], np.full((96, 96), np.nan)])
+    frames[:, 0, :3] = np.nan, np.inf, -np.inf
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([frames, frames]).reshape(6, 96, 96).astype(np.float32))
+    source, metadata = load_microscopy_file(path, axes="TCYX", sizes="2,3")
+    with source:
+        assert find_phase_contrast(metadata, survey(source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "typed"),
+    [
+        (
+            [("GFP", "bright"), ("Phase", "both sides"), ("BF", "both sides"), ("RFP", "dark")],
+            ["--pc", "Phase", "--fl", "GFP"],
+        ),
+        ([("1", "both sides"), ("0", "bright")], ["--pc", "index:0", "--fl", "index:1"]),
+        ([("a b", "both sides"), ("-x", "bright")], ["--pc", "a b", "--fl", "index:1"]),
+        ([("GFP", "both sides"), ("GFP", "bright")], ["--pc", "index:0", "--fl", "index:1"]),
+        ([("GFP", "bright")], ["--pc", "CHANNEL", "--fl", "GFP"]),
+    ],
+)
+def test_channels_are_named_so_that_each_word_means_one(tmp_path, channels, typed):
+    path, metadata, seen = looked_at(tmp_path, channels)
+    words = words_of_run(path, {}, metadata, seen)
+    assert words == ["pyama", "run", str(path), "-o", "results", *typed]
+
+
+def test_the_line_can_be_typed_as_it_stands_and_runs(tmp_path, monkeypatch):
+    folder = tmp_path / "Ö 'x' $y"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    pixels = rough_squares(3, 64, [(20, 20)])[:, [0, 1]].reshape(6, 64, 64)
+    path = folder / "a b.tif"
+    tifffile.imwrite(path, pixels)
+    line = inspect(path, "--axes", "TCYX", "--sizes", "3,2").stdout.splitlines()[-1]
+    if "CHANNEL" in line:
+        line = line.replace("CHANNEL", "0").replace(" --fl 'Channel 0'", "")
+    assert line.endswith(" --axes TCYX --sizes 3,2")
+    if os.name != "nt":
+        _, *words = shlex.split(line)
+        assert CliRunner().invoke(app, words).exit_code == 0
+        assert len(find_records(Path("results"))) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+@pytest.mark.parametrize("name", ["plain", "a b'\"$(x)`\\", "Ö\u202e\n\t", "a\udcff'\\"])
+def test_words_that_nobody_can_type_reach_the_program_all_the_same(name):
+    printed = subprocess.run(
+        ["bash", "-c", f"printf %s {as_line([name])}"], capture_output=True, check=True
+    ).stdout
+    assert printed == os.fsencode(name)
+    assert as_line([name]).isprintable()
+
+
+def test_options_without_a_value_and_files_like_options_stay_what_they_are(tmp_path):
+    _, metadata, seen = looked_at(tmp_path, [("Phase", "both sides")])
+    words = words_of_run(Path("-m.tif"), {"outside": True, "axes": "TYX"}, metadata, seen)
+    assert words[2:3] + words[-3:] == ["./-m.tif", "--outside", "--axes", "TYX"]
+    words = words_of_run(Path("s3://bucket/p.zarr"), {}, metadata, seen)
+    assert words[2] == "s3://bucket/p.zarr"
+
+
+def test_inspect_ends_with_the_line_however_narrow_the_terminal_is(tmp_path):
+    path, metadata, seen = looked_at(tmp_path, [("w1", "bright"), ("w2", "both sides")])
+    words = words_of_run(path, {}, metadata, seen)
+    result = inspect(path)
+    assert result.stdout.endswith(f"\nto run it:\n{as_line(words)}\n")
+    assert json.loads(inspect(path, "--json").stdout)["run"] == words
+
+
+def test_inspect_says_where_no_channel_looks_like_phase_contrast(tmp_path):
+    path, _, _ = looked_at(tmp_path, [("GFP", "bright")])
+    shown = inspect(path).stdout
+    assert "no channel looks like phase contrast: put yours for CHANNEL:\n" in shown
+    assert "--pc CHANNEL --fl GFP" in shown
+
+
+def test_what_a_run_would_refuse_has_no_line(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.ones((2, 9, 9), np.int64))
+    result = inspect(path, "--axes", "TYX")
+    assert "pyama run refuses it" in result.stderr
+    assert "to run it" not in result.stdout
