@@ -71,7 +71,7 @@ class RunConfig(StepParameters):
     )
     fovs: Word | list[Word] = Field(
         default="all",
-        description="fields of view, by number or name, such as 0-3,7 or A1,B2; or all",
+        description="FOVs, by number or name, such as 0-3,7 or A1,B2; or all",
     )
     batch_size: PositiveInt | None = Field(
         default=None, description="FOVs that are copied at a time; empty: as many as workers"

@@ -50,7 +50,7 @@ def open_results(folder: Path | str) -> Results:
         raise InputError(f"there is no folder {path}")
     results = Results(path)
     if not results.fov_numbers:
-        raise InputError(f"{path} holds no results: no record of any field of view")
+        raise InputError(f"{path} holds no results: no record of any FOV")
     return results
 
 
@@ -93,7 +93,7 @@ class Results:
         """
         chosen = self.chosen([which])
         if len(chosen) != 1:
-            raise InputError(f"expected one field of view, found {len(chosen)}: {which!r}")
+            raise InputError(f"expected one FOV, found {len(chosen)}: {which!r}")
         return chosen[0]
 
     def chosen(self, fovs: Fovs | None = None) -> list[FovResults]:

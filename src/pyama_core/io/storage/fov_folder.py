@@ -149,7 +149,7 @@ class FovFolder:
         record = load_record(self._record_path)
         if record is not None and (record.fov != fov or not record.may_be_of(source)):
             raise InputError(
-                f"{self._record_path} belongs to another source file or field of view; "
+                f"{self._record_path} belongs to another source file or FOV; "
                 "choose another output folder, or delete this one"
             )
         if record is not None and not record.outputs:

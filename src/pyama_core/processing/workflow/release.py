@@ -76,7 +76,7 @@ def release_stacks(output_dir: Path, kinds: Iterable[str]) -> Released:
     """
     records = find_records(output_dir)
     if not records:
-        raise InputError(f"{output_dir} holds no results: no record of any field of view")
+        raise InputError(f"{output_dir} holds no results: no record of any FOV")
     wanted = set(kinds)
     sizes: list[int] = []
     for path in records:

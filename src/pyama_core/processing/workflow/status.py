@@ -101,7 +101,7 @@ def _records(output_dir: Path) -> list[Path]:
         raise InputError(f"there is no folder {output_dir}")
     records = find_records(output_dir)
     if not records:
-        raise InputError(f"{output_dir} holds no results: no record of any field of view")
+        raise InputError(f"{output_dir} holds no results: no record of any FOV")
     return records
 
 

@@ -289,7 +289,7 @@ def _content(path: Path, choice: ReadOptions, planes: _Planes, files: TiffFiles)
         if page is not None and (len(page.shape) != 2 or page.dtype != known.dtype):
             raise InputError(
                 f"{path}: expected one grey value per pixel and the same pixel type in all "
-                f"positions, found {page.shape} {page.dtype}. Export the positions separately."
+                f"FOVs, found {page.shape} {page.dtype}. Export the FOVs separately."
             )
     about = [_metadata(page) for page in first]
     names = channel_names(planes.summary)

@@ -351,7 +351,7 @@ def _axes_of(path: Path, loops: Sequence[ExpLoop]) -> tuple[str, tuple[int, ...]
     if "?" in axes or len(set(axes)) != len(axes):
         raise InputError(
             f"{path} was acquired in the loops {', '.join(loop.type for loop in loops)}; expected "
-            "at most one each over positions, times and z. Export it as OME-TIFF."
+            "at most one each over FOVs, times and z. Export it as OME-TIFF."
         )
     return axes, counts
 

@@ -259,6 +259,6 @@ def _warnings(file_set: FileSet) -> Iterator[str]:
         first = next(iter(file_set.absent.values()))
         yield f"{len(file_set.absent)} files of the data set are not there, first {first}"
     if len({image.pixel_size_um for image in file_set.data.images}) > 1:
-        yield "fields of view differ in pixel size; that of the first is given"
+        yield "FOVs differ in pixel size; that of the first is given"
     if len({image.channel_names for image in file_set.data.images}) > 1:
-        yield "fields of view differ in channel names; those of the first are given"
+        yield "FOVs differ in channel names; those of the first are given"

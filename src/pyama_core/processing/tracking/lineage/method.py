@@ -58,7 +58,7 @@ class LineageParameters(MethodParameters):
         "differ from their mother's",
     )
     correct_drift: bool = Field(
-        True, description="remove movements of the whole field of view before cells are matched"
+        True, description="remove movements of the whole FOV before cells are matched"
     )
     border: int = Field(
         10,
