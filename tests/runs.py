@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from pyama_core.demo import DemoFiles
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
@@ -26,6 +27,11 @@ def describe(demo: DemoFiles) -> MicroscopyMetadata:
 
 EXACT = {"segmentation": {"method": "log-std"}, "tracking": {"method": "iou"}}
 """The exact algorithm, whose results are known beforehand, and which is quick."""
+
+DEFAULT = {"segmentation": {"method": "instances"}, "tracking": {"method": "lineage"}}
+"""What a run does where nothing is asked for."""
+
+by_all_methods = pytest.mark.parametrize("methods", [EXACT, DEFAULT], ids=["exact", "default"])
 
 
 def exact(params: dict[str, dict[str, Any]] | None = None) -> dict[str, dict[str, Any]]:

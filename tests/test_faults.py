@@ -35,7 +35,7 @@ from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.steps.segmentation import SegmentationService
 from pyama_core.processing.workflow.services.types import Channels
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
-from runs import data_files, describe, new_context, run, worker_processes
+from runs import by_all_methods, data_files, describe, new_context, run, worker_processes
 
 EXACT_WORDS = ["--segmentation", "log-std", "--tracking", "iou"]
 """As `new_context` asks for."""
@@ -101,22 +101,23 @@ def run_on(disk: FailingDisk, metadata, context, monkeypatch):
         return run_inline(metadata, context)
 
 
+@by_all_methods
 @pytest.mark.parametrize(
     "every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
 def test_whichever_write_fails_the_file_is_named_and_a_later_run_completes(
-    tmp_path, monkeypatch, caplog, every
+    tmp_path, monkeypatch, caplog, every, methods
 ):
     metadata = describe(write_demo(tmp_path / "demo", fovs=2, frames=2, size=64, seed=2))
     healthy = FailingDisk(tmp_path / "whole")
-    assert run_on(healthy, metadata, new_context(healthy.folder), monkeypatch).ok
+    assert run_on(healthy, metadata, new_context(healthy.folder, **methods), monkeypatch).ok
     whole = data_files(healthy.folder)
     endings = set()
     for at in range(1, healthy.writes + 1, every):
         out = tmp_path / f"out {at}"
         disk = FailingDisk(out, [errno.ENOSPC, errno.EIO][at % 2], at)
         caplog.clear()
-        outcome = run_on(disk, metadata, new_context(out), monkeypatch)
+        outcome = run_on(disk, metadata, new_context(out, **methods), monkeypatch)
         endings.add(outcome.exit_code)
         failed = outcome.with_status(FovStatus.FAILED)
         told = [outcome.refusal or "", *(failure.error or "" for failure in failed)]
@@ -126,7 +127,7 @@ def test_whichever_write_fails_the_file_is_named_and_a_later_run_completes(
         assert any(re.search(rf"cannot .*out {at}/.*: {os.strerror(disk.number)}", t) for t in told)
         assert len(failed) <= 1
         assert "Traceback" not in caplog.text
-        assert run_inline(metadata, new_context(out)).ok
+        assert run_inline(metadata, new_context(out, **methods)).ok
         assert data_files(out) == whole
         assert list(out.rglob(".*")) == []
         shutil.rmtree(out)
@@ -337,18 +338,20 @@ def test_another_file_of_the_same_name_is_refused_in_one_sentence(small, tmp_pat
     assert "\n" not in (outcome.refusal or "")
 
 
+@by_all_methods
 @pytest.mark.parametrize("kind", ["whole", "partial", "zeroed pages"])
 def test_after_a_loss_of_power_nothing_unflushed_is_believed(
-    small, whole, tmp_path, monkeypatch, kind
+    small, tmp_path, monkeypatch, kind, methods
 ):
     monkeypatch.setattr(fov_folder.FovFolder, "make_durable", lambda *_: None)
     out = tmp_path / "out"
-    assert run_inline(describe(small), new_context(out)).ok
+    assert run_inline(describe(small), new_context(out, **methods)).ok
     monkeypatch.undo()
+    whole = data_files(out)
     for path in [*out.rglob("*seg_ch*"), *out.rglob("*traces_ch_1*")]:
         lose(path, kind)
     monkeypatch.setattr(fov_folder, "boot_identity", lambda: "the boot after")
-    assert run_inline(describe(small), new_context(out)).ok
+    assert run_inline(describe(small), new_context(out, **methods)).ok
     assert data_files(out) == whole
 
 
