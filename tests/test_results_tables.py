@@ -46,7 +46,7 @@ def test_cells_have_the_verdict_of_all_channels_and_what_became_of_them(finished
 
 def test_only_the_columns_and_fovs_that_are_asked_for_are_read(finished):
     traces = open_results(finished).read_traces(fovs="1-2", columns=["area"])
-    assert list(traces) == ["sample", "fov", "cell", "frame", "area"]
+    assert list(traces) == ["sample", "fov", "cell", "frame", "good", "area"]
     assert set(traces["fov"]) == {1, 2}
 
 

@@ -27,7 +27,7 @@ from pyama_core.io.storage.records import (
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.io.yaml_files import dump_yaml
 from pyama_core.outputs import Output, kind_named
-from pyama_core.processing.workflow import results_file as results_module
+from pyama_core.processing.workflow import shared_files
 from pyama_core.processing.workflow.results_file import write_results
 
 SOURCE = SourceIdentity(size=1, mtime_ns=2, sample="xxh3-128:00")
@@ -221,10 +221,10 @@ def test_a_damaged_record_does_not_keep_the_others_out_of_the_results(tmp_path):
 def test_results_wait_for_another_writer_and_give_up_with_its_name(tmp_path, monkeypatch):
     recorded(tmp_path, 0)
     lock = FolderLock.acquire(tmp_path)
-    monkeypatch.setattr(results_module, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(shared_files, "_PATIENCE_S", 0.1)
     with pytest.raises(FolderBusyError, match="in use by process"):
         write_results(tmp_path)
-    monkeypatch.setattr(results_module, "_PATIENCE_S", 10.0)
+    monkeypatch.setattr(shared_files, "_PATIENCE_S", 10.0)
     timer = threading.Timer(0.2, lock.release)
     timer.start()
     write_results(tmp_path)

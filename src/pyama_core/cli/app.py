@@ -54,7 +54,7 @@ Numbering = Annotated[
         "or how far frames are apart.",
     ),
 ]
-_SHOWING = ("inspect", "status")
+_SHOWING = ("inspect", "status", "samples")
 """Commands that have done nothing if their output is lost."""
 _CHANNEL = "name, or number from 0 (name:2 or index:2 where a name is a number)"
 
@@ -339,6 +339,35 @@ def release(
     from pyama_core.cli.status import release
 
     return release(folder, stacks)
+
+
+@command
+def samples(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of outputs.")],
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="CSV",
+            help="Take all samples from a table with the columns fov (or position, well, name) and "
+            "sample, and any others.",
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SAMPLE=FOVS",
+            help='Put FOVs into a sample, e.g. "control=0-9,A1"; may be repeated. The sample '
+            "unassigned takes them out.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Show and change which FOVs belong to which sample; nothing is computed again."""
+    from pyama_core.cli.samples import show_or_change
+
+    return show_or_change(folder, table, setting or [], as_json=json)
 
 
 def main() -> None:

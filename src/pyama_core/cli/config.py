@@ -28,7 +28,7 @@ from pyama_core.processing.workflow.services.parameters import (
     validate_sections,
 )
 
-_WORDS = (("channels",), ("fovs",), ("tracking", "brightness_channel"))
+_WORDS = (("channels",), ("fovs",), ("tracking", "brightness_channel"), ("samples",))
 """What a person means by `01` or `no` there is for the names in the file to say, not for YAML."""
 
 
@@ -72,6 +72,11 @@ class RunConfig(StepParameters):
     fovs: Word | list[Word] = Field(
         default="all",
         description="FOVs, by number or name, such as 0-3,7 or A1,B2; or all",
+    )
+    samples: PathText | dict[str, Any] | None = Field(
+        default=None,
+        description="conditions and the FOVs of each, such as {control: 0-9, drug: A2,A3}, or a "
+        "table of them (CSV); pyama samples changes them later",
     )
     batch_size: PositiveInt | None = Field(
         default=None, description="FOVs that are copied at a time; empty: as many as workers"

@@ -27,6 +27,9 @@ from pyama_core.processing.workflow.analysis import choose
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import carry_out
 from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
+from pyama_core.processing.workflow.samples.sample_table import read_sample_table
+from pyama_core.processing.workflow.samples.samples import Samples
+from pyama_core.processing.workflow.samples.words import assignments_from_mapping
 from pyama_core.processing.workflow.services.selection import find_channel, find_fovs
 from pyama_core.processing.workflow.services.types import Channels
 
@@ -145,6 +148,7 @@ def start(flags: Flags, config_path: Path | None) -> int:
     with places.named("fovs"):
         fovs = find_fovs(config.fovs, metadata.fov_names)
     channels = _find_channels(config, metadata, places)
+    samples = _find_samples(config, metadata, places)
 
     def parse() -> RunRequest:
         return request_run(
@@ -155,6 +159,7 @@ def start(flags: Flags, config_path: Path | None) -> int:
             batch_size=config.batch_size or workers,
             n_workers=workers,
             check=config.check,
+            samples=samples,
         )
 
     cancel = threading.Event()
@@ -218,6 +223,22 @@ def _find_channels(config: RunConfig, metadata: MicroscopyMetadata, places: _Pla
     with places.named("channels", "nuclei"):
         channels.nuclei = None if words.nuclei is None else find_channel(words.nuclei, names)
     return channels
+
+
+def _find_samples(
+    config: RunConfig, metadata: MicroscopyMetadata, places: _Places
+) -> Samples | None:
+    given, names = config.samples, metadata.fov_names
+    if given is None:
+        return None
+    try:
+        if isinstance(given, str):
+            each = read_sample_table(without_tilde(Path(places.path("samples", given))), names)
+        else:
+            each = assignments_from_mapping(given, names, "samples")
+        return Samples.made_of(names, each, "configuration")
+    except InputError as error:
+        raise InputError(f"{places.config_path}: {error}") from error
 
 
 def _tell(outcome: RunOutcome, output_dir: Path) -> None:

@@ -78,9 +78,11 @@ def _parse(text: str, words: Iterable[Sequence[str]]) -> Any:
 
 
 def _keep_as_text(node: yaml.Node | None, keys: Sequence[str]) -> None:
-    """Make text of all that stands under some keys; what is empty stays so."""
+    """Make text of all that stands under some keys, and of keys there; what is empty stays so."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not keys:
+                _keep_as_text(key, keys)
             if not keys or key.value == keys[0]:
                 _keep_as_text(value, keys[1:])
     elif isinstance(node, yaml.SequenceNode) and not keys:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from pyama_core.errors import InputError
 from pyama_core.io.paths import given_path
-from pyama_core.io.storage.naming import find_records
+from pyama_core.io.storage.naming import records_by_fov
+from pyama_core.processing.workflow.results_file import write_results
+from pyama_core.processing.workflow.samples.samples import Samples
+from pyama_core.processing.workflow.samples.stored import change_samples, fov_names, load_samples
+from pyama_core.processing.workflow.samples.words import assignments_from_mapping
 from pyama_core.processing.workflow.services.selection import find_fovs
 from pyama_core.processing.workflow.source_description import load_description
 from pyama_core.results.channels import ChannelNames
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.proof import MissingOutput
+from pyama_core.results.stacking import samples_frame, stack_tables, with_verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
-
-UNASSIGNED = "unassigned"
-"""The sample of positions that were given none."""
 
 Fovs = str | Iterable[SupportsIndex | str]
 """Words for FOVs, as the command line takes them: ``"0-3,7"``, ``"A1,B2"``, ``[0, "B2"]``."""
@@ -70,18 +72,17 @@ class Results:
     def reload(self) -> None:
         """Look at the folder anew, to which a run may have added."""
         self.source = load_description(self.folder)
-        names = self.source.fov_names if self.source else ()
+        self._names = fov_names(self.folder)
         self._channels = ChannelNames(self.source.channel_names if self.source else ())
-        self._fovs: dict[int, FovResults] = {}
-        for path in find_records(self.folder):
-            number = int(path.parent.name.removeprefix("fov_"))
-            name = names[number] if number < len(names) else f"FOV {number}"
-            self._fovs[number] = FovResults(path, number, name, self._channels)
+        self._fovs = {
+            number: FovResults(path, number, self._names[number], self._channels)
+            for number, path in records_by_fov(self.folder).items()
+        }
 
     @property
     def fov_numbers(self) -> list[int]:
         """Numbers of the fields of view that have a record, in order."""
-        return sorted(self._fovs)
+        return list(self._fovs)
 
     def fov(self, which: SupportsIndex | str) -> FovResults:
         """Return the results of one field of view, by its number or its name.
@@ -105,54 +106,125 @@ class Results:
             One of them does not exist, or has no results.
         """
         if fovs is None:
-            return [self._fovs[number] for number in self.fov_numbers]
-        last = max(self.fov_numbers)
-        names = self.source.fov_names if self.source else [f"FOV {i}" for i in range(last + 1)]
-        numbers = find_fovs(fovs, names)
+            return list(self._fovs.values())
+        numbers = find_fovs(fovs, self._names)
         for number in numbers:
             if number not in self._fovs:
                 raise InputError(
-                    f"there are no results of FOV {number} ({names[number]}) in {self.folder}"
+                    f"there are no results of FOV {number} ({self._names[number]}) in {self.folder}"
                 )
         return [self._fovs[number] for number in numbers]
 
+    # Samples
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """A row per field of view: its number, name, sample, and what else is known of it."""
+        return samples_frame(self.read_samples())
+
+    def read_samples(self) -> Samples:
+        """Return the sample of each field of view as it is now on disk.
+
+        Raises
+        ------
+        InputError
+            The table was edited and cannot be understood.
+        """
+        return load_samples(self.folder, self._names)
+
+    def assign_samples(self, samples: Mapping[str, Any]) -> None:
+        """Put fields of view into samples, for good; nothing is computed again.
+
+        Parameters
+        ----------
+        samples : mapping
+            By the name of each sample: words for fields of view, or these (``fovs``) and what
+            else is known of them.
+
+        Raises
+        ------
+        InputError
+            One of them does not exist, or was given two samples.
+        StorageError
+            The folder cannot be written.
+
+        Examples
+        --------
+        >>> results.assign_samples(  # doctest: +SKIP
+        ...     {"control": "0-3", "drug": {"fovs": "A2,A3", "concentration": 5}}
+        ... )
+        """
+        each = assignments_from_mapping(samples, self._names, "samples")
+        change_samples(self.folder, lambda there: there.changed(each))
+        write_results(self.folder)
+
+    def _in_samples(
+        self, fovs: Fovs | None, samples: str | Iterable[str] | None
+    ) -> tuple[list[FovResults], Samples]:
+        """Return the chosen fields of view that are in some samples, and all samples."""
+        known = self.read_samples()
+        chosen = self.chosen(fovs)
+        if samples is not None:
+            words = [samples] if isinstance(samples, str) else samples
+            wanted = {known.meant_by(word) for word in words}
+            chosen = [fov for fov in chosen if known.of(fov.number) in wanted]
+        return chosen, known
+
+    # Tables
+
     @property
     def traces(self) -> pd.DataFrame:
-        """A row per sample, field of view, cell and frame, channels side by side by name."""
+        """A row per sample, field of view, cell and frame, channels side by side by name.
+
+        See `pyama_core.results.tables` for the columns; ``sample`` comes before them, and ``good``
+        says whether the cell can be trusted.
+        """
         return self.read_traces()
 
     def read_traces(
-        self, fovs: Fovs | None = None, columns: Collection[str] | None = None
+        self,
+        fovs: Fovs | None = None,
+        columns: Collection[str] | None = None,
+        samples: str | Iterable[str] | None = None,
+        *,
+        good_only: bool = False,
     ) -> pd.DataFrame:
         """Read a part of `traces`.
 
         Parameters
         ----------
         fovs : str or iterable, optional
-            Fields of view by number, range or name.
+            Fields of view by number, range, name or well.
         columns : collection of str, optional
             Columns; those by which rows are known always are there.
-        """
-        import pandas as pd
+        samples : str or iterable of str, optional
+            Samples.
+        good_only : bool
+            Whether cells that cannot be trusted are left out.
 
-        tables = [fov.read_tables(columns).traces for fov in self.chosen(fovs)]
-        joined = pd.concat(tables, ignore_index=True)
-        joined.insert(0, "sample", pd.Series(UNASSIGNED, joined.index, dtype="category"))
-        return joined
+        Raises
+        ------
+        InputError
+            There is no such field of view, sample or column.
+        """
+        chosen, known = self._in_samples(fovs, samples)
+        asked = None if columns is None else set(columns) - {"sample", "good"}
+        read = (fov.read_tables(asked) for fov in chosen or self.chosen()[:1])
+        tables = [with_verdicts(each, good_only=good_only) for each in read]
+        return stack_tables(tables if chosen else [tables[0][:0]], known)
 
     @property
     def cells(self) -> pd.DataFrame:
-        """A row per cell."""
+        """A row per cell: what became of it, and whether it can be trusted."""
         return self.read_cells()
 
-    def read_cells(self, fovs: Fovs | None = None) -> pd.DataFrame:
-        """Read a part of `cells`."""
-        import pandas as pd
-
-        tables = [fov.read_tables(()).cells for fov in self.chosen(fovs)]
-        joined = pd.concat(tables, ignore_index=True)
-        joined.insert(0, "sample", pd.Series(UNASSIGNED, joined.index, dtype="category"))
-        return joined
+    def read_cells(
+        self, fovs: Fovs | None = None, samples: str | Iterable[str] | None = None
+    ) -> pd.DataFrame:
+        """Read a part of `cells`; see `read_traces`."""
+        chosen, known = self._in_samples(fovs, samples)
+        tables = [fov.read_tables(()).cells for fov in chosen or self.chosen()[:1]]
+        return stack_tables(tables if chosen else [tables[0][:0]], known)
 
     @property
     def missing(self) -> list[MissingOutput]:

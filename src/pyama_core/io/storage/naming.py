@@ -52,3 +52,13 @@ def find_records(output_dir: Path) -> list[Path]:
         (path for path in records if not path.name.startswith(APPLE_DOUBLE)),
         key=lambda path: (len(path.parent.name), path.parent.name, path.name),
     )
+
+
+def records_by_fov(output_dir: Path) -> dict[int, Path]:
+    """Record files by the number of their FOV, in order; copies under other names are left out."""
+    found: dict[int, Path] = {}
+    for path in find_records(output_dir):
+        number = path.parent.name.removeprefix("fov_")
+        if number.isdecimal() and fov_folder_name(int(number)) == path.parent.name:
+            found.setdefault(int(number), path)
+    return found

@@ -22,6 +22,7 @@ from pyama_core.processing.segmentation.cell_diameter import CellDiameterParamet
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.analysis import Analysis, ChannelChoice
 from pyama_core.processing.workflow.file_checks import check_files
+from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range, watch
 from pyama_core.processing.workflow.services.copying import chosen_plane
 from pyama_core.processing.workflow.services.selection import find_fovs
@@ -57,6 +58,8 @@ class RunRequest:
         Fields of view copied at a time, worker processes.
     check : bool
         Whether what is there is compared with its checksums before it is believed.
+    samples : Samples or None
+        What fields of view belong to, as far as the configuration says; of no concern to workers.
     """
 
     metadata: MicroscopyMetadata
@@ -68,6 +71,7 @@ class RunRequest:
     batch_size: int = 2
     n_workers: int = 2
     check: bool = False
+    samples: Samples | None = None
 
     def for_fovs(self, fovs: Sequence[int]) -> RunRequest:
         """Return the part of a request that concerns some fields of view, small enough to send.
@@ -77,7 +81,9 @@ class RunRequest:
         times = enumerate(self.metadata.timepoints)
         own = tuple(row if fov in fovs else () for fov, row in times)
         metadata = dataclasses.replace(self.metadata, timepoints=own)
-        return dataclasses.replace(self, fovs=tuple(fovs), metadata=metadata, watched=None)
+        return dataclasses.replace(
+            self, fovs=tuple(fovs), metadata=metadata, watched=None, samples=None
+        )
 
 
 def request_run(
@@ -89,6 +95,7 @@ def request_run(
     batch_size: int = 2,
     n_workers: int = 2,
     check: bool = False,
+    samples: Samples | None = None,
 ) -> RunRequest:
     """Check everything that can be known before the first byte is written.
 
@@ -116,6 +123,7 @@ def request_run(
         n_workers=n_workers,
         watched=watched,
         check=check,
+        samples=samples,
     )
     _check_nuclei(analysis)
     _check_diameter(metadata, analysis)

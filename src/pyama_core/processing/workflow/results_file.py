@@ -7,27 +7,25 @@ can be deleted at will. Nothing in this package believes it.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import statistics
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyama_core.errors import FolderBusyError
-from pyama_core.io.storage.atomic import is_temporary, write_whole
-from pyama_core.io.storage.locks import FolderLock
-from pyama_core.io.storage.naming import RESULTS_NAME, SHARED_NAMES, find_records
+from pyama_core.errors import InputError
+from pyama_core.io.storage.atomic import write_whole
+from pyama_core.io.storage.naming import RESULTS_NAME, find_records
 from pyama_core.io.storage.records import FovRecord, load_record
 from pyama_core.io.yaml_files import dump_yaml
 from pyama_core.outputs import all_kinds
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.samples.stored import load_samples
+from pyama_core.processing.workflow.shared_files import lock_shared_files
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S = 10.0
 _ALIKE = 1.3  # a factor between the diameters of cells in FOVs of one experiment
 _ENOUGH_FOVS = 3
 
@@ -76,11 +74,21 @@ def write_results(output_dir: Path) -> list[FovRecord]:
     FolderBusyError
         Another run has been writing the file for ten seconds.
     """
-    with results_lock(output_dir):
+    with lock_shared_files(output_dir):
         records = [(path, load_record(path)) for path in find_records(output_dir)]
         readable = [(path, record) for path, record in records if record is not None]
-        write_whole(output_dir / RESULTS_NAME, dump_yaml(summarise(readable)))
+        content = summarise(readable) | {"samples": _samples_in(output_dir)}
+        write_whole(output_dir / RESULTS_NAME, dump_yaml(content))
     return [record for _, record in readable]
+
+
+def _samples_in(output_dir: Path) -> dict[str, str] | None:
+    """Return the fields of view of each sample; None where their table cannot be understood."""
+    try:
+        return load_samples(output_dir).as_ranges()
+    except InputError as error:
+        logger.debug("%s", error)  # who reads results is told
+        return None
 
 
 def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
@@ -150,40 +158,3 @@ def _paths_of(record_path: Path, state: FovState) -> dict[str, Any]:
         else:
             paths[entry.kind] = pair
     return paths
-
-
-@contextlib.contextmanager
-def results_lock(output_dir: Path) -> Iterator[None]:
-    """Keep two runs from writing what all FOVs share at once; held for milliseconds.
-
-    Under it, what processes that died while they wrote such a file left behind is deleted.
-
-    Raises
-    ------
-    StorageError
-        The folder cannot be written.
-    FolderBusyError
-        Another process has held it for ten seconds.
-    """
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            lock = FolderLock.acquire(output_dir)
-        except FolderBusyError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            break
-    try:
-        for name in SHARED_NAMES:
-            _sweep(output_dir, name)
-        yield
-    finally:
-        lock.release()
-
-
-def _sweep(output_dir: Path, name: str) -> None:
-    for path in output_dir.glob(f".{name}.*"):
-        if is_temporary(path):
-            path.unlink(missing_ok=True)

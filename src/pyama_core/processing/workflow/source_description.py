@@ -20,7 +20,7 @@ from pyama_core.io.readers.frame_source import MicroscopyMetadata
 from pyama_core.io.regular_files import read_regular
 from pyama_core.io.storage.atomic import write_whole
 from pyama_core.io.storage.naming import SOURCE_NAME
-from pyama_core.processing.workflow.results_file import results_lock
+from pyama_core.processing.workflow.shared_files import lock_shared_files
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def save_description(output_dir: Path, metadata: MicroscopyMetadata) -> None:
     with contextlib.suppress(OSError):
         if read_regular(path) == text.encode():
             return
-    with results_lock(output_dir):
+    with lock_shared_files(output_dir):
         write_whole(path, text)
 
 

@@ -4,7 +4,9 @@ One rule for the command, the configuration and Python. A word is compared with 
 file and, if it is a number (or, of FOVs, a range of them), with their places, counted from 0. If
 that gives two different things, it is refused, with the two forms that can only mean one. A name
 that nothing fits as it stands is also found in other letters: ``phase`` for ``Phase``, ``1`` for
-``01``, µ for μ. From Python, a number that is an `int` is a place, whatever the names are.
+``01``, µ for μ; and a well (``B2``, or ``B2-B6`` for those of a row) stands for all FOVs whose
+names tell that they are in it. From Python, a number that is an `int` is a place, whatever the
+names are.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Literal, SupportsIndex
 
 from pyama_core.errors import InputError
 from pyama_core.io.frame_ranges import format_ranges
+from pyama_core.processing.workflow.services.wells import in_wells
 
 # No file has a billion positions, and int() refuses words of thousands of digits.
 _NUMBER = re.compile(r"\s*([0-9]{1,9})\s*")
@@ -69,8 +72,8 @@ def find_fovs(words: str | Iterable[SupportsIndex | str], names: Sequence[str]) 
     Parameters
     ----------
     words : str, or iterable of int or str
-        Places, counted from 0, names, ranges of places, several of these in one text with commas
-        between them, or ``all``.
+        Places, counted from 0, names, wells, ranges of places or of wells, several of these in one
+        text with commas between them, or ``all``.
     names : sequence of str
         Names of all FOVs of the file.
 
@@ -84,6 +87,8 @@ def find_fovs(words: str | Iterable[SupportsIndex | str], names: Sequence[str]) 
     >>> names = ["A1", "A2", "B1", "B2"]
     >>> find_fovs("0-1,B2", names), find_fovs(["b1", 0], names), find_fovs("all", names)
     ([0, 1, 3], [0, 2], [0, 1, 2, 3])
+    >>> find_fovs("A1", ["A1_0", "A1_1", "B1_0"])
+    [0, 1]
     """
     named = _Named("FOV", tuple(names))
     chosen: set[int] = set()
@@ -148,7 +153,7 @@ class _Named:
             raise InputError(
                 f"several {self.kind}s are named {_quoted(word.text)}; give a number: {forms}"
             )
-        by_name = called or self._between(word)
+        by_name = called or self._between(word) or self._in_wells(word)
         if by_name and placed and by_name != placed:
             raise InputError(
                 f"{_quoted(text)} means two things: by name {self._described(by_name)}, by number "
@@ -180,6 +185,12 @@ class _Named:
             return _NOTHING
         inside = (found for number, found in numbered.items() if first <= number <= last)
         return frozenset[int]().union(*inside)
+
+    def _in_wells(self, word: _Word) -> Found:
+        """Return FOVs in a well, or in wells of a row."""
+        if self.kind != "FOV" or word.form is not None:
+            return _NOTHING
+        return in_wells(word.text, self.names)
 
     def _placed(self, word: _Word) -> Found:
         """Return what is at the places that a word gives."""
