@@ -13,6 +13,8 @@ SOURCE_NAME = "source.json"
 SAMPLES_NAME = "samples.csv"
 SHARED_NAMES = (RESULTS_NAME, SOURCE_NAME, SAMPLES_NAME)
 """Files of an output folder that are written as a whole, under its lock."""
+EDITS_NAME = "edits.jsonl"
+"""Grows line by line, under the same lock."""
 _RECORD_SUFFIX = "_record.json"
 
 

@@ -1,0 +1,117 @@
+"""New lines of the log: corrections that can be made of the cells there are, undo and redo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pyama_core.errors import InputError
+from pyama_core.processing.workflow.edits.actions import Correction, Cut, Edit, Redo, Undo
+from pyama_core.processing.workflow.edits.edited_cells import (
+    FIRST_NEW_CELL,
+    EditedCells,
+    EditRefusedError,
+)
+from pyama_core.processing.workflow.edits.history import (
+    corrections_in,
+    next_to_redo,
+    next_to_undo,
+    undone_in,
+)
+from pyama_core.processing.workflow.edits.resolve import describe_cells
+
+
+def make_correction(
+    cells: EditedCells, fov: int, action: Correction, earlier: Iterable[Edit], by: str
+) -> Edit:
+    """Apply a correction and return its line.
+
+    Parameters
+    ----------
+    cells : EditedCells
+        The cells as they are; changed by this.
+    fov : int
+        Their field of view.
+    action : Correction
+        What is corrected. A cell that is cut off gets its number here, if it has none.
+    earlier : iterable of Edit
+        All lines so far, those that do not count any more included.
+    by : str
+        Who corrects.
+
+    Raises
+    ------
+    InputError
+        It cannot be made of these cells; nothing changed.
+    """
+    if isinstance(action, Cut) and action.new_cell is None:
+        action = action.model_copy(update={"new_cell": _next_new_cell(cells, fov, earlier)})
+    try:
+        anchors = describe_cells(cells, action)
+        cells.apply(action)
+    except EditRefusedError as error:
+        raise InputError(f"FOV {fov}: {error}") from error
+    return Edit.now(fov, action, anchors, by)
+
+
+def _next_new_cell(cells: EditedCells, fov: int, earlier: Iterable[Edit]) -> int:
+    """Return a number that no cell of a field of view has or ever had."""
+    given = [
+        edit.action.new_cell or 0
+        for edit in earlier
+        if isinstance(edit.action, Cut) and edit.fov == fov
+    ]
+    return max(FIRST_NEW_CELL, cells.largest + 1, *(number + 1 for number in given))
+
+
+def make_undo(edits: Sequence[Edit], by: str, name: str | None = None) -> Edit:
+    """Return a line by which an action counts no longer.
+
+    Parameters
+    ----------
+    edits : sequence of Edit
+        Those among which to choose: of a field of view, or all.
+    by : str
+        Who does it.
+    name : str, optional
+        Name of the action; by default, the last one that counts.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    edit = next_to_undo(edits) if name is None else _named(edits, name)
+    if edit is None:
+        raise InputError("there is nothing to undo")
+    if edit.id in undone_in(edits):
+        raise InputError(f"{edit.id} ({edit.action}) is undone already")
+    return Edit.now(edit.fov, Undo(of=edit.id), (), by)
+
+
+def make_redo(edits: Sequence[Edit], by: str, name: str | None = None) -> Edit:
+    """Return a line by which an action that was undone counts again.
+
+    Parameters
+    ----------
+    edits, by : see `make_undo`
+    name : str, optional
+        Name of the action; by default, what was undone last, unless a new action followed.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    edit = next_to_redo(edits) if name is None else _named(edits, name)
+    if edit is None:
+        raise InputError("there is nothing to redo")
+    if edit.id not in undone_in(edits):
+        raise InputError(f"{edit.id} ({edit.action}) is not undone")
+    return Edit.now(edit.fov, Redo(of=edit.id), (), by)
+
+
+def _named(edits: Iterable[Edit], name: str) -> Edit:
+    for edit in corrections_in(edits):
+        if edit.id == name:
+            return edit
+    raise InputError(f"there is no correction {name!r}; pyama curate DIR --list shows all")
