@@ -22,7 +22,7 @@ from pyama_core.processing.workflow.pipeline import ForeignExecutor
 from pyama_core.processing.workflow.pool import WorkerPool
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
-from pyama_core.processing.workflow.worker_process import PipeLink
+from pyama_core.processing.workflow.worker_process import PipeConnection
 
 EXACT: dict[str, dict[str, Any]] = {
     "segmentation": {"method": "log-std"},
@@ -55,7 +55,7 @@ def ready_workers(n_workers: int) -> Iterator[ForeignExecutor]:
     try:
         # Each is busy long enough for the next to go to another worker.
         wait([pool.submit(_get_ready) for _ in range(n_workers)])
-        yield ForeignExecutor(pool, PipeLink(), _PromptEvents(pool))
+        yield ForeignExecutor(pool, PipeConnection(), _PromptEvents(pool))
     finally:
         pool.shutdown(wait=True)
 

@@ -25,7 +25,7 @@ class InlineExecutor(Executor):
         return future
 
 
-class InlineLink:
+class InlineConnection:
     """Puts messages into a queue of the same process."""
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ def run_inline(
     metadata: MicroscopyMetadata, context: ProcessingContext, **options: Any
 ) -> RunOutcome:
     """Run in this process."""
-    link = InlineLink()
-    foreign = ForeignExecutor(InlineExecutor(), link, link.queue)
+    connection = InlineConnection()
+    foreign = ForeignExecutor(InlineExecutor(), connection, connection.queue)
     return run_workflow(metadata, context, executor=foreign, **options)
 
 

@@ -457,7 +457,7 @@ def test_the_log_has_the_words_of_workers_and_is_appended_to(demo, finished, cap
 
 
 @dataclass
-class QueueLink:
+class QueueConnection:
     queue: Queue = field(default_factory=Queue)
 
     def send(self, message):
@@ -468,9 +468,9 @@ class QueueLink:
 
 
 def test_another_executor_serves_as_well(demo, undisturbed, tmp_path):
-    link, events = QueueLink(), []
+    connection, events = QueueConnection(), []
     with ThreadPoolExecutor(2) as executor:
-        foreign = ForeignExecutor(executor, link, link.queue)
+        foreign = ForeignExecutor(executor, connection, connection.queue)
         outcome = run(demo, tmp_path / "out", executor=foreign, on_progress=events.append)
     assert outcome.ok
     assert {event["step"] for event in events} >= {"copying", "extraction"}
@@ -494,8 +494,8 @@ class BrokenAfterOne(Executor):
 
 
 def test_what_breaks_another_executor_fails_what_remains(demo, tmp_path):
-    link = QueueLink()
-    foreign = ForeignExecutor(BrokenAfterOne(), link, link.queue)
+    connection = QueueConnection()
+    foreign = ForeignExecutor(BrokenAfterOne(), connection, connection.queue)
     outcome = run(demo, tmp_path / "out", executor=foreign, batch_size=1)
     assert statuses(outcome) == {0: "done", 1: "failed", 2: "failed"}
     assert outcome.exit_code == 1

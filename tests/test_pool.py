@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from pyama_core.errors import ShortageError
+from pyama_core.processing.workflow import pool as pool_module
 from pyama_core.processing.workflow.pool import WorkerPool
-from pyama_core.processing.workflow.worker_process import PipeLink
+from pyama_core.processing.workflow.worker_process import PipeConnection
 from runs import worker_processes
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -80,7 +81,7 @@ def wait_for_cancel(path):
     """Touch a file, then wait to be told to stop."""
     Path(path).touch()
     deadline = time.monotonic() + 20
-    while not PipeLink().cancelled():
+    while not PipeConnection().cancelled():
         if time.monotonic() > deadline:
             return "nobody said stop"
         time.sleep(0.005)
@@ -89,7 +90,7 @@ def wait_for_cancel(path):
 
 def send_all(messages):
     for message in messages:
-        PipeLink().send(message)
+        PipeConnection().send(message)
 
 
 def log_something():
@@ -304,6 +305,27 @@ def test_cancel_does_not_wait_for_workers_that_are_still_compiling(tmp_path):
     assert time.monotonic() - started < 5
 
 
+def test_no_worker_is_started_for_what_is_left_to_do_when_a_pool_is_cancelled(
+    tmp_path, monkeypatch
+):
+    started = []
+
+    class Counted(pool_module._Worker):
+        def __init__(self, log_level):
+            started.append(self)
+            super().__init__(log_level)
+
+    monkeypatch.setattr(pool_module, "_Worker", Counted)
+    with pool_of(2, warm_ups=[partial(touch_and_sleep, tmp_path / "begun")]) as pool:
+        wait_until((tmp_path / "begun").exists, 60)
+        for supervisor in pool._supervisors:
+            supervisor.own_calls.append(pool_module._Call.of(b"p", partial(add, 1)))
+        pool.cancelled = True
+        assert not any(map(pool.has_call_for, pool._supervisors))
+        pool.cancel()
+    assert len(started) <= 2
+
+
 def test_cancel_waits_for_no_call_that_does_not_listen(tmp_path):
     with pool_of(1) as pool:
         future = pool.submit(touch_and_sleep, tmp_path / "begun")
@@ -361,6 +383,7 @@ def test_shutting_down_without_dropping_finishes_what_is_queued():
 
 START_A_POOL = """
 import os, time
+from pyama_core.processing.workflow import pool as pool_module
 from pyama_core.processing.workflow.pool import WorkerPool
 if __name__ == "__main__":
     pool = WorkerPool(1)

@@ -38,7 +38,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only there the 
 
 def stop_in_the_middle_of_a_message():
     """Announce a long message, send none of it and fall silent."""
-    os.write(worker_process._lines[0]._connection.fileno(), b"\x00\x10\x00\x00begun")
+    os.write(worker_process._own_end[0]._connection.fileno(), b"\x00\x10\x00\x00begun")
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -105,7 +105,7 @@ def test_a_worker_that_cannot_be_killed_is_named_and_not_waited_for(monkeypatch,
     else:
         future = pool.submit(stop_in_the_middle_of_a_message)
         wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
-    seat = pool._seats[0]
+    supervisor = pool._supervisors[0]
     try:
         pool.cancel()
         pool.shutdown(wait=True)
@@ -117,9 +117,9 @@ def test_a_worker_that_cannot_be_killed_is_named_and_not_waited_for(monkeypatch,
         assert multiprocessing.active_children() == []
     finally:
         os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):  # its seat was quicker
+        with contextlib.suppress(ChildProcessError):  # its supervisor was quicker
             os.waitpid(pid, 0)
-        seat.thread.join(20)
+        supervisor.thread.join(20)
 
 
 @pytest.mark.parametrize("method", ["_attend", "_hear", "_speak", "_bury"])
@@ -132,7 +132,7 @@ def test_a_lack_of_memory_in_the_thread_of_a_worker_fails_calls_and_hangs_nobody
         def refuse(self, *_):
             raise MemoryError
 
-        monkeypatch.setattr(pool_module._Seat, method, refuse)
+        monkeypatch.setattr(pool_module._Supervisor, method, refuse)
         calls = [pool.submit(os._exit, 3), pool.submit(add, 1)]
         for call in calls:
             with pytest.raises((BrokenExecutor, ShortageError), match="MemoryError"):

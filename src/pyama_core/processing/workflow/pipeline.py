@@ -37,7 +37,7 @@ from pyama_core.processing.workflow.source_description import save_description
 from pyama_core.processing.workflow.threads import require_threads
 from pyama_core.processing.workflow.warm_up import WarmUp, warm_up_all, warm_ups
 from pyama_core.processing.workflow.worker import run_single_worker
-from pyama_core.processing.workflow.worker_process import PipeLink, WorkerLink
+from pyama_core.processing.workflow.worker_process import MainConnection, PipeConnection
 
 __all__ = [
     "ForeignExecutor",
@@ -65,14 +65,14 @@ class ForeignExecutor:
     ----------
     executor : Executor
         Anything with the interface of `concurrent.futures.Executor`; it is not shut down.
-    link : WorkerLink
+    connection : MainConnection
         What a worker sends with and asks about cancelling; it is pickled along.
     events : EventSource
         What the main process gets the messages from, for instance a queue.
     """
 
     executor: Executor
-    link: WorkerLink
+    connection: MainConnection
     events: EventSource
 
 
@@ -299,7 +299,7 @@ def _provide_workers(
         warm_up_all(first_calls)
         with ProgressDrainer(executor.events, on_progress) as drainer:
             workers = Workers(
-                executor.executor, executor.link, survives_death=False, cancel=lambda: None
+                executor.executor, executor.connection, survives_death=False, cancel=lambda: None
             )
             yield workers, drainer
         return
@@ -311,7 +311,7 @@ def _provide_workers(
         raise ShortageError.about(f"start {n_workers} worker processes", error) from error
     # The pool ends before who listens to it, but also where that one cannot begin.
     with pool, ProgressDrainer(pool, on_progress) as drainer, pool:
-        yield Workers(pool, PipeLink(), True, pool.cancel, pool.check), drainer
+        yield Workers(pool, PipeConnection(), True, pool.cancel, pool.check), drainer
 
 
 def _channels_in_words(request: RunRequest) -> str:

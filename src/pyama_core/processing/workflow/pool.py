@@ -1,10 +1,10 @@
 """Worker processes of which one can die, or fall silent, without the others noticing.
 
-Each worker has a seat: a thread of this process that starts it, gives it calls, hears what it
-says and sees it end. Seats share nothing but the queue of calls, so that a worker that dies in the
-middle of a sentence, or stops in the middle of listening to one, holds up its own seat alone; and
-who kills it (`WorkerPool.check`) frees the seat. Nothing here waits for a worker without an end:
-one that is told to stop has a little time to do so.
+Each worker has a supervisor: a thread of this process that starts it, gives it calls, hears what
+it says and sees it end. Supervisors share nothing but the queue of calls, so that a worker that
+dies in the middle of a sentence, or stops in the middle of listening to one, holds up its own
+supervisor alone; and who kills it (`WorkerPool.check`) frees the supervisor. Nothing here waits for
+a worker without an end: one that is told to stop has a little time to do so.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class _Worker:
         with contextlib.suppress(OSError, ValueError):
             self.process.kill()
 
-    def bury(self) -> str:
+    def wait_for_end(self) -> str:
         """See it end, if need be by force, and say how it ended."""
         self.connection.close()
         self.process.join(ANSWER_S)
@@ -169,7 +169,7 @@ def _ending(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-class _Seat:
+class _Supervisor:
     """A thread with a worker; where one dies, another one takes its place.
 
     Parameters
@@ -190,11 +190,13 @@ class _Seat:
         self._n_false_starts = 0
         self._waking = threading.Lock()
         self._woken = False
-        self._ear, self._bell = multiprocessing.get_context("spawn").Pipe(duplex=False)
+        self._wake_receiver, self._wake_sender = multiprocessing.get_context("spawn").Pipe(
+            duplex=False
+        )
         self.own_calls: deque[_Call] = deque()
         self.failure = ""
         self.given_up = False
-        self.thread = threading.Thread(target=self._serve, name="pyama seat", daemon=True)
+        self.thread = threading.Thread(target=self._serve, name="pyama supervisor", daemon=True)
 
     # For any thread
 
@@ -203,7 +205,7 @@ class _Seat:
         with self._waking:
             if not self._woken:
                 self._woken = True
-                self._bell.send_bytes(b"")
+                self._wake_sender.send_bytes(b"")
 
     def enforce(self) -> None:
         """Kill a worker that was to come to an end and had its time to do so.
@@ -218,11 +220,11 @@ class _Seat:
         elif now > self._deadline + _KILLED_S:
             self.given_up = True
             self.failure = worker.give_up()
-            self.leave()
+            self.close()
         elif now > self._deadline:
             worker.kill(silent=True)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Leave nothing behind: no worker, no call without an answer, no open pipe."""
         with self._waking:
             self._woken = True
@@ -230,51 +232,53 @@ class _Seat:
             self._worker = self._call = None
         if worker is not None and not self.given_up:
             worker.kill(silent=False)
-            worker.bury()
+            worker.wait_for_end()
         if worker is not None and self.given_up and call is None:
             logger.warning("%s", self.failure)
         for lost in [*([] if call is None else [call]), *self.own_calls]:
             lost.fail(WorkerDiedError(self.failure or "the pool was shut down", silent=True))
         if not self.thread.is_alive() or threading.current_thread() is self.thread:
-            self._ear.close()
-            self._bell.close()
-        self._pool.note_leaving(self)
+            self._wake_receiver.close()
+            self._wake_sender.close()
+        self._pool.note_closed(self)
 
     # The thread
 
     def _serve(self) -> None:
         try:
-            self._hire()
+            self._start_worker()
             while not (self._is_vacant() and (self._pool.ended or self.given_up)):
                 self._attend()
                 if self._is_vacant() and self._pool.has_call_for(self):
                     if self._n_false_starts >= _MAX_FALSE_STARTS:
                         return
-                    self._hire()
+                    self._start_worker()
         except Exception as error:  # noqa: BLE001 - out of memory, for instance; told by the pool
             self.failure = f"{type(error).__name__}: {error}"
         finally:
-            self.leave()
+            self.close()
 
     def _is_vacant(self) -> bool:
         return self._worker is None
 
-    def _hire(self) -> None:
+    def _start_worker(self) -> None:
         self._told.clear()
         self._deadline = None
         self._worker = _Worker(self._log_level)
 
     def _attend(self) -> None:
         """Wait until something happens, and deal with it."""
-        lines = [self._ear] if self._worker is None else [self._ear, self._worker.connection]
-        heard = wait(lines, _POLL_S if self._pool.ended else None)
+        ends = [self._wake_receiver]
+        if self._worker is not None:
+            ends.append(self._worker.connection)
+        heard = wait(ends, _POLL_S if self._pool.ended else None)
         self.enforce()
         if self.given_up:
             return
-        if self._ear in heard:
+        if self._wake_receiver in heard:
             with self._waking:
                 self._woken = False
-                self._ear.recv_bytes()
+                self._wake_receiver.recv_bytes()
         if self._worker is not None and self._worker.connection in heard:
             self._hear(self._worker)
         if self._worker is not None:
@@ -339,7 +343,7 @@ class _Seat:
 
     def _bury(self, worker: _Worker) -> None:
         self._worker = None
-        how = worker.bury()
+        how = worker.wait_for_end()
         call, self._call = self._call, None
         if call is not None:
             call.future.set_exception(WorkerDiedError(how, silent=worker.silent))
@@ -384,61 +388,63 @@ class WorkerPool(Executor):
         self._warm = not warm_ups
         self._failure: ShortageError | None = None
         self._to_tell = ""
-        self._seats: list[_Seat] = []
+        self._supervisors: list[_Supervisor] = []
         try:
             for _ in range(n_workers):
-                self._seats.append(_Seat(self, log_level))
+                self._supervisors.append(_Supervisor(self, log_level))
             if warm_ups:
                 self._share_warm_ups(warm_ups)
-            for seat in list(self._seats):
-                start_thread(seat.thread)
+            for supervisor in list(self._supervisors):
+                start_thread(supervisor.thread)
         except BaseException:
             self.cancel()
-            for seat in list(self._seats):
-                if seat.thread.ident is None:
-                    seat.leave()
+            for supervisor in list(self._supervisors):
+                if supervisor.thread.ident is None:
+                    supervisor.close()
             self.shutdown(wait=True, cancel_futures=True)
             raise
 
     def _share_warm_ups(self, functions: Sequence[Callable[[], object]]) -> None:
-        seats, n_left = list(self._seats), len(functions)
+        supervisors, n_left = list(self._supervisors), len(functions)
 
         def follow(_: Future[object]) -> None:
             nonlocal n_left
             with self._lock:
                 n_left -= 1
-                if n_left:
+                if n_left or self.cancelled:
                     return
-                for index, seat in enumerate(seats):
+                for index, supervisor in enumerate(supervisors):
                     for number, function in enumerate(functions):
-                        if number % len(seats) != index:
-                            seat.own_calls.append(_Call.of(PREPARE, function))
+                        if number % len(supervisors) != index:
+                            supervisor.own_calls.append(_Call.of(PREPARE, function))
                 self._warm = True
             self._wake_all()
 
         for number, function in enumerate(functions):
             call = _Call.of(PREPARE, function)
             call.future.add_done_callback(follow)
-            seats[number % len(seats)].own_calls.append(call)
+            supervisors[number % len(supervisors)].own_calls.append(call)
 
-    # What seats ask and tell
+    # What supervisors ask and tell
 
     @property
     def ended(self) -> bool:
         """Whether no call will come any more."""
         return self.cancelled or (self._closed and not self._calls)
 
-    def has_call_for(self, seat: _Seat) -> bool:
-        """Whether there is a call that a seat may take."""
+    def has_call_for(self, supervisor: _Supervisor) -> bool:
+        """Whether there is a call that a supervisor may take."""
         with self._lock:
-            return bool(seat.own_calls or (self._warm and self._calls))
+            has_call = bool(supervisor.own_calls or (self._warm and self._calls))
+            # Not after the end: a worker that is started then is killed, for ever and again.
+            return has_call and not self.cancelled
 
-    def take(self, seat: _Seat) -> _Call | None:
-        """Return the next call for a seat."""
+    def take(self, supervisor: _Supervisor) -> _Call | None:
+        """Return the next call for a supervisor."""
         while True:
             with self._lock:
-                if seat.own_calls:
-                    call = seat.own_calls.popleft()
+                if supervisor.own_calls:
+                    call = supervisor.own_calls.popleft()
                 elif self._warm and self._calls:
                     call = self._calls.popleft()
                 else:
@@ -453,27 +459,29 @@ class WorkerPool(Executor):
             if call.future.set_running_or_notify_cancel():
                 return call
 
-    def note_leaving(self, seat: _Seat) -> None:
-        """Let what is queued fail if the last seat is left."""
+    def note_closed(self, supervisor: _Supervisor) -> None:
+        """Let what is queued fail if the last supervisor has ended."""
         with self._lock:
-            if seat not in self._seats:
+            if supervisor not in self._supervisors:
                 return
-            self._seats.remove(seat)
-            n_left, calls = len(self._seats), deque[_Call]()
+            self._supervisors.remove(supervisor)
+            n_left, calls = len(self._supervisors), deque[_Call]()
             if not n_left:
-                what = seat.failure or "all have ended"
+                what = supervisor.failure or "all have ended"
                 self._failure = ShortageError.about("start a worker process", RuntimeError(what))
                 calls, self._calls = self._calls, calls
-            elif seat.failure:
-                self._to_tell = f"going on with {n_left} workers, as one failed: {seat.failure}"
+            elif supervisor.failure:
+                self._to_tell = (
+                    f"going on with {n_left} workers, as one failed: {supervisor.failure}"
+                )
         for call in calls:
             call.fail(self._failure or BrokenExecutor())
 
     def _wake_all(self) -> None:
         with self._lock:
-            seats = list(self._seats)
-        for seat in seats:
-            seat.wake()
+            supervisors = list(self._supervisors)
+        for supervisor in supervisors:
+            supervisor.wake()
 
     # Executor
 
@@ -494,7 +502,7 @@ class WorkerPool(Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError("the pool is shut down")
-            if not self.cancelled and self._seats:
+            if not self.cancelled and self._supervisors:
                 self._calls.append(call)
         if self.cancelled:
             call.drop()
@@ -507,15 +515,15 @@ class WorkerPool(Executor):
         """End all workers; with `cancel_futures`, queued calls are dropped."""
         with self._lock:
             self._closed = True
-            seats, calls = list(self._seats), deque[_Call]()
+            supervisors, calls = list(self._supervisors), deque[_Call]()
             if cancel_futures:
                 calls, self._calls = self._calls, calls
         for call in calls:
             call.drop()
         self._wake_all()
-        for seat in seats if wait else []:
-            while seat.thread.is_alive() and not seat.given_up:
-                seat.thread.join(_POLL_S)
+        for supervisor in supervisors if wait else []:
+            while supervisor.thread.is_alive() and not supervisor.given_up:
+                supervisor.thread.join(_POLL_S)
                 self.check()
         self.check()
 
@@ -538,9 +546,9 @@ class WorkerPool(Executor):
         with self._lock:
             self.cancelled = True
             calls, self._calls = self._calls, deque()
-            for seat in self._seats:
-                calls += seat.own_calls
-                seat.own_calls.clear()
+            for supervisor in self._supervisors:
+                calls += supervisor.own_calls
+                supervisor.own_calls.clear()
         for call in calls:
             call.drop()
         self._wake_all()
@@ -548,17 +556,17 @@ class WorkerPool(Executor):
     def check(self) -> None:
         """Kill workers that do not answer; to be called from time to time."""
         with self._lock:
-            seats = list(self._seats)
-        for seat in seats:
-            seat.enforce()
-            if not seat.thread.is_alive():
+            supervisors = list(self._supervisors)
+        for supervisor in supervisors:
+            supervisor.enforce()
+            if not supervisor.thread.is_alive():
                 # It ended otherwise than it should.
-                seat.leave()
+                supervisor.close()
 
     # Event source
 
     def get(self, block: bool = True, timeout: float | None = None) -> object:
         """Return the next message of any worker; `queue.Empty` if none comes in time."""
         # After the end none can come, and whoever asks should not be held up.
-        block = block and not (self._closed and not self._seats)
+        block = block and not (self._closed and not self._supervisors)
         return pickle.loads(self.inbox.get(block, timeout))  # noqa: S301 - from our own processes

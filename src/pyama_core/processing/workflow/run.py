@@ -33,7 +33,7 @@ from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import Scope
 from pyama_core.processing.workflow.worker import process_one_fov, run_single_worker
-from pyama_core.processing.workflow.worker_process import WorkerLink
+from pyama_core.processing.workflow.worker_process import MainConnection
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Workers:
     ----------
     executor : Executor
         Runs `run_single_worker`.
-    link : WorkerLink
+    connection : MainConnection
         Travels to the workers.
     survives_death : bool
         Whether the executor goes on after one of its workers died.
@@ -62,7 +62,7 @@ class Workers:
     """
 
     executor: Executor
-    link: WorkerLink
+    connection: MainConnection
     survives_death: bool
     cancel: Callable[[], None]
     check: Callable[[], None] = lambda: None
@@ -211,7 +211,7 @@ class Run:
             future = workers.executor.submit(
                 run_single_worker,
                 self._request.for_fovs(task.fovs),
-                workers.link,
+                workers.connection,
                 {fov: self._tickets[fov] for fov in task.fovs},
             )
         except (BrokenExecutor, RuntimeError) as error:

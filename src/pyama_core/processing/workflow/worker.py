@@ -13,13 +13,13 @@ from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
 from pyama_core.processing.workflow.request import RunRequest
 from pyama_core.processing.workflow.services.base import BaseProcessingService
 from pyama_core.processing.workflow.services.scope import Scope
-from pyama_core.processing.workflow.worker_process import WorkerLink
+from pyama_core.processing.workflow.worker_process import MainConnection
 
 logger = logging.getLogger(__name__)
 
 
 def run_single_worker(
-    request: RunRequest, link: WorkerLink, tickets: Mapping[int, LockTicket]
+    request: RunRequest, connection: MainConnection, tickets: Mapping[int, LockTicket]
 ) -> list[FovOutcome]:
     """Take fields of view through all steps that follow the copying, one after the other.
 
@@ -27,7 +27,7 @@ def run_single_worker(
     ----------
     request : RunRequest
         What to do; its fields of view are copied already.
-    link : WorkerLink
+    connection : MainConnection
         Takes progress events and log records, knows of cancelling.
     tickets : mapping
         Proof of the run's lock for each field of view.
@@ -38,7 +38,7 @@ def run_single_worker(
         One for each field of view; what was made is in its record, partial results of failed ones
         included.
     """
-    scope = Scope(dict(tickets), request.identity, link.cancelled, link.send)
+    scope = Scope(dict(tickets), request.identity, connection.cancelled, connection.send)
     services = later_services(scope)
     return [process_one_fov(services, request, fov) for fov in request.fovs]
 

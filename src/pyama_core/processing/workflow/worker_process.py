@@ -66,7 +66,7 @@ _LIBRARIES = {
 _PR_SET_PDEATHSIG = 1
 
 
-class WorkerLink(Protocol):
+class MainConnection(Protocol):
     """A worker's line to the main process; it travels to the worker, so it can be pickled."""
 
     def send(self, message: object) -> None:
@@ -76,7 +76,7 @@ class WorkerLink(Protocol):
         """Whether the run was cancelled."""
 
 
-class _Line:
+class _PipeEnd:
     """The worker's end of its pipe; there is one per process, made by `run_worker`."""
 
     def __init__(self, connection: Connection) -> None:
@@ -165,26 +165,26 @@ def _pickled(error: BaseException) -> bytes:
     return content
 
 
-_lines: list[_Line] = []
+_own_end: list[_PipeEnd] = []
 """The process's line, if it is a worker: what a call finds in its process."""
 
 
-class PipeLink:
+class PipeConnection:
     """The line of whichever worker process this object finds itself in."""
 
     def send(self, message: object) -> None:
         """Send a message to the main process."""
-        _lines[0].send(message)
+        _own_end[0].send(message)
 
     def cancelled(self) -> bool:
         """Whether the main process said to stop."""
-        return _lines[0].cancelled.is_set()
+        return _own_end[0].cancelled.is_set()
 
 
 class _SendingHandler(logging.Handler):
     """Sends log records to the main process, with their arguments and tracebacks as text."""
 
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, line: _PipeEnd) -> None:
         super().__init__()
         self._line = line
 
@@ -207,7 +207,7 @@ def run_worker(connection: Connection, log_level: int) -> None:
     log_level : int
         Level below which records of this package are not sent.
     """
-    line = _Line(connection)
+    line = _PipeEnd(connection)
     try:
         _set_up(line, log_level)
         _prepare()
@@ -222,14 +222,14 @@ def run_worker(connection: Connection, log_level: int) -> None:
         os._exit(1)
 
 
-def _set_up(line: _Line, log_level: int) -> None:
+def _set_up(line: _PipeEnd, log_level: int) -> None:
     for name in _THREAD_LIMITS:
         os.environ[name] = "1"
     # Ctrl-C reaches every process of a terminal, and whoever stops a job may send SIGTERM to all
     # of it; only the main process decides what that means.
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    _lines[:] = [line]
+    _own_end[:] = [line]
     logger = logging.getLogger("pyama_core")
     logger.handlers[:] = [_SendingHandler(line)]
     logger.setLevel(log_level)
