@@ -58,10 +58,10 @@ def _arm() -> None:
         write(self, data)
         boundary("write", self.final.name)
 
-    def counted_move(temporary, final):
+    def counted_move(temporary, final, about=None):
         name = getattr(_saving, "name", None) or final.name
         boundary("before-rename", name)
-        move(temporary, final)
+        move(temporary, final, about)
         boundary("after-rename", name)
 
     def counted_save(path, record):

@@ -65,6 +65,12 @@ def data_files(output_dir: Path) -> dict[str, bytes]:
     }
 
 
+def made_files(output_dir: Path) -> dict[str, bytes]:
+    """As `data_files`, without what was changed on purpose and is kept aside."""
+    files = data_files(output_dir)
+    return {name: content for name, content in files.items() if ".changed" not in name}
+
+
 def inodes(output_dir: Path, pattern: str) -> dict[str, int]:
     """Number of each file on its disk, which changes when the file is replaced."""
     return {path.name: path.stat().st_ino for path in output_dir.rglob(pattern)}

@@ -21,7 +21,7 @@ from pyama_core.cli.app import app
 from pyama_core.cli.config import RunConfig, load_config
 from pyama_core.cli.inspect import estimate_output_bytes
 from pyama_core.io.microscopy import MicroscopyMetadata
-from runs import data_files, describe, inodes
+from runs import data_files, describe, inodes, made_files
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")
 PYAMA = [sys.executable, "-m", "pyama_core"]
@@ -366,7 +366,7 @@ def test_check_makes_a_flipped_bit_good_again(demo, first_run, finished):
     assert result.exit_code == 0
     assert "1 done, 1 skipped" in result.stdout
     assert "checksum" in result.stderr
-    assert data_files(finished) == data_files(first_run[0])
+    assert made_files(finished) == data_files(first_run[0])
 
 
 def test_a_damaged_record_is_told_by_status_and_verify(finished):

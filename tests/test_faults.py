@@ -35,7 +35,15 @@ from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.steps.segmentation import SegmentationService
 from pyama_core.processing.workflow.services.types import Channels
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
-from runs import by_all_methods, data_files, describe, new_context, run, worker_processes
+from runs import (
+    by_all_methods,
+    data_files,
+    describe,
+    made_files,
+    new_context,
+    run,
+    worker_processes,
+)
 
 EXACT_WORDS = ["--segmentation", "log-std", "--tracking", "iou"]
 """As `new_context` asks for."""
@@ -302,7 +310,7 @@ def test_outputs_of_another_shape_are_made_again(small, whole, tmp_path):
         out / "fov_000" / "demo_fov_000_seg_labeled_ch_0.npy",
     )
     assert run_inline(describe(small), new_context(out)).ok
-    assert data_files(out) == whole
+    assert made_files(out) == whole
 
 
 @pytest.mark.parametrize(

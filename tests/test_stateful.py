@@ -182,7 +182,7 @@ def bomb(patch: pytest.MonkeyPatch, after: int) -> None:
         return tick
 
     patch.setattr(stacks.FileWriter, "write", armed(stacks.FileWriter.write))
-    patch.setattr(fov_folder, "move_into_place", armed(fov_folder.move_into_place))
+    patch.setattr(fov_folder, "put_in_place", armed(fov_folder.put_in_place))
     patch.setattr(fov_folder, "save_record", armed(fov_folder.save_record))
 
 

@@ -53,6 +53,8 @@ def show(folder: Path, *, as_json: bool) -> int:
             typer.echo(f"FOV {fov}: channel {title} is not corrected: {reason}")
         if found.get("no_cells"):
             typer.echo(f"FOV {fov}: no cells in any frame")
+        for name in found.get("kept_aside", []):
+            typer.echo(f"FOV {fov}: kept beside its outputs, for somebody changed it: {name}")
         if found.get("in_use_by"):
             holder = found["in_use_by"]
             typer.echo(f"FOV {fov}: in use by process {holder['pid']} on {holder['host']}")
@@ -118,7 +120,11 @@ def verify(folder: Path) -> int:
     for name, fault in faults.items():
         typer.echo(f"{name}: {fault}", err=True)
     if faults:
-        typer.echo(f"{len(faults)} damaged; pyama run --check makes them anew", err=True)
+        typer.echo(
+            f"{len(faults)} damaged or changed; pyama run --check makes them anew, "
+            "and keeps what is there under other names",
+            err=True,
+        )
     changed, unknown = find_changed_files(folder)
     for name, reason in (changed | unknown).items():
         typer.echo(f"{name}: {reason}", err=True)

@@ -8,7 +8,10 @@ checks, flushes or deletes an output need not know which of the two it is.
 from __future__ import annotations
 
 import contextlib
+import glob
+import itertools
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -18,6 +21,8 @@ from pathlib import Path
 from pyama_core.errors import StorageError
 from pyama_core.io.checksums import file_checksum, name_checksum, new_hasher
 from pyama_core.io.storage.atomic import flush_to_disk, move_into_place, temporary_path
+
+_KEPT_ASIDE = re.compile(r"\.changed(-[0-9]+)?(\.[^.]+)?$")
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,42 @@ def put_in_place(temporary: Path, final: Path) -> None:
         delete(old)
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything has a name, be it a link to nothing."""
+    return os.path.lexists(path)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder has a name, and not a link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def keep_aside(path: Path) -> Path:
+    """Rename an output that a person may have changed, so that a new one can take its place.
+
+    Returns
+    -------
+    Path
+        What it is called now: `traces.changed.csv`, `traces.changed-2.csv` and so on.
+
+    Raises
+    ------
+    StorageError
+        The rename is refused; the message names the output.
+    """
+    names = ("changed" if number == 1 else f"changed-{number}" for number in itertools.count(1))
+    paths = (path.with_name(f"{path.stem}.{name}{path.suffix}") for name in names)
+    kept = next(each for each in paths if not is_there(each))
+    move_into_place(path, kept, about=path)
+    return kept
+
+
+def find_kept_aside(folder: Path, base_name: str) -> list[str]:
+    """Names of what `keep_aside` renamed among outputs with a base name, in order."""
+    found = folder.glob(f"{glob.escape(base_name)}_*.changed*")
+    return sorted(path.name for path in found if _KEPT_ASIDE.search(path.name))
+
+
 def delete(path: Path) -> None:
     """Delete an output.
 
@@ -109,7 +150,7 @@ def delete(path: Path) -> None:
     OSError
         It is not there, or cannot be deleted.
     """
-    if path.is_dir() and not path.is_symlink():
+    if is_folder(path):
         shutil.rmtree(path)
     else:
         path.unlink()

@@ -32,8 +32,10 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(_SUFFIX)
 
 
-def move_into_place(temporary: Path, final: Path) -> None:
+def move_into_place(temporary: Path, final: Path, about: Path | None = None) -> None:
     """Rename a whole, closed file to its final name, replacing what is there.
+
+    Errors name the file that it is all about, if that is another.
 
     Another program (a spreadsheet, a virus scanner) may hold the target open, which Windows
     answers with a refusal: this is retried for ten seconds.
@@ -43,6 +45,7 @@ def move_into_place(temporary: Path, final: Path) -> None:
     StorageError
         The rename is refused; the message names the file.
     """
+    about = about or final
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -50,12 +53,12 @@ def move_into_place(temporary: Path, final: Path) -> None:
         except PermissionError as error:
             if time.monotonic() >= deadline:
                 raise StorageError(
-                    f"cannot replace {final}: another program seems to hold it open; "
+                    f"cannot replace {about}: another program seems to hold it open; "
                     "close it there and run again"
                 ) from error
             time.sleep(_PAUSE_S)
         except OSError as error:
-            raise StorageError.about("rename to", final, error) from error
+            raise StorageError.about("rename to", about, error) from error
         else:
             return
 

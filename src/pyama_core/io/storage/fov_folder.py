@@ -9,15 +9,19 @@ Who owns which file
 Order of operations, for one output
     1. write it whole under a temporary name, hashing on the way, and close it;
     2. make sure that the lock is still ours;
-    3. if the record speaks of an older output of this name, delete that entry and save;
-    4. rename;
-    5. add the new entry to the record and save.
+    3. if a file of this name is there that is not as a run wrote it, rename that to a name which
+       says so: it may be a person's work;
+    4. delete the entry of an older output from the record, note the checksums of the older and
+       the new file there, and save;
+    5. rename;
+    6. add the new entry to the record and save.
 
 Why that order
-    A process killed before 4 leaves a temporary file, which is swept. Killed between 4 and 5 it
-    leaves a whole file that no record proves, which is made again. Without 3, the old entry would
-    describe the new file for a moment, and where modification times are coarse nothing would tell
-    the two apart. No order leaves a record that proves a file which is not whole.
+    A process killed before 5 leaves a temporary file, which is swept. Killed between 5 and 6 it
+    leaves a whole file that no record proves, which is made again, and whose checksum tells that
+    it is nobody's work. Without 4, the old entry would describe the new file for a moment, and
+    where modification times are coarse nothing would tell the two apart. No order leaves a record
+    that proves a file which is not whole.
 
 What counts as proof
     The record parses, belongs to this source, and its entry has the provenance that would be
@@ -50,6 +54,9 @@ from pyama_core.io.storage.artifacts import (
     checksum_of,
     delete,
     flush,
+    is_folder,
+    is_there,
+    keep_aside,
     look_at,
     put_in_place,
 )
@@ -69,7 +76,7 @@ from pyama_core.io.storage.records import (
     save_record,
 )
 from pyama_core.io.storage.stacks import FileWriter, StackWriter
-from pyama_core.outputs import Missing, Output
+from pyama_core.outputs import Form, Missing, Output, kind_named
 
 logger = logging.getLogger(__name__)
 
@@ -381,7 +388,9 @@ class FovFolder:
     ) -> None:
         final = self.path_of(planned.output)
         self._require_lock()
-        self.forget(final.name)
+        if is_folder(final) == is_folder(written.temporary):  # otherwise the rename is refused
+            self._keep_if_changed(final, written.checksum)
+        self._save(self.record.without_output(final.name, written.checksum))
         put_in_place(written.temporary, final)
         entry = OutputEntry(
             kind=planned.output.kind.name,
@@ -407,13 +416,16 @@ class FovFolder:
     ) -> None:
         """Record that the data cannot give a stack; an older file of its name is deleted.
 
+        One that was changed since it was written is kept under another name.
+
         Raises
         ------
         StorageError
-            That file cannot be deleted.
+            That file cannot be deleted or renamed.
         """
         path = self.path_of(planned.output)
         self._require_lock()
+        self._keep_if_changed(path)
         self.forget(path.name)
         try:
             delete(path)
@@ -443,11 +455,42 @@ class FovFolder:
         if name in self.record.outputs:
             self._save(self.record.without_output(name))
 
+    def _keep_if_changed(self, path: Path, coming: str = "") -> None:
+        """Rename what is under the name of an output, unless a run made it.
+
+        Parameters
+        ----------
+        path : Path
+            Path of the output.
+        coming : str
+            Checksum of what will take its place; nothing is lost where that is the same.
+        """
+        if is_there(path) and not self._is_of_a_run(path, coming):
+            kept = keep_aside(path)
+            logger.warning(
+                "%s was changed since it was written; what it was changed to is kept as %s",
+                path,
+                kept.name,
+            )
+
+    def _is_of_a_run(self, path: Path, coming: str) -> bool:
+        entry = self.record.outputs.get(path.name)
+        kind = None if entry is None else kind_named(entry.kind)
+        # Tables are what people change, and are read quickly.
+        if entry and kind and kind.form is not Form.TABLE and _is_as_written(path, entry):
+            return True
+        if entry and _may_be_torn(path, entry):
+            return True
+        try:
+            return self._checksum(path) in (*self.record.own_checksums(path.name), coming)
+        except OSError:
+            return False
+
     def release(self, name: str) -> bool:
         """Delete an output to save space, and remember what it was.
 
         The record is written first: a process killed in between leaves a file too many, which
-        the next release deletes.
+        the next release deletes. What was changed since it was written is renamed instead.
 
         Returns
         -------
@@ -457,7 +500,7 @@ class FovFolder:
         Raises
         ------
         StorageError
-            The file cannot be deleted.
+            The file cannot be deleted or renamed.
         """
         entry = self.record.outputs[name]
         if entry.not_made:
@@ -466,6 +509,7 @@ class FovFolder:
             released = entry.model_copy(update={"released": True})
             self._save(self.record.with_output(name, released))
         path = self.path / name
+        self._keep_if_changed(path)
         try:
             delete(path)
         except FileNotFoundError:
@@ -525,8 +569,19 @@ def _is_as_written(path: Path, entry: OutputEntry) -> bool:
         seen = look_at(path)
     except OSError:
         return False
-    safe = entry.durable or (entry.host == host_name() and entry.boot == boot_identity())
-    return safe and (seen.size, seen.mtime_ns) == (entry.size, entry.mtime_ns)
+    return _is_safe(entry) and (seen.size, seen.mtime_ns) == (entry.size, entry.mtime_ns)
+
+
+def _may_be_torn(path: Path, entry: OutputEntry) -> bool:
+    """Whether a file is what a loss of power may have left: nobody wrote to it since."""
+    try:
+        return not _is_safe(entry) and look_at(path).mtime_ns <= entry.mtime_ns
+    except OSError:
+        return False
+
+
+def _is_safe(entry: OutputEntry) -> bool:
+    return entry.durable or (entry.host == host_name() and entry.boot == boot_identity())
 
 
 def open_recorded_folder(record_path: Path) -> FovFolder:

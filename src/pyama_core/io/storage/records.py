@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -35,6 +35,7 @@ from pyama_core.outputs import Output
 logger = logging.getLogger(__name__)
 
 RECORD_VERSION: Literal[1] = 1
+_Value = TypeVar("_Value")
 """Goes up when what a record proves comes to mean something else, so that nobody who knows the
 old meaning believes it. What only describes can be added without: `FovRecord` and `Names` keep
 fields that they do not know, and have a default for those that older records lack."""
@@ -186,6 +187,8 @@ class FovRecord(_Describing):
     names: Names = Names()
     settings: Settings | None = None
     outputs: dict[FileName, OutputEntry] = {}
+    replaceable: dict[FileName, tuple[str, ...]] = {}
+    """Checksums of files that a run made, or is about to rename, and that no entry speaks of."""
     failure: Failure | None = None
 
     def knows_source(self, source: SourceIdentity) -> bool:
@@ -199,12 +202,27 @@ class FovRecord(_Describing):
 
     def with_output(self, name: str, entry: OutputEntry) -> FovRecord:
         """Return a record in which `name` is described by `entry`."""
-        return self.model_copy(update={"outputs": {**self.outputs, name: entry}})
+        outputs = {**self.outputs, name: entry}
+        return self.model_copy(
+            update={"outputs": outputs, "replaceable": _without(self.replaceable, name)}
+        )
 
-    def without_output(self, name: str) -> FovRecord:
-        """Return a record that does not know `name`."""
-        rest = {key: entry for key, entry in self.outputs.items() if key != name}
-        return self.model_copy(update={"outputs": rest})
+    def without_output(self, name: str, coming: str = "") -> FovRecord:
+        """Return a record without an entry for `name`.
+
+        It remembers the checksum of the file that it spoke of, and that of the one to come, for
+        neither is anybody's work but a run's.
+        """
+        known = (*self.own_checksums(name), coming)
+        replaceable = {**self.replaceable, name: tuple(dict.fromkeys(filter(None, known)))}
+        return self.model_copy(
+            update={"outputs": _without(self.outputs, name), "replaceable": replaceable}
+        )
+
+    def own_checksums(self, name: str) -> tuple[str, ...]:
+        """Return the checksums of the files that runs made under a name, as far as is known."""
+        entry = self.outputs.get(name)
+        return (*self.replaceable.get(name, ()), *([] if entry is None else [entry.checksum]))
 
     def find(self, output: Output) -> tuple[str, OutputEntry] | None:
         """Name and entry of an output."""
@@ -232,6 +250,10 @@ class FovRecord(_Describing):
         except RecursionError as error:
             raise ValueError("too many brackets within each other") from error
         return cls.model_validate(plain)
+
+
+def _without(values: Mapping[str, _Value], name: str) -> dict[str, _Value]:
+    return {key: value for key, value in values.items() if key != name}
 
 
 def save_record(path: Path, record: FovRecord) -> None:

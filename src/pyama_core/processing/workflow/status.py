@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyama_core.errors import InputError
+from pyama_core.io.storage.artifacts import find_kept_aside
 from pyama_core.io.storage.fov_folder import open_recorded_folder
 from pyama_core.io.storage.locks import find_holder
 from pyama_core.io.storage.naming import find_records
@@ -120,6 +121,7 @@ def _describe_fov(path: Path, state: FovState) -> dict[str, Any]:
         "missing_frames": state.missing_frames(),
         "uncorrected": state.uncorrected(),
         "no_cells": state.lacks_cells(),
+        "kept_aside": find_kept_aside(path.parent, record.base_name),
         "estimated_diameter": state.estimated_diameter(),
         "in_use_by": find_holder(path.parent),
         "channels": settings.channels if settings else None,
