@@ -78,7 +78,7 @@ def test_a_stack_in_place_of_the_mask_of_one_frame_is_refused(
     how: dict[str, Any], tmp_path: Path
 ) -> None:
     tifffile.imwrite(tmp_path / "mask_0.tif", labels(3), **how)
-    with pytest.raises(InputError, match="is that of one frame, found 3"):
+    with pytest.raises(InputError, match="expected one image, found 3"):
         segmenter(tmp_path / "mask_{frame}.tif").segment_at(0, FRAME)
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from inline import run_inline
 from movies import metadata_of
 from pyama_core.errors import InputError
-from pyama_core.processing.segmentation.from_files import images
+from pyama_core.io.readers.tiff import planes
 from pyama_core.processing.segmentation.from_files.content import Values, has_labels, values_of
 from pyama_core.processing.segmentation.from_files.images import MaskImages
 from pyama_core.processing.segmentation.from_files.method import MaskFileParameters
@@ -413,13 +413,14 @@ def test_masks_that_were_appended_one_by_one_are_a_stack(tmp_path):
 
 
 def test_a_stack_is_opened_once_for_all_its_frames(tmp_path, monkeypatch):
-    opened, really = [], images.open_tiff_file
+    opened = []
 
-    def open_tiff_file(path):
-        opened.append(path)
-        return really(path)
+    class Counted(planes.TiffPlanes):
+        def __init__(self, path):
+            opened.append(path)
+            super().__init__(path)
 
-    monkeypatch.setattr(images, "open_tiff_file", open_tiff_file)
+    monkeypatch.setattr(planes, "TiffPlanes", Counted)
     tif(tmp_path / "masks.tif", np.zeros((20, *FRAME.shape), np.uint8))
     reader = MaskFileSegmenter(MaskFileParameters(path=str(tmp_path / "masks.tif")))
     with reader:

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
-from pyama_core.io.readers.tiff.pages import UnreadablePlaneError, open_tiff_file
+from pyama_core.io.readers.tiff.pages import UnreadablePlaneError
 from pyama_core.io.regular_files import read_regular
 from pyama_core.processing.segmentation.from_files.pairing import require_masks
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile
-
-    from pyama_core.io.readers.tiff.stack import TiffStack
+    from pyama_core.io.readers.tiff.planes import TiffPlanes
 
 
 class MaskImages:
@@ -26,8 +24,7 @@ class MaskImages:
 
     def __init__(self) -> None:
         self._keeps_open = False
-        self._tiff: TiffFile | None = None
-        self._open: tuple[Path, TiffStack, int] | None = None
+        self._open: tuple[Path, TiffPlanes] | None = None
 
     def __enter__(self) -> Self:
         self._keeps_open = True
@@ -57,7 +54,7 @@ class MaskImages:
             array = _load_npy(path)
             return 1 if array.ndim == 2 else int(array.shape[0])
         try:
-            return self._stack(path)[1]
+            return self._planes(path).n_planes
         finally:
             self._close_unless_kept()
 
@@ -78,35 +75,32 @@ class MaskImages:
 
     def _read_tiff(self, path: Path, index: int | None) -> NDArray[Any]:
         try:
-            stack, n_images = self._stack(path)
-            return stack.read(_index_in(path, index, n_images))
+            planes = self._planes(path)
+            return planes.read(_index_in(path, index, planes.n_planes))
         except UnreadablePlaneError as error:
             raise InputError(f"expected masks in {path}, cannot read them: {error}") from error
         finally:
             self._close_unless_kept()
 
-    def _stack(self, path: Path) -> tuple[TiffStack, int]:
-        from pyama_core.io.readers.tiff.series import find_stack
+    def _planes(self, path: Path) -> TiffPlanes:
+        from pyama_core.io.readers.tiff.planes import TiffPlanes
 
         if self._open is None or self._open[0] != path:
             self._close()
             try:
-                self._tiff = open_tiff_file(path)
-                found = find_stack(path, self._tiff, as_one=True)
+                self._open = path, TiffPlanes(path)
             except InputError as error:
                 raise InputError(f"expected masks in {path}, cannot read them: {error}") from error
-            self._open = path, found.stack, found.told.n_planes
-        return self._open[1], self._open[2]
+        return self._open[1]
 
     def _close_unless_kept(self) -> None:
         if not self._keeps_open:
             self._close()
 
     def _close(self) -> None:
-        self._open = None
-        if self._tiff is not None:
-            self._tiff.close()
-            self._tiff = None
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
 
 
 def _index_in(path: Path, index: int | None, n_images: int) -> int:
