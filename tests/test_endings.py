@@ -77,8 +77,8 @@ def wait_for_the_end_of_all(group: int) -> None:
 
 @pytest.fixture(scope="module")
 def movie(tmp_path_factory):
-    """A movie that is worked on for a while."""
-    return write_demo(tmp_path_factory.mktemp("movie"), fovs=3, frames=40, size=256, seed=1)
+    """A movie that is worked on for seconds, so that a signal comes in time on a busy machine."""
+    return write_demo(tmp_path_factory.mktemp("movie"), fovs=4, frames=120, size=256, seed=1)
 
 
 @pytest.fixture(scope="module")
