@@ -77,17 +77,34 @@ class LockTicket:
     nonce: str
 
     def require(self) -> None:
-        """Make sure that the lock was not taken over.
+        """Make sure that the folder is still there, and its lock still that of this run.
 
         Raises
         ------
         FolderBusyError
-            It was; nothing more may be written to the folder.
+            The lock was taken over, or deleted; nothing more may be written to the folder.
+        StorageError
+            The folder was deleted, or its lock cannot be read.
         """
-        holder = _read(self.path)
+        folder = self.path.parent
+        try:
+            content = read_regular(self.path)
+        except FileNotFoundError as error:
+            if _is_gone(folder):
+                raise StorageError(
+                    f"{folder} was deleted, emptied or renamed while this run worked in it; "
+                    "run again to make what is missing"
+                ) from error
+            raise FolderBusyError(
+                f"{folder}: the lock of this run was lost to another run (did this computer "
+                "sleep?), or somebody deletes what is there; nothing more is written here"
+            ) from error
+        except OSError as error:
+            raise StorageError.about("read", self.path, error) from error
+        holder = _parse(content)
         if holder is None or holder.nonce != self.nonce:
             raise FolderBusyError(
-                f"{self.path.parent}: the lock of this run was lost to another run "
+                f"{folder}: the lock of this run was lost to another run "
                 "(did this computer sleep?); nothing more is written here"
             )
 
@@ -177,8 +194,23 @@ def _write_exclusively(path: Path, content: bytes) -> None:
 def _read(path: Path) -> _Holder | None:
     """Read who holds a lock; None if nobody does or its content is not (yet) whole."""
     try:
-        return _Holder.model_validate_json(read_regular(path))
-    except (OSError, ValidationError):
+        return _parse(read_regular(path))
+    except OSError:
+        return None
+
+
+def _is_gone(folder: Path) -> bool:
+    """Whether a folder is not there, or has nothing in it."""
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return True
+
+
+def _parse(content: bytes) -> _Holder | None:
+    try:
+        return _Holder.model_validate_json(content)
+    except ValidationError:
         return None
 
 

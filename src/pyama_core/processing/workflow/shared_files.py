@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyama_core.errors import FolderBusyError
+from pyama_core.errors import FolderBusyError, StorageError
 from pyama_core.io.storage.atomic import is_temporary
 from pyama_core.io.storage.locks import FolderLock
 from pyama_core.io.storage.naming import SHARED_NAMES
@@ -24,10 +24,12 @@ def lock_shared_files(output_dir: Path) -> Iterator[None]:
     Raises
     ------
     StorageError
-        The folder cannot be written.
+        The folder is gone, or cannot be written.
     FolderBusyError
         Another process has held the lock for ten seconds.
     """
+    if not output_dir.is_dir():
+        raise StorageError(f"the folder {output_dir} is not there; was it deleted or renamed?")
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:

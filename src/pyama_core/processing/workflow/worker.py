@@ -99,4 +99,5 @@ def _note_failure(
         folder = FovFolder(request.output_dir, base_name, fov, request.identity, ticket)
         folder.note_failure(service.step, message)
     except PyamaError as error:
-        logger.error("FOV %d: the failure could not be recorded: %s", fov, error)
+        if str(error) not in message:
+            logger.error("FOV %d: the failure could not be recorded: %s", fov, error)

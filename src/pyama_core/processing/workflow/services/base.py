@@ -17,7 +17,7 @@ from pyama_core.io.checksums import SourceIdentity, identify_source
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.read_files import FilesOfParameters, look_at_all
 from pyama_core.io.storage.fov_folder import FovFolder, PlannedOutput
-from pyama_core.io.storage.locks import FolderLock
+from pyama_core.io.storage.locks import FolderLock, LockTicket
 from pyama_core.io.storage.naming import fov_folder_name, path_of
 from pyama_core.io.storage.records import Names, Provenance, not_default
 from pyama_core.io.watched_files import WatchedFiles
@@ -264,6 +264,7 @@ class BaseProcessingService(ABC):
                 ticket = lock.ticket
             else:
                 ticket = scope.tickets[fov]
+            stack.enter_context(_in_its_folder(ticket))
             identity = scope.identity or identify(metadata)
             folder = FovFolder(
                 output_dir, metadata.base_name, fov, identity, ticket, scope.cancelled
@@ -306,6 +307,19 @@ class BaseProcessingService(ABC):
 def names_of(metadata: MicroscopyMetadata, fov: int) -> Names:
     """Return what a record keeps of the names in the source."""
     return Names(fov=metadata.fov_names[fov], channels=metadata.channel_names)
+
+
+@contextlib.contextmanager
+def _in_its_folder(ticket: LockTicket) -> Iterator[None]:
+    """Say that the folder is gone, or another run's, where an error inside comes of that."""
+    ticket.require()
+    try:
+        yield
+    except CancelledError:
+        raise
+    except PyamaError:
+        ticket.require()
+        raise
 
 
 def require_files_unchanged(outputs: list[PlannedOutput]) -> None:
