@@ -16,10 +16,10 @@ import numpy as np
 from benchmarks.timing import timed, touch_memory
 from pyama_core import Channels, ProcessingContext, load_microscopy_file, run_complete_workflow
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.processing.workflow.analysis import parse_analysis
 from pyama_core.processing.workflow.graph import later_services
 from pyama_core.processing.workflow.pipeline import ForeignExecutor
 from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.services.analysis import parse_analysis
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 from pyama_core.processing.workflow.worker_process import PipeConnection

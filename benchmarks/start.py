@@ -17,8 +17,8 @@ from benchmarks.report import Part, Table, Target
 from benchmarks.scenes import write_ome_tiff
 from benchmarks.timing import calls_in_turn, in_turn
 from pyama_core import ProcessingContext
-from pyama_core.processing.workflow.analysis import parse_analysis
 from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.services.analysis import parse_analysis
 from pyama_core.processing.workflow.warm_up import warm_ups
 
 FIRST_FRAME = """

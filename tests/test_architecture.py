@@ -34,9 +34,6 @@ FLOORS: list[tuple[str, ...]] = [
     ("outputs", "errors", "version"),
 ]
 
-# A service is asked for an `Analysis`, which is read with the parameters of the services.
-KNOWN = {("processing.workflow.services", "processing.workflow")}
-
 
 @cache
 def modules() -> dict[str, Path]:
@@ -96,7 +93,6 @@ def test_arrows_of_import_point_down():
         for other in imports_of(module)
         if (room := room_of(module)) != (below := room_of(other))
         and floor_of[below] <= floor_of[room]
-        and (room, below) not in KNOWN
     }
     assert wrong == set()
 

@@ -27,10 +27,10 @@ from pyama_core.outputs import (
     step_names,
 )
 from pyama_core.processing.workflow import fov_state, graph
-from pyama_core.processing.workflow.analysis import Analysis, ChannelChoice, parse_analysis
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.outcome import FovStatus
 from pyama_core.processing.workflow.release import release_stacks
+from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice, parse_analysis
 from pyama_core.processing.workflow.services.base import BaseProcessingService, cell_channel
 from pyama_core.processing.workflow.sizes import expected_outputs
 from pyama_core.processing.workflow.status import describe_folder, verify_folder

@@ -22,7 +22,7 @@ from pyama_core import processing
 from pyama_core.processing.bit_masks import BitMask
 from pyama_core.processing.runs.connected import connect
 from pyama_core.processing.runs.pixel_runs import find_runs, paint
-from pyama_core.processing.workflow.analysis import parse_analysis
+from pyama_core.processing.workflow.services.analysis import parse_analysis
 from pyama_core.processing.workflow.services.types import ProcessingContext
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 
@@ -51,7 +51,7 @@ import json, sys
 from pathlib import Path
 from inline import run_inline
 from pyama_core.demo import write_demo
-from pyama_core.processing.workflow.analysis import parse_analysis
+from pyama_core.processing.workflow.services.analysis import parse_analysis
 from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 from runs import describe, new_context
 from test_kernels import counts

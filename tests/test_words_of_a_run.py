@@ -15,10 +15,10 @@ from pyama_core.cli.app import app
 from pyama_core.cli.config import load_config
 from pyama_core.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
-from pyama_core.processing.workflow.analysis import ChannelChoice, parse_analysis
 from pyama_core.processing.workflow.outcome import RunOutcome
 from pyama_core.processing.workflow.pipeline import run_complete_workflow, run_workflow
 from pyama_core.processing.workflow.request import select_fovs
+from pyama_core.processing.workflow.services.analysis import ChannelChoice, parse_analysis
 from pyama_core.processing.workflow.services.types import (
     Channels,
     ProcessingContext,

@@ -20,7 +20,7 @@ from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.readers.survey import Survey, dark_warning, survey
 from pyama_core.io.urls import text_of
 from pyama_core.processing.frame import refusal_of
-from pyama_core.processing.workflow.analysis import Analysis, ChannelChoice
+from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice
 from pyama_core.processing.workflow.sizes import expected_outputs
 
 if TYPE_CHECKING:

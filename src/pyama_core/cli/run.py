@@ -23,13 +23,13 @@ from pyama_core.io.paths import without_tilde
 from pyama_core.io.storage.atomic import write_whole
 from pyama_core.io.storage.naming import LOG_NAME, RESULTS_NAME
 from pyama_core.io.urls import is_url, local_path
-from pyama_core.processing.workflow.analysis import choose
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import carry_out
 from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
 from pyama_core.processing.workflow.samples.sample_table import read_sample_table
 from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.samples.words import assignments_from_mapping
+from pyama_core.processing.workflow.services.analysis import choose
 from pyama_core.processing.workflow.services.selection import find_channel, find_fovs
 from pyama_core.processing.workflow.services.types import Channels
 

@@ -15,7 +15,7 @@ from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
 from pyama_core.processing.method_files import files_of_parameters, templates_of
 from pyama_core.processing.segmentation.segmenter import find_segmentation
-from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.copying import chosen_plane
 
 logger = logging.getLogger(__name__)

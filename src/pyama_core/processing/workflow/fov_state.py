@@ -12,12 +12,12 @@ from typing import Any
 from pyama_core.io.storage.artifacts import look_at
 from pyama_core.io.storage.records import FovRecord, OutputEntry, Provenance, Settings, not_default
 from pyama_core.outputs import FL_CORRECTED, SEG, TRACKS_CSV, Declaration, Output, kind_named
-from pyama_core.processing.workflow.analysis import (
+from pyama_core.processing.workflow.graph import all_services, declarations
+from pyama_core.processing.workflow.services.analysis import (
     Analysis,
     recorded_analysis,
     without_parameters,
 )
-from pyama_core.processing.workflow.graph import all_services, declarations
 from pyama_core.processing.workflow.services.parameters import defaults_of
 
 DONE = ("done", "released", "no background")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pyama_core.errors import InputError
 from pyama_core.io.microscopy import FrameSource
 from pyama_core.outputs import Declaration
-from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import BaseProcessingService
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.scope import ALONE, Scope

@@ -15,7 +15,6 @@ from pyama_core.errors import InputError, PyamaError, ShortageError
 from pyama_core.io.microscopy import MicroscopyMetadata, open_source
 from pyama_core.io.storage.naming import fov_folder_name, path_of, record_name
 from pyama_core.io.storage.records import FovRecord, load_record
-from pyama_core.processing.workflow.analysis import parse_analysis
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.fov_locks import FovLocks
@@ -31,6 +30,7 @@ from pyama_core.processing.workflow.results_file import find_unlike_diameters
 from pyama_core.processing.workflow.run import Run, Workers
 from pyama_core.processing.workflow.run_log import run_log
 from pyama_core.processing.workflow.samples.stored import settle_samples
+from pyama_core.processing.workflow.services.analysis import parse_analysis
 from pyama_core.processing.workflow.services.copying import warn_of_dark_channels
 from pyama_core.processing.workflow.services.types import ProcessingContext, paths_of_fov
 from pyama_core.processing.workflow.source_description import save_description

@@ -7,57 +7,18 @@ import queue
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self, TypedDict, TypeGuard
+from typing import Protocol, Self
 
+from pyama_core.processing.workflow.services.events import ProgressEvent, is_event
 from pyama_core.processing.workflow.threads import start_thread
+
+__all__ = ["EventSource", "ProgressCallback", "ProgressDrainer", "ProgressEvent", "is_event"]
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _MAX_UNREADABLE = 10
 """Messages in a row that cannot be read; a source that gives nothing else will never end."""
-
-
-class ProgressEvent(TypedDict):
-    """A step of a field of view has come so far; plain data, for queues, JSON and interfaces.
-
-    Attributes
-    ----------
-    step : str
-        Name of the step.
-    fov : int
-        Field of view.
-    t : int
-        Frames done.
-    T : int
-        Frames in all.
-    message : str
-        The same in words.
-    """
-
-    step: str
-    fov: int
-    t: int
-    T: int
-    message: str
-
-
-_TYPES = {"step": str, "fov": int, "t": int, "T": int, "message": str}
-
-
-def is_event(message: object) -> TypeGuard[ProgressEvent]:
-    """Whether a message is a progress event, whatever sent it.
-
-    Examples
-    --------
-    >>> is_event({"step": "tracking", "fov": 0, "t": 3, "T": 9, "message": "tracking: 3/9"})
-    True
-    >>> is_event({"step": "tracking"})
-    False
-    """
-    return isinstance(message, dict) and all(
-        isinstance(message.get(name), kind) for name, kind in _TYPES.items()
-    )
 
 
 ProgressCallback = Callable[[ProgressEvent], None]

@@ -20,9 +20,9 @@ from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
-from pyama_core.processing.workflow.analysis import Analysis, ChannelChoice
 from pyama_core.processing.workflow.file_checks import check_files
 from pyama_core.processing.workflow.samples.samples import Samples
+from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range, watch
 from pyama_core.processing.workflow.services.copying import chosen_plane
 from pyama_core.processing.workflow.services.selection import find_fovs

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.storage.stacks import stack_size
 from pyama_core.outputs import Form, Output
-from pyama_core.processing.workflow.analysis import Analysis
 from pyama_core.processing.workflow.graph import declarations
+from pyama_core.processing.workflow.services.analysis import Analysis
 
 
 def expected_outputs(

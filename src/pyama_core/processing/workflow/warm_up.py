@@ -22,7 +22,7 @@ from pyama_core.processing.extraction.selection import Selection, select_feature
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import SelfCalibrating, find_segmentation
 from pyama_core.processing.tracking.tracker import find_tracking
-from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.parameters import Parameters
 from pyama_core.processing.workflow.threads import start_thread
 

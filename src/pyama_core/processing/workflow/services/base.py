@@ -23,8 +23,8 @@ from pyama_core.io.storage.records import Names, Provenance, not_default
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.outputs import Declaration, Form, Output
 from pyama_core.processing.method_files import files_of_parameters
-from pyama_core.processing.workflow.analysis import Analysis, parse_analysis
-from pyama_core.processing.workflow.progress import ProgressEvent
+from pyama_core.processing.workflow.services.analysis import Analysis, parse_analysis
+from pyama_core.processing.workflow.services.events import ProgressEvent
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.parameters import defaults_of
 from pyama_core.processing.workflow.services.scope import ALONE, Scope

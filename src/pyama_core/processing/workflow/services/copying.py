@@ -20,7 +20,7 @@ from pyama_core.io.storage.fov_folder import PlannedOutput, value_of_missing
 from pyama_core.io.storage.stacks import StackHasher
 from pyama_core.io.watched_files import WatchedFiles, changed_while_read
 from pyama_core.outputs import FL, PC, Declaration, Output, kind_named
-from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame, watch
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import ALONE, Scope

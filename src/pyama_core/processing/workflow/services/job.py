@@ -11,7 +11,7 @@ from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.stacks import StackReader
 from pyama_core.outputs import Output
-from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis
 
 
 @dataclass(frozen=True)

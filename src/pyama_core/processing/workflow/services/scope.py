@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.storage.locks import LockTicket
 from pyama_core.io.watched_files import WatchedFiles
-from pyama_core.processing.workflow.progress import ProgressEvent
+from pyama_core.processing.workflow.services.events import ProgressEvent
 
 
 def _never() -> bool:

@@ -18,7 +18,7 @@ from pyama_core.processing.background.corrector import (
     CorrectionMethod,
     find_correction,
 )
-from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
     at_frame,

@@ -37,7 +37,7 @@ from pyama_core.processing.extraction.selection import (
 from pyama_core.processing.extraction.tables import Columns, joined, rows_by_cell
 from pyama_core.processing.tracking.fates import Track
 from pyama_core.processing.tracking.tables import read_tracks
-from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
     at_frame,

@@ -25,7 +25,7 @@ from pyama_core.processing.segmentation.segmenter import (
     SelfCalibrating,
     find_segmentation,
 )
-from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
     at_frame,

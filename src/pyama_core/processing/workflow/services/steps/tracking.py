@@ -35,7 +35,7 @@ from pyama_core.processing.tracking.tracker import (
     TrackingMethod,
     find_tracking,
 )
-from pyama_core.processing.workflow.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
     at_frame,
