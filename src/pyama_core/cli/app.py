@@ -370,6 +370,93 @@ def samples(
     return show_or_change(folder, table, setting or [], as_json=json)
 
 
+@command
+def curate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of outputs.")],
+    fov: Annotated[
+        str | None, typer.Option("--fov", metavar="FOV", help="FOV, by number or name.")
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option("--cell", metavar="CELLS", help="Cell to judge, e.g. 17; or 17,20-25."),
+    ] = None,
+    bad: Annotated[
+        str | None,
+        typer.Option("--bad", metavar="NOTE", help='--cell cannot be trusted, e.g. "dead".'),
+    ] = None,
+    good: Annotated[bool, typer.Option("--good", help="--cell can be trusted.")] = False,
+    channel: Annotated[
+        str | None,
+        typer.Option("--channel", metavar="CH", help="--good or --bad in this channel only."),
+    ] = None,
+    join: Annotated[
+        tuple[int, int] | None,
+        typer.Option("--join", metavar="CELL CELL", help="Two tracks are of one cell."),
+    ] = None,
+    cut: Annotated[
+        str | None,
+        typer.Option(
+            "--cut", metavar="CELL@FRAME", help="From a frame on a track is of another cell."
+        ),
+    ] = None,
+    remove: Annotated[
+        str | None, typer.Option("--remove", metavar="CELLS", help="What was found is no cell.")
+    ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option("--frames", metavar="LIST", help="--remove in these frames only, e.g. 3-5."),
+    ] = None,
+    parent: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--parent", metavar="CELL CELL", help="The first came from the second; or from none."
+        ),
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the last correction back.")] = False,
+    redo: Annotated[bool, typer.Option("--redo", help="Make it count again.")] = False,
+    name: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="Another than the last, as --list names it."),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--import",
+            metavar="FILE",
+            help="Add corrections from a file of JSON lines, such as the log of another folder.",
+        ),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who corrects, if not you.")
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Show all corrections.")] = False,
+    json: Json = False,
+) -> int:
+    """Correct cells, for good and reversibly; files of the run are never changed."""
+    from pyama_core.cli.curate import Asked
+    from pyama_core.cli.curate import curate as carry_out
+
+    asked = Asked(
+        fov=fov,
+        cell=cell,
+        channel=channel,
+        frames=frames,
+        name=name,
+        by=by,
+        good=good,
+        bad=bad,
+        join=join,
+        cut=cut,
+        remove=remove,
+        parent=parent,
+        undo=undo,
+        redo=redo,
+        source=source,
+        listed=listed,
+    )
+    return carry_out(folder, asked, as_json=json)
+
+
 def main() -> None:
     """Entry point of the command `pyama`."""
     forgive_lost_output()

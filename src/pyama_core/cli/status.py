@@ -55,6 +55,10 @@ def show(folder: Path, *, as_json: bool) -> int:
             typer.echo(f"FOV {fov}: no cells in any frame")
         for name in found.get("kept_aside", []):
             typer.echo(f"FOV {fov}: kept beside its outputs, for somebody changed it: {name}")
+        if counts := found.get("edits"):
+            stale = f", {counts['stale']} of them stale" if counts["stale"] else ""
+            told = f"{counts['edits']} corrections{stale}"
+            typer.echo(f"FOV {fov}: {told}; pyama curate --list shows them")
         if found.get("in_use_by"):
             holder = found["in_use_by"]
             typer.echo(f"FOV {fov}: in use by process {holder['pid']} on {holder['host']}")

@@ -20,6 +20,7 @@ Columns of `FovTables.cells`, a row per cell, sorted:
 ``parent``, ``daughters``    cells before and after a division: a number or none; a tuple
 ``first_frame``, ``last_frame`` from 0
 ``n_frames``                 in how many it was seen
+``n_merged``                 in how many of them its object held other cells too
 ``fate``                     ``divided``, ``lost`` and so on
 ``good``                     whether it can be trusted in all channels; unknown if not measured
 ``reason_GFP``               of each channel: why not; empty if it can
@@ -212,7 +213,7 @@ def _tracked(tracks: bytes) -> pd.DataFrame:
     import pandas as pd
 
     types: dict[str, Any] = {"cell": np.int32, "parent": "Int32", "fate": "str"}
-    types |= dict.fromkeys(("first_frame", "last_frame", "n_frames"), np.int32)
+    types |= dict.fromkeys(("first_frame", "last_frame", "n_frames", "n_merged"), np.int32)
     table = pd.read_csv(io.BytesIO(tracks), usecols=list(types), dtype=types).set_index("cell")
     return _with_daughters(table.sort_index())
 
@@ -223,7 +224,9 @@ def _with_daughters(cells: pd.DataFrame) -> pd.DataFrame:
         daughters.setdefault(int(parent), []).append(int(str(cell)))
     of_each: list[Any] = [tuple(daughters.get(int(cell), ())) for cell in cells.index]
     ordered = cells.assign(daughters=of_each)
-    return ordered[["parent", "daughters", "first_frame", "last_frame", "n_frames", "fate"]]
+    return ordered[
+        ["parent", "daughters", "first_frame", "last_frame", "n_frames", "n_merged", "fate"]
+    ]
 
 
 def _seen(read: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -238,6 +241,7 @@ def _seen(read: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return _with_daughters(
         frames.assign(
             parent=pd.array([pd.NA] * len(frames), dtype="Int32"),
+            n_merged=np.zeros(len(frames), np.int32),
             fate=pd.Series(pd.NA, index=frames.index, dtype="str"),
         )
     )

@@ -10,16 +10,18 @@ from __future__ import annotations
 import logging
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pyama_core.errors import InputError
+from pyama_core.errors import InputError, StorageError
 from pyama_core.io.storage.atomic import write_whole
 from pyama_core.io.storage.naming import RESULTS_NAME, find_records
 from pyama_core.io.storage.records import FovRecord, load_record
 from pyama_core.io.yaml_files import dump_yaml
 from pyama_core.outputs import all_kinds
+from pyama_core.processing.workflow.edits.log import EditLog
+from pyama_core.processing.workflow.edits.standing import counts_in
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.samples.stored import load_samples
 from pyama_core.processing.workflow.shared_files import lock_shared_files
@@ -74,10 +76,11 @@ def write_results(output_dir: Path) -> list[FovRecord]:
     FolderBusyError
         Another run has been writing the file for ten seconds.
     """
+    edits = _edits_in(output_dir)
     with lock_shared_files(output_dir):
         records = [(path, load_record(path)) for path in find_records(output_dir)]
         readable = [(path, record) for path, record in records if record is not None]
-        content = summarise(readable) | {"samples": _samples_in(output_dir)}
+        content = summarise(readable) | {"samples": _samples_in(output_dir), "edits": edits}
         write_whole(output_dir / RESULTS_NAME, dump_yaml(content))
     return [record for _, record in readable]
 
@@ -89,6 +92,16 @@ def _samples_in(output_dir: Path) -> dict[str, str] | None:
     except InputError as error:
         logger.debug("%s", error)  # who reads results is told
         return None
+
+
+def _edits_in(output_dir: Path) -> dict[int, dict[str, int]] | None:
+    """Count corrections by field of view; None where their log cannot be read."""
+    try:
+        counts = counts_in(output_dir, EditLog(output_dir).read())
+    except StorageError as error:
+        logger.warning("corrections are not counted: %s", error)
+        return None
+    return {fov: asdict(found) for fov, found in counts.items()}
 
 
 def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:

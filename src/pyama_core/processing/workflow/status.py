@@ -13,6 +13,8 @@ from pyama_core.io.storage.locks import find_holder
 from pyama_core.io.storage.naming import find_records
 from pyama_core.io.storage.records import load_record
 from pyama_core.outputs import step_names
+from pyama_core.processing.workflow.edits.log import EditLog
+from pyama_core.processing.workflow.edits.standing import counts_in
 from pyama_core.processing.workflow.files_on_record import changed_files
 from pyama_core.processing.workflow.fov_state import DONE, FovState
 from pyama_core.processing.workflow.results_file import find_unlike_diameters
@@ -27,8 +29,11 @@ def describe_folder(output_dir: Path) -> dict[str, Any]:
     ------
     InputError
         The folder does not exist or holds no results.
+    StorageError
+        The log of corrections cannot be read.
     """
     records = _records(output_dir)
+    edits = counts_in(output_dir, EditLog(output_dir).read())
     fovs, readable = {}, []
     for path in records:
         record = load_record(path)
@@ -38,7 +43,8 @@ def describe_folder(output_dir: Path) -> dict[str, Any]:
             changed, unknown = changed_files(record, whole=False)
             state = FovState(record, changed)
             files = {"changed_files": changed, "unknown_files": unknown}
-            fovs[str(record.fov)] = _describe_fov(path, state) | files
+            counts = asdict(edits[record.fov]) if record.fov in edits else None
+            fovs[str(record.fov)] = _describe_fov(path, state) | files | {"edits": counts}
             readable.append(state)
     unlike = find_unlike_diameters(readable)
     return {

@@ -60,11 +60,14 @@ def find_again(cells: EditedCells, anchor: Anchor) -> int | None:
     then = {frame for frame in parse_ranges(anchor.frames, anchor.n_frames) if frame < n_frames}
     seen = [sighting for sighting in anchor.seen if sighting.frame in then]
     hits = Counter(cell for sighting in seen if (cell := _cell_at(cells, sighting)))
-    for cell, n_hits in sorted(hits.items()):
+    same = []
+    for cell, n_hits in hits.items():
         now = {frame for frame in cells.frames_of(cell).tolist() if frame < n_frames}
-        if n_hits / len(seen) * len(then) > len(then | now) / 2:
-            return cell
-    return None
+        # Of the frames that both have, some were compared.
+        n_compared = sum(sighting.frame in now for sighting in seen)
+        if n_hits / n_compared * len(then & now) > len(then | now) / 2:
+            same.append(cell)
+    return same[0] if len(same) == 1 else None
 
 
 def _cell_at(cells: EditedCells, sighting: Sighting) -> int:

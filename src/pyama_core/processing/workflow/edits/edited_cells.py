@@ -102,7 +102,7 @@ class EditedCells:
         self.touched: set[int] = set()
         self._pieces: dict[int, list[Piece]] = {}
         self._owners: dict[int, set[int]] = {}
-        self._gone: set[int] = set()
+        self._gone: dict[int, str] = {}
         self._marks: dict[int, list[Mark]] = {}
         self._words: dict[int, list[tuple[int, str]]] = {}
         self._n_applied = 0
@@ -111,6 +111,19 @@ class EditedCells:
 
     def __contains__(self, cell: int) -> bool:
         return cell in self._pieces or (cell in self.found.known and cell not in self._gone)
+
+    def require(self, cells: Iterable[int]) -> None:
+        """Make sure that cells exist.
+
+        Raises
+        ------
+        EditRefusedError
+            One of them does not.
+        """
+        for cell in cells:
+            if cell not in self:
+                why = f": {self._gone[cell]}" if cell in self._gone else ""
+                raise EditRefusedError(f"there is no cell {cell}{why}")
 
     @property
     def restructured(self) -> list[int]:
@@ -197,9 +210,7 @@ class EditedCells:
         EditRefusedError
             There is no such cell, or frame, or the correction contradicts itself.
         """
-        for cell in action.cells:
-            if cell not in self:
-                raise EditRefusedError(f"there is no cell {cell}")
+        self.require(action.cells)
         if isinstance(action, Verdict):
             self._judge(action)
         elif isinstance(action, Join):
@@ -239,7 +250,7 @@ class EditedCells:
         self._set_pieces(first, pieces)
         _take_over(self._marks, first, second, key=lambda mark: mark.order)
         _take_over(self._words, first, second, key=lambda said: said[0])
-        self._forget(second)
+        self._forget(second, f"it was joined with {first}")
         self._say(first, f"joined with {second}")
         self._settle_links(first)
 
@@ -283,7 +294,7 @@ class EditedCells:
             for child in self.daughters_of(cell):
                 del self.parents[child]
             self._unlink(cell)
-            self._forget(cell)
+            self._forget(cell, "it was removed")
             return
         pieces = self.pieces_of(cell)
         for start, stop in _ranges(action.frames or ""):
@@ -325,10 +336,10 @@ class EditedCells:
             self.touched.add(piece.label)
             self._owners.get(piece.label, set()).discard(cell)
 
-    def _forget(self, cell: int) -> None:
+    def _forget(self, cell: int, why: str) -> None:
         """Take away a cell whose pixels are another's by now, or nobody's."""
         self._disown(cell)
-        self._gone.add(cell)
+        self._gone[cell] = why
         for of_cells in (self._pieces, self.fates, self._marks, self._words):
             of_cells.pop(cell, None)
 

@@ -100,7 +100,7 @@ class FoundCells:
             x=x,
             y=y,
             area=area,
-            box=np.where(np.isnan(box), _squares(x, y, area), box),
+            box=np.where(np.isnan(box), squares(x, y, area), box),
             known=frozenset(np.unique(cell).tolist()) | frozenset(parents),
             parents={cell: parent for cell, parent in parents.items() if parent is not None},
             fates=dict(fates or {}),
@@ -122,7 +122,7 @@ class FoundCells:
         return order, np.searchsorted(self.frame[order], np.arange(self.n_frames + 1))
 
 
-def _squares(x: FloatArray, y: FloatArray, area: FloatArray) -> FloatArray:
+def squares(x: FloatArray, y: FloatArray, area: FloatArray) -> FloatArray:
     """Return (n, 4) squares of the same centres and areas; a box ends after the last pixel."""
     half = np.sqrt(area) / 2
     middle = np.stack([y, x, y, x], axis=-1) + 0.5

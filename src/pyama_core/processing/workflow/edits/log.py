@@ -12,6 +12,7 @@ is known for what it is. Any other line that cannot be understood is told of, an
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 TORN = b" <- incomplete, ignored"
 """How a line ends of which a process had written only a part."""
-_MARK = b"\xef\xbb\xbf"  # some editors begin a file with it
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors begin a file with it
 _ATTEMPTS = 100
 
 
@@ -69,6 +70,22 @@ class LogContent:
     unreadable: tuple[UnreadableLine, ...] = ()
     size: int = 0
 
+    @property
+    def fovs(self) -> frozenset[int]:
+        """Fields of view that somebody corrected."""
+        return frozenset(self._by_fov)
+
+    def of_fov(self, fov: int) -> Sequence[Edit]:
+        """Return the lines about a field of view, in order."""
+        return self._by_fov.get(fov, ())
+
+    @functools.cached_property
+    def _by_fov(self) -> dict[int, list[Edit]]:
+        found: dict[int, list[Edit]] = {}
+        for edit in self.edits:
+            found.setdefault(edit.fov, []).append(edit)
+        return found
+
 
 class EditLog:
     """The log of an output folder, whether there is a file yet or not.
@@ -82,6 +99,8 @@ class EditLog:
     def __init__(self, folder: Path) -> None:
         self.path = folder / EDITS_NAME
         self._parsed = _Parser(self.path)
+        self._seen: tuple[int, ...] = ()
+        self._content = LogContent()
 
     def read(self) -> LogContent:
         """Read what is there by now; what was read before is not parsed again.
@@ -92,15 +111,21 @@ class EditLog:
             The file cannot be read. Without it results would be shown as if nobody had
             corrected them.
         """
+        seen: tuple[int, ...] = ()
+        content: bytes | None = b""
         try:
-            content = read_regular(self.path)
+            status = self.path.stat()
+            seen = (status.st_size, status.st_mtime_ns, status.st_ino)
+            content = read_regular(self.path) if seen != self._seen else None
         except FileNotFoundError:
-            content = b""
+            pass
         except OSError as error:
             raise StorageError.about("read", self.path, error) from error
-        if not self._parsed.goes_on_in(content):
-            self._parsed = _Parser(self.path)
-        return self._parsed.read(content)
+        if content is not None:
+            if not self._parsed.goes_on_in(content):
+                self._parsed = _Parser(self.path)
+            self._seen, self._content = seen, self._parsed.read(content)
+        return self._content
 
     def change(self, decide: Callable[[LogContent], Sequence[Edit]]) -> Sequence[Edit]:
         """Add the lines that somebody decides on, all of them or none.
@@ -194,7 +219,7 @@ class _Parser:
 
     def _take(self, line: bytes) -> None:
         if self._n_lines == 1:
-            line = line.removeprefix(_MARK)
+            line = line.removeprefix(BYTE_ORDER_MARK)
         if not line.strip():
             return
         found = _parse(line)

@@ -44,7 +44,7 @@ def make_correction(
         It cannot be made of these cells; nothing changed.
     """
     if isinstance(action, Cut) and action.new_cell is None:
-        action = action.model_copy(update={"new_cell": _next_new_cell(cells, fov, earlier)})
+        action = action.model_copy(update={"new_cell": next_new_cell(cells, fov, earlier)})
     try:
         anchors = describe_cells(cells, action)
         cells.apply(action)
@@ -53,14 +53,26 @@ def make_correction(
     return Edit.now(fov, action, anchors, by)
 
 
-def _next_new_cell(cells: EditedCells, fov: int, earlier: Iterable[Edit]) -> int:
+def next_new_cell(cells: EditedCells | None, fov: int, earlier: Iterable[Edit]) -> int:
     """Return a number that no cell of a field of view has or ever had."""
-    given = [
-        edit.action.new_cell or 0
-        for edit in earlier
-        if isinstance(edit.action, Cut) and edit.fov == fov
+    given = [number + 1 for number in _given_numbers(fov, earlier)]
+    return max(FIRST_NEW_CELL, 0 if cells is None else cells.largest + 1, *given)
+
+
+def is_taken(number: int, cells: EditedCells | None, fov: int, earlier: Iterable[Edit]) -> bool:
+    """Whether a number is that of a cell, or was given to one before."""
+    known = cells is not None and (number in cells or number in cells.found.known)
+    return known or number in _given_numbers(fov, earlier)
+
+
+def _given_numbers(fov: int, earlier: Iterable[Edit]) -> list[int]:
+    """Return the numbers that were given to cells which were cut off others."""
+    actions = [edit.action for edit in earlier if edit.fov == fov]
+    return [
+        action.new_cell
+        for action in actions
+        if isinstance(action, Cut) and action.new_cell is not None
     ]
-    return max(FIRST_NEW_CELL, cells.largest + 1, *(number + 1 for number in given))
 
 
 def make_undo(edits: Sequence[Edit], by: str, name: str | None = None) -> Edit:

@@ -68,12 +68,23 @@ def resolve(found: FoundCells, edits: Iterable[Edit]) -> Resolved:
     applied, stale = [], []
     for edit in edits:
         try:
-            cells.apply(_as_of_now(cells, edit))
+            apply_edit(cells, edit)
         except EditRefusedError as error:
             stale.append(StaleEdit(edit, str(error)))
         else:
             applied.append(edit)
     return Resolved(cells, tuple(applied), tuple(stale))
+
+
+def apply_edit(cells: EditedCells, edit: Edit) -> None:
+    """Apply a correction to the cells that its own are now.
+
+    Raises
+    ------
+    EditRefusedError
+        It is stale; nothing changed.
+    """
+    cells.apply(_as_of_now(cells, edit))
 
 
 def describe_cells(cells: EditedCells, action: Action) -> tuple[Anchor, ...]:
@@ -84,9 +95,7 @@ def describe_cells(cells: EditedCells, action: Action) -> tuple[Anchor, ...]:
     EditRefusedError
         There is no such cell.
     """
-    for cell in action.cells:
-        if cell not in cells:
-            raise EditRefusedError(f"there is no cell {cell}")
+    cells.require(action.cells)
     return tuple(describe_cell(cells, cell) for cell in action.cells)
 
 
@@ -112,7 +121,7 @@ def _find(cells: EditedCells, anchor: Anchor) -> int:
     if cell is not None:
         return cell
     if anchor.labels == cells.found.labels:
-        raise EditRefusedError(f"there is no cell {anchor.cell} any more")
+        cells.require([anchor.cell])
     raise EditRefusedError(
         f"cells were found anew since, and none overlaps what was cell {anchor.cell} "
         "by more than half"

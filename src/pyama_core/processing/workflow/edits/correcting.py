@@ -1,0 +1,160 @@
+"""Correcting an output folder: what the command and Python share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyama_core.errors import DamagedFileError, InputError
+from pyama_core.io.storage.naming import records_by_fov
+from pyama_core.io.storage.records import load_record
+from pyama_core.processing.workflow.edits.actions import Correction, Edit, as_text, who
+from pyama_core.processing.workflow.edits.found import FoundCells
+from pyama_core.processing.workflow.edits.history import active_in
+from pyama_core.processing.workflow.edits.importing import FovOf, import_lines, read_lines
+from pyama_core.processing.workflow.edits.log import EditLog, LogContent
+from pyama_core.processing.workflow.edits.making import make_correction, make_redo, make_undo
+from pyama_core.processing.workflow.edits.on_record import read_found
+from pyama_core.processing.workflow.edits.resolve import resolve
+from pyama_core.processing.workflow.edits.standing import NO_CELLS
+from pyama_core.processing.workflow.fov_state import FovState
+
+
+def correct(
+    log: EditLog,
+    fov: int,
+    found: FoundCells | None,
+    actions: Sequence[Correction],
+    by: str | None = None,
+) -> Sequence[Edit]:
+    """Correct cells of a field of view, all that is asked for or nothing.
+
+    Parameters
+    ----------
+    log : EditLog
+        The log of the output folder.
+    fov : int
+        The field of view.
+    found : FoundCells or None
+        Its cells; None if there are none to correct.
+    actions : sequence of Correction
+        In order.
+    by : str, optional
+        Who corrects; by default, the user as the system knows them.
+
+    Returns
+    -------
+    sequence of Edit
+        The new lines; a cut has the number of the new cell.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be made of the cells that there are.
+    StorageError
+        The folder cannot be written.
+    """
+    if found is None:
+        raise InputError(f"FOV {fov}: {NO_CELLS}")
+    author = _author(by)
+
+    def decide(content: LogContent) -> list[Edit]:
+        edits = list(content.of_fov(fov))
+        n_before = len(edits)
+        cells = resolve(found, active_in(edits)).cells
+        for action in actions:
+            edits.append(make_correction(cells, fov, action, edits, author))
+        return edits[n_before:]
+
+    return log.change(decide)
+
+
+def undo(
+    log: EditLog, fov: int | None = None, name: str | None = None, by: str | None = None
+) -> Edit:
+    """Take back the last correction that counts, or one of them, and return it.
+
+    Parameters
+    ----------
+    log : EditLog
+        The log of the output folder.
+    fov : int, optional
+        Only among those of a field of view.
+    name : str, optional
+        Name of the correction.
+    by : str, optional
+        Who does it.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    StorageError
+        The folder cannot be written.
+    """
+    author = _author(by)
+    [line] = log.change(lambda content: [make_undo(_among(content, fov), author, name)])
+    return _meant_by(log, line)
+
+
+def redo(
+    log: EditLog, fov: int | None = None, name: str | None = None, by: str | None = None
+) -> Edit:
+    """Make a correction count again that was undone; parameters as `undo`.
+
+    By default it is the one that was undone last, unless a new one followed.
+    """
+    author = _author(by)
+    [line] = log.change(lambda content: [make_redo(_among(content, fov), author, name)])
+    return _meant_by(log, line)
+
+
+def import_file(
+    log: EditLog, path: Path, fov_of: FovOf, by: str | None = None
+) -> tuple[int, Sequence[Edit]]:
+    """Add the corrections of a file of JSON lines; return how many it has, and the new ones.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or one of its lines cannot be applied; nothing is added.
+    StorageError
+        The folder cannot be written.
+    """
+    lines = read_lines(path, fov_of)
+    records = records_by_fov(log.path.parent)
+
+    def found_of(fov: int) -> FoundCells | None:
+        return found_on(records[fov]) if fov in records else None
+
+    return len(lines), import_lines(log, lines, found_of, _author(by))
+
+
+def found_on(record_path: Path) -> FoundCells | None:
+    """Read the cells of a field of view; None if there are none to correct.
+
+    Raises
+    ------
+    DamagedFileError
+        Its record cannot be believed.
+    """
+    record = load_record(record_path)
+    if record is None:
+        raise DamagedFileError(
+            f"{record_path} is damaged; run again to make the outputs of its FOV anew"
+        )
+    return read_found(record_path.parent, FovState(record))
+
+
+def _author(by: str | None) -> str:
+    return who() if by is None else as_text(by)
+
+
+def _among(content: LogContent, fov: int | None) -> Sequence[Edit]:
+    return content.edits if fov is None else content.of_fov(fov)
+
+
+def _meant_by(log: EditLog, line: Edit) -> Edit:
+    """Return the correction that was undone or done again."""
+    name = getattr(line.action, "of", None)
+    return next(edit for edit in log.read().edits if edit.id == name)
