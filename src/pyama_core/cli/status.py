@@ -11,6 +11,7 @@ import typer
 
 from pyama_core.io.titles import titled
 from pyama_core.outputs import step_names
+from pyama_core.processing.workflow.misplaced import find_misplaced
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
 from pyama_core.processing.workflow.status import describe_folder, find_changed_files, verify_folder
 
@@ -62,6 +63,8 @@ def show(folder: Path, *, as_json: bool) -> int:
         if found.get("in_use_by"):
             holder = found["in_use_by"]
             typer.echo(f"FOV {fov}: in use by process {holder['pid']} on {holder['host']}")
+    for place, why in described["misplaced"].items():
+        typer.echo(f"{place}: {why}")
     if unlike := described["unlike_diameters"]:
         for fov, diameter in unlike["of_fov"].items():
             typical = f"{unlike['typical']:.0f}"
@@ -134,6 +137,9 @@ def verify(folder: Path) -> int:
         typer.echo(f"{name}: {reason}", err=True)
     if changed:
         typer.echo(f"{len(changed)} outdated; pyama run makes them anew", err=True)
+    for each in find_misplaced(folder):
+        if not each.is_needed:
+            typer.echo(f"{each.place}: {each}")
     if faults or changed:
         return 1
     typer.echo("every output is as it was written")

@@ -55,9 +55,10 @@ class FovResults:
         """
         if self._state is None:
             record = load_record(self._record_path)
-            if record is None:
+            if record is None or record.fov != self.number:
+                fault = "is damaged" if record is None else f"is the record of FOV {record.fov}"
                 raise DamagedFileError(
-                    f"FOV {self.number}: {self._record_path} is damaged; run again to make its "
+                    f"FOV {self.number}: {self._record_path} {fault}; run again to make its "
                     "outputs anew"
                 )
             self._state = FovState(record)

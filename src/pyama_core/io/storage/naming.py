@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pyama_core.io.base_names import APPLE_DOUBLE
@@ -16,6 +17,7 @@ SHARED_NAMES = (RESULTS_NAME, SOURCE_NAME, SAMPLES_NAME)
 EDITS_NAME = "edits.jsonl"
 """Grows line by line, under the same lock."""
 _RECORD_SUFFIX = "_record.json"
+_OF_FOV = re.compile(r".+_(fov_[0-9]+)", re.DOTALL)
 
 
 def fov_folder_name(fov: int) -> str:
@@ -48,7 +50,20 @@ def record_name(base_name: str, fov: int) -> str:
 
 
 def find_records(output_dir: Path) -> list[Path]:
-    """All record files of an output folder, in order of FOV."""
+    """All record files of an output folder, in order of FOV; those in their own folders only."""
+    return [path for path in _all_records(output_dir) if _is_in_its_folder(path)]
+
+
+def find_misplaced_records(output_dir: Path) -> list[Path]:
+    """Record files in folders of other FOVs, as where folders were renamed or copied by hand."""
+    return [
+        path
+        for path in _all_records(output_dir)
+        if fov_of_record(path.name) not in (None, _fov_of(path))
+    ]
+
+
+def _all_records(output_dir: Path) -> list[Path]:
     records = output_dir.glob(f"fov_*/*{_RECORD_SUFFIX}")
     return sorted(
         (path for path in records if not path.name.startswith(APPLE_DOUBLE)),
@@ -56,11 +71,39 @@ def find_records(output_dir: Path) -> list[Path]:
     )
 
 
+def fov_of_record(name: str) -> int | None:
+    """Field of view that the name of a record tells; None if it is not the name of one.
+
+    Examples
+    --------
+    >>> fov_of_record("experiment_fov_007_record.json")
+    7
+    """
+    found = _OF_FOV.fullmatch(name.removesuffix(_RECORD_SUFFIX))
+    return None if found is None else _number_in(found[1])
+
+
+def _is_in_its_folder(record: Path) -> bool:
+    fov = _fov_of(record)
+    return fov is not None and fov == fov_of_record(record.name)
+
+
+def _fov_of(record: Path) -> int | None:
+    return _number_in(record.parent.name)
+
+
+def _number_in(folder: str) -> int | None:
+    """Field of view that the name of a folder tells, if it is exactly what it would be called."""
+    number = folder.removeprefix("fov_")
+    exact = number.isdecimal() and fov_folder_name(int(number)) == folder
+    return int(number) if exact else None
+
+
 def records_by_fov(output_dir: Path) -> dict[int, Path]:
-    """Record files by the number of their FOV, in order; copies under other names are left out."""
+    """Record files by the number of their FOV, in order."""
     found: dict[int, Path] = {}
     for path in find_records(output_dir):
-        number = path.parent.name.removeprefix("fov_")
-        if number.isdecimal() and fov_folder_name(int(number)) == path.parent.name:
-            found.setdefault(int(number), path)
+        number = _fov_of(path)
+        if number is not None:
+            found.setdefault(number, path)
     return found

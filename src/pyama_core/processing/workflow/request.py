@@ -21,6 +21,7 @@ from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.file_checks import check_files
+from pyama_core.processing.workflow.misplaced import find_misplaced
 from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range, watch
@@ -232,6 +233,9 @@ def _check_folder(request: RunRequest) -> None:
                 f"{record.source.size} bytes) or of an earlier state of this one; "
                 "choose another output folder, or delete this one"
             )
+    for each in find_misplaced(request.output_dir):
+        if each.is_needed:
+            logger.warning("%s: %s", request.output_dir / each.place, each)
 
 
 def _may_be_of(request: RunRequest, known: SourceIdentity) -> bool:

@@ -10,13 +10,14 @@ from pyama_core.errors import InputError
 from pyama_core.io.storage.artifacts import find_kept_aside
 from pyama_core.io.storage.fov_folder import open_recorded_folder
 from pyama_core.io.storage.locks import find_holder
-from pyama_core.io.storage.naming import find_records
+from pyama_core.io.storage.naming import find_records, fov_of_record
 from pyama_core.io.storage.records import load_record
 from pyama_core.outputs import step_names
 from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.edits.standing import counts_in
 from pyama_core.processing.workflow.files_on_record import changed_files
 from pyama_core.processing.workflow.fov_state import DONE, FovState
+from pyama_core.processing.workflow.misplaced import find_misplaced
 from pyama_core.processing.workflow.results_file import find_unlike_diameters
 
 
@@ -50,6 +51,7 @@ def describe_folder(output_dir: Path) -> dict[str, Any]:
     return {
         "output_dir": str(output_dir),
         "fovs": fovs,
+        "misplaced": {each.place: str(each) for each in find_misplaced(output_dir)},
         "unlike_diameters": asdict(unlike) if unlike else None,
     }
 
@@ -85,7 +87,8 @@ def verify_folder(output_dir: Path) -> dict[str, str]:
     Returns
     -------
     dict
-        Path relative to the folder, and fault, of each output that differs.
+        Path relative to the folder, and fault, of each output that differs; and of each folder
+        that was renamed by hand, until its FOV has other results.
 
     Raises
     ------
@@ -97,9 +100,12 @@ def verify_folder(output_dir: Path) -> dict[str, str]:
         record = load_record(path)
         if record is None:
             faults[f"{path.parent.name}/{path.name}"] = "the record is damaged"
-            continue
-        for name, fault in open_recorded_folder(path).find_damage().items():
-            faults[f"{path.parent.name}/{name}"] = fault
+        elif record.fov != fov_of_record(path.name):
+            faults[f"{path.parent.name}/{path.name}"] = f"the record is that of FOV {record.fov}"
+        else:
+            for name, fault in open_recorded_folder(path).find_damage().items():
+                faults[f"{path.parent.name}/{name}"] = fault
+    faults |= {each.place: str(each) for each in find_misplaced(output_dir) if each.is_needed}
     return faults
 
 
@@ -107,7 +113,7 @@ def _records(output_dir: Path) -> list[Path]:
     if not output_dir.is_dir():
         raise InputError(f"there is no folder {output_dir}")
     records = find_records(output_dir)
-    if not records:
+    if not records and not find_misplaced(output_dir):
         raise InputError(f"{output_dir} holds no results: no record of any FOV")
     return records
 
