@@ -106,9 +106,16 @@ def put_in_place(temporary: Path, final: Path) -> None:
         delete(old)
 
 
-def is_there(path: Path) -> bool:
-    """Whether anything has a name, be it a link to nothing."""
-    return os.path.lexists(path)
+def may_hold_work(path: Path) -> bool:
+    """Whether a name has a file, a folder or a link to what is not there now.
+
+    What holds nothing, a pipe, a socket or a device, is nobody's work.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return os.path.lexists(path)
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def is_folder(path: Path) -> bool:
@@ -131,7 +138,7 @@ def keep_aside(path: Path) -> Path:
     """
     names = ("changed" if number == 1 else f"changed-{number}" for number in itertools.count(1))
     paths = (path.with_name(f"{path.stem}.{name}{path.suffix}") for name in names)
-    kept = next(each for each in paths if not is_there(each))
+    kept = next(each for each in paths if not os.path.lexists(each))
     move_into_place(path, kept, about=path)
     return kept
 

@@ -55,9 +55,9 @@ from pyama_core.io.storage.artifacts import (
     delete,
     flush,
     is_folder,
-    is_there,
     keep_aside,
     look_at,
+    may_hold_work,
     put_in_place,
 )
 from pyama_core.io.storage.atomic import is_temporary
@@ -465,7 +465,7 @@ class FovFolder:
         coming : str
             Checksum of what will take its place; nothing is lost where that is the same.
         """
-        if is_there(path) and not self._is_of_a_run(path, coming):
+        if may_hold_work(path) and not self._is_of_a_run(path, coming):
             kept = keep_aside(path)
             logger.warning(
                 "%s was changed since it was written; what it was changed to is kept as %s",
