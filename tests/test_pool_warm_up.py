@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from functools import partial
@@ -8,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from pyama_core import ProcessingContext
 from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.services.analysis import parse_analysis
+from pyama_core.processing.workflow.warm_up import warm_ups
+from runs import by_all_methods
 from test_pool import _import_path, pid_after  # noqa: F401 - a fixture is used by its name
 
 N_WORKERS = 3
@@ -59,3 +64,17 @@ def test_workers_share_the_calls_first_and_then_make_those_of_the_others(
 def test_calls_are_answered_although_the_first_worker_died_warming_up(pool_that_warms_up):
     futures = [pool_that_warms_up.submit(pid_after, 0.1) for _ in range(4)]
     assert os.getpid() not in {future.result(60) for future in futures}
+
+
+def loaded(names: list[str]) -> list[str]:
+    """Which of these modules this process has imported."""
+    return [name for name in names if name in sys.modules]
+
+
+@by_all_methods
+def test_a_ready_worker_has_loaded_nothing_that_takes_long_and_few_movies_need(methods):
+    """Each would make every worker start later, by a tenth of a second or more."""
+    calls = warm_ups(parse_analysis(ProcessingContext(params=methods)), "uint16")
+    slow = ["scipy.optimize", "scipy.stats", "pandas", "matplotlib", "skimage", "nd2", "zarr"]
+    with WorkerPool(1, warm_ups=calls) as pool:
+        assert pool.submit(loaded, [*slow, "numba"]).result() == ["numba"]
