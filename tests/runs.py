@@ -61,7 +61,7 @@ def data_files(output_dir: Path) -> dict[str, bytes]:
     return {
         path.relative_to(output_dir).as_posix(): path.read_bytes()
         for path in sorted(output_dir.rglob("*"))
-        if path.suffix in (".npy", ".csv")
+        if path.suffix in (".npy", ".csv") and path.is_file()
     }
 
 

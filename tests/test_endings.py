@@ -33,9 +33,15 @@ def words_of_a_run(image: Path, out: Path) -> list[str]:
     return [*words, *WORDS, *EXACT_WORDS]
 
 
+def hear_hangups() -> None:
+    """Let a process die of a closed terminal, even if the tests run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(image: Path, out: Path, log: Path, **options) -> Iterator[subprocess.Popen[bytes]]:
     """Start a run as the leader of a session; wait until its workers are at work."""
+    options = {"preexec_fn": hear_hangups, **options}
     with log.open("wb") as sink:
         process = subprocess.Popen(
             words_of_a_run(image, out),
@@ -166,6 +172,7 @@ def test_a_terminal_that_is_gone_ends_a_run_in_good_order(movie, whole, tmp_path
     out = tmp_path / "out"
     pid, terminal = pty.fork()
     if pid == 0:
+        hear_hangups()
         words = words_of_a_run(movie.image, out)
         os.execv(words[0], words)
     shown = b""
@@ -229,7 +236,9 @@ def test_a_run_that_waits_for_its_source_is_ended_and_its_locks_are_freed(
     script.write_text(STUCK)
     words = [sys.executable, str(script), *words_of_a_run(movie.image, out)[3:]]
     with log.open("wb") as sink:
-        process = subprocess.Popen(words, stdout=sink, stderr=sink, start_new_session=True)
+        process = subprocess.Popen(
+            words, stdout=sink, stderr=sink, start_new_session=True, preexec_fn=hear_hangups
+        )
     try:
         wait_for_words(process, log, "stuck")
         process.send_signal(number)

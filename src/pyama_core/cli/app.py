@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from pyama_core.cli.streams import forgive_lost_output, lost_output
+from pyama_core.cli.streams import echo, forgive_lost_output, lost_output
 from pyama_core.version import __version__
 
 app = typer.Typer(
@@ -61,7 +61,7 @@ _CHANNEL = "name, or number from 0 (name:2 or index:2 where a name is a number)"
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"pyama-core {__version__}")
+        echo(f"pyama-core {__version__}")
         raise typer.Exit
 
 
@@ -98,12 +98,12 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             except PyamaError as error:
                 if debug:
                     traceback.print_exc()
-                typer.echo(f"error: {error}", err=True)
+                echo(f"error: {error}", err=True)
                 code = 2
             except (MemoryError, RuntimeError, OSError, ImportError) as error:
                 if debug or not is_shortage(error):
                     raise
-                typer.echo(f"error: {ShortageError.about('go on', error)}", err=True)
+                echo(f"error: {ShortageError.about('go on', error)}", err=True)
                 code = 1
             lost = _tell_lost_output()
         raise typer.Exit(code or (1 if lost and function.__name__ in _SHOWING else 0))
@@ -123,7 +123,7 @@ def _tell_lost_output() -> bool:
     error = lost_output()
     if error is None or isinstance(error, BrokenPipeError):
         return False
-    typer.echo(f"error: cannot write to standard output: {error.strerror or error}", err=True)
+    echo(f"error: cannot write to standard output: {error.strerror or error}", err=True)
     return True
 
 

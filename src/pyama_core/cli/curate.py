@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import typer
 from pydantic import ValidationError
 
+from pyama_core.cli.streams import echo
 from pyama_core.errors import InputError, PyamaError
 from pyama_core.io.frame_ranges import parse_ranges
 from pyama_core.io.storage.naming import records_by_fov
@@ -130,18 +130,18 @@ def curate(folder: Path, asked: Asked, *, as_json: bool) -> int:
         assert asked.source is not None
         n_lines, edits = import_file(there.log, asked.source, there.fov, asked.by)
         known = n_lines - len(edits)
-        typer.echo(f"{len(edits)} imported" + (f", {known} were known" if known else ""))
+        echo(f"{len(edits)} imported" + (f", {known} were known" if known else ""))
         there.warn_of_stale(edits)
     elif flag in ("--undo", "--redo"):
         act = undo if flag == "--undo" else redo
         edit = act(there.log, fov, asked.name, asked.by)
-        typer.echo(f"{'undone' if flag == '--undo' else 'done again'}: {there.line(edit)}")
+        echo(f"{'undone' if flag == '--undo' else 'done again'}: {there.line(edit)}")
     else:
         number = there.only_fov() if fov is None else fov
         actions = _actions(asked, there)
         found = found_on(records_by_fov(folder)[number])
         for edit in correct(there.log, number, found, actions, asked.by):
-            typer.echo(there.line(edit))
+            echo(there.line(edit))
     _refresh(folder)
     return 0
 
@@ -211,10 +211,10 @@ class _Folder:
                 {"line": line.number, "reason": line.reason} for line in content.unreadable
             ]
             plain = {"edits": [_as_plain_data(each) for each in found], "unreadable": unreadable}
-            typer.echo(json.dumps(plain, indent=1))
+            echo(json.dumps(plain, indent=1))
             return 0
         if not found:
-            typer.echo("nothing was corrected")
+            echo("nothing was corrected")
             return 0
         from rich.console import Console
         from rich.table import Table
@@ -229,7 +229,7 @@ class _Folder:
         Console(width=None if sys.stdout.isatty() else 120).print(table)
         for each in found:
             if each.standing is Standing.STALE:
-                typer.echo(f"stale: {self.line(each.edit)} ({each.reason})")
+                echo(f"stale: {self.line(each.edit)} ({each.reason})")
         return 0
 
 

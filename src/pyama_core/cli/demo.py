@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+from pyama_core.cli.streams import echo
 
 
 def write(folder: Path, *, fovs: int, frames: int, size: int, seed: int) -> int:
@@ -12,8 +12,6 @@ def write(folder: Path, *, fovs: int, frames: int, size: int, seed: int) -> int:
     from pyama_core.demo import write_demo
 
     files = write_demo(folder, fovs=fovs, frames=frames, size=size, seed=seed)
-    typer.echo(f"wrote {files.image} and its truth under {files.tracks.parent}")
-    typer.echo(
-        f'now try:  pyama run "{files.image}" -o "{folder / "results"}" --pc 0 --fl 1 --fl 2'
-    )
+    echo(f"wrote {files.image} and its truth under {files.tracks.parent}")
+    echo(f'now try:  pyama run "{files.image}" -o "{folder / "results"}" --pc 0 --fl 1 --fl 2')
     return 0

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from pyama_core.cli.messages import quieten
 from pyama_core.cli.run_line import UNKNOWN_CHANNEL, as_line, words_of_run
+from pyama_core.cli.streams import echo
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.readers.survey import Survey, dark_warning, survey
 from pyama_core.io.urls import text_of
@@ -69,18 +68,18 @@ def show(file: Path, *, as_json: bool, options: dict[str, Any], thumbnail: Path 
     words = words_of_run(file, options, metadata, seen) if can_run else None
     if as_json:
         content = {**as_plain_data(metadata, seen), "run": words}
-        typer.echo(json.dumps(content, indent=1, allow_nan=False))
+        echo(json.dumps(content, indent=1, allow_nan=False))
     else:
         _print_tables(metadata, seen)
     for warning in dark_warnings(metadata, seen):
-        typer.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     if refusal is not None:
-        typer.echo(f"warning: pyama run refuses it: it {refusal}", err=True)
+        echo(f"warning: pyama run refuses it: it {refusal}", err=True)
     for failure in seen.failures[:1]:
         if seen.seconds_per_frame is None:
-            typer.echo(f"error: none of the frames looked at can be read: {failure}", err=True)
+            echo(f"error: none of the frames looked at can be read: {failure}", err=True)
             return 1
-        typer.echo(f"warning: {failure} ({len(seen.failures)} of the frames looked at)", err=True)
+        echo(f"warning: {failure} ({len(seen.failures)} of the frames looked at)", err=True)
     if words is not None and not as_json:
         _print_run(words)
     return 0
@@ -90,7 +89,7 @@ def _print_run(words: list[str]) -> None:
     """End with the line to type, in one piece however wide the terminal is."""
     unknown = UNKNOWN_CHANNEL in words
     doubt = f"; no channel looks like phase contrast: put yours for {UNKNOWN_CHANNEL}"
-    typer.echo(f"\nto run it{doubt if unknown else ''}:\n{as_line(words)}")
+    echo(f"\nto run it{doubt if unknown else ''}:\n{as_line(words)}")
 
 
 def as_plain_data(metadata: MicroscopyMetadata, seen: Survey) -> dict[str, Any]:

@@ -20,8 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
 
-import typer
-
+from pyama_core.cli.streams import echo
 from pyama_core.processing.workflow.fov_locks import release_all_held
 from pyama_core.processing.workflow.threads import start_thread
 from pyama_core.processing.workflow.worker_process import STOP_SIGNALS
@@ -57,15 +56,15 @@ def cancel_on_interrupt(cancel: threading.Event) -> Iterator[None]:
     """
     ear, bell = socket.socketpair()
     bell.setblocking(False)
-    listener = threading.Thread(
-        target=_Listener(ear, cancel).listen, name="pyama signals", daemon=True
-    )
+    heard = _Listener(ear, cancel)
+    listener = threading.Thread(target=heard.listen, name="pyama signals", daemon=True)
     with contextlib.ExitStack() as stack:
         stack.callback(ear.close)
         stack.enter_context(bell)
         start_thread(listener)
         stack.callback(listener.join)
         stack.callback(bell.shutdown, socket.SHUT_WR)
+        stack.callback(heard.leave_time_for_the_end)
         stack.enter_context(_ringing(bell))
         yield
 
@@ -103,6 +102,12 @@ class _Listener:
         self._ear = ear
         self._cancel = cancel
         self._deadline: float | None = None
+        self._took_too_long = False
+
+    def leave_time_for_the_end(self) -> None:
+        """Keep what comes again for every further second from ending a run that is ending."""
+        if self._took_too_long and _TOO_LONG is not None:
+            signal.signal(_TOO_LONG, signal.SIG_IGN)
 
     def listen(self) -> None:
         while True:
@@ -132,6 +137,7 @@ class _Listener:
             if number == _HANGUP:
                 _in_passing(partial(logger.warning, "the terminal was closed: stopping"))
             elif number == _TOO_LONG:
+                self._took_too_long = True
                 text = "the limit on processor time (ulimit -t) is reached: stopping"
                 _in_passing(partial(logger.warning, text))
             else:
@@ -149,7 +155,7 @@ def end_at_once() -> None:
 
 
 def _say(text: str) -> None:
-    _in_passing(partial(typer.echo, text, err=True))
+    _in_passing(partial(echo, text, err=True))
 
 
 def _in_passing(act: Callable[[], object]) -> None:

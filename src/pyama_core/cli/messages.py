@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-import typer
+from pyama_core.cli.streams import echo
 
 
 class _Echo(logging.Handler):
@@ -23,11 +23,11 @@ class _Echo(logging.Handler):
         text = record.getMessage()
         if record.levelno >= logging.WARNING:
             text = f"{record.levelname.lower()}: {text}"
-        typer.echo(text, err=True)
+        echo(text, err=True)
         if record.exc_info and logging.getLogger("pyama_core").level <= logging.DEBUG:
-            typer.echo(logging.Formatter().formatException(record.exc_info), err=True)
+            echo(logging.Formatter().formatException(record.exc_info), err=True)
         elif record.exc_text and logging.getLogger("pyama_core").level <= logging.DEBUG:
-            typer.echo(record.exc_text, err=True)
+            echo(record.exc_text, err=True)
 
 
 @contextlib.contextmanager

@@ -12,11 +12,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from pyama_core.cli.config import RunConfig, commented_yaml, load_config
 from pyama_core.cli.display import progress_display
 from pyama_core.cli.interrupt import cancel_on_interrupt
+from pyama_core.cli.streams import echo
 from pyama_core.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.paths import without_tilde
@@ -118,7 +117,7 @@ def write_configuration(flags: Flags, config: Path | None) -> int:
     if target.exists():
         raise InputError(f"{target} exists already; name another file with --config")
     write_whole(target, text)
-    typer.echo(f"wrote {target}")
+    echo(f"wrote {target}")
     return 0
 
 
@@ -256,11 +255,11 @@ def _tell(outcome: RunOutcome, output_dir: Path) -> None:
         )
         if outcomes
     ]
-    typer.echo(f"FOVs: {', '.join(parts)}; see {output_dir / RESULTS_NAME}")
+    echo(f"FOVs: {', '.join(parts)}; see {output_dir / RESULTS_NAME}")
     for error in list(dict.fromkeys(failure.error for failure in failed))[:_SHOWN_FAILURES]:
-        typer.echo(f"  {error}", err=True)
+        echo(f"  {error}", err=True)
     if failed or cancelled:
-        typer.echo(
+        echo(
             f"run the same command again to go on from here; the log is {output_dir / LOG_NAME}",
             err=True,
         )

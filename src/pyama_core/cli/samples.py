@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-
+from pyama_core.cli.streams import echo
 from pyama_core.errors import InputError
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.storage.naming import find_records
@@ -37,7 +36,7 @@ def show_or_change(
         )
         write_results(folder)
     if as_json:
-        typer.echo(json.dumps(_as_plain_data(samples), indent=1))
+        echo(json.dumps(_as_plain_data(samples), indent=1))
     else:
         _show(folder, samples)
     return 0
@@ -80,5 +79,5 @@ def _show(folder: Path, samples: Samples) -> None:
             more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
             shown = ", ".join(names[:_SHOWN_NAMES]) + more
             table.add_row(*map(Text, (sample, format_ranges(fovs), shown, *known)))
-    typer.echo(f"{folder}: samples, taken from {samples.origin}")
+    echo(f"{folder}: samples, taken from {samples.origin}")
     Console(width=None if sys.stdout.isatty() else 120).print(table)

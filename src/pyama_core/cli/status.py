@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from pyama_core.cli.streams import echo
 from pyama_core.io.titles import titled
 from pyama_core.outputs import step_names
 from pyama_core.processing.workflow.misplaced import find_misplaced
@@ -20,7 +19,7 @@ def show(folder: Path, *, as_json: bool) -> int:
     """Show what is done, failed and missing."""
     described = describe_folder(folder)
     if as_json:
-        typer.echo(json.dumps(described, indent=1))
+        echo(json.dumps(described, indent=1))
         return 0
     from rich.console import Console
     from rich.table import Table
@@ -41,35 +40,35 @@ def show(folder: Path, *, as_json: bool) -> int:
         if failure := found.get("failure"):
             step = failure["step"]
             reason = failure["error"].removeprefix(f"FOV {number}, {step}: ")
-            typer.echo(f"FOV {fov}: failed in {step}: {reason}")
+            echo(f"FOV {fov}: failed in {step}: {reason}")
         for channel, missing in found.get("missing_frames", {}).items():
             title = _channel_title(channel, found)
-            typer.echo(f"FOV {fov}: channel {title} lacks the frames {missing}")
+            echo(f"FOV {fov}: channel {title} lacks the frames {missing}")
         for reason in sorted(set(found.get("changed_files", {}).values())):
-            typer.echo(f"FOV {fov}: {reason}; pyama run makes anew what depends on it")
+            echo(f"FOV {fov}: {reason}; pyama run makes anew what depends on it")
         for reason in sorted(set(found.get("unknown_files", {}).values())):
-            typer.echo(f"FOV {fov}: cannot tell whether it is up to date: {reason}")
+            echo(f"FOV {fov}: cannot tell whether it is up to date: {reason}")
         for channel, reason in found.get("uncorrected", {}).items():
             title = _channel_title(channel, found)
-            typer.echo(f"FOV {fov}: channel {title} is not corrected: {reason}")
+            echo(f"FOV {fov}: channel {title} is not corrected: {reason}")
         if found.get("no_cells"):
-            typer.echo(f"FOV {fov}: no cells in any frame")
+            echo(f"FOV {fov}: no cells in any frame")
         for name in found.get("kept_aside", []):
-            typer.echo(f"FOV {fov}: kept beside its outputs, for somebody changed it: {name}")
+            echo(f"FOV {fov}: kept beside its outputs, for somebody changed it: {name}")
         if counts := found.get("edits"):
             stale = f", {counts['stale']} of them stale" if counts["stale"] else ""
             told = f"{counts['edits']} corrections{stale}"
-            typer.echo(f"FOV {fov}: {told}; pyama curate --list shows them")
+            echo(f"FOV {fov}: {told}; pyama curate --list shows them")
         if found.get("in_use_by"):
             holder = found["in_use_by"]
-            typer.echo(f"FOV {fov}: in use by process {holder['pid']} on {holder['host']}")
+            echo(f"FOV {fov}: in use by process {holder['pid']} on {holder['host']}")
     for place, why in described["misplaced"].items():
-        typer.echo(f"{place}: {why}")
+        echo(f"{place}: {why}")
     if unlike := described["unlike_diameters"]:
         for fov, diameter in unlike["of_fov"].items():
             typical = f"{unlike['typical']:.0f}"
             title = _title(str(fov), described["fovs"][str(fov)])
-            typer.echo(f"FOV {title}: cells taken for {diameter} px, in most for {typical} px")
+            echo(f"FOV {title}: cells taken for {diameter} px, in most for {typical} px")
     _show_parameters(described)
     return 0
 
@@ -94,7 +93,7 @@ def _show_parameters(described: dict[str, Any]) -> None:
         groups.setdefault(dump_yaml(settings), []).append(fov)
     for settings_text, fovs in groups.items():
         which = "all FOVs" if len(groups) == 1 else f"FOVs {', '.join(fovs)}"
-        typer.echo(f"\nsettings of {which}:\n{settings_text.rstrip()}")
+        echo(f"\nsettings of {which}:\n{settings_text.rstrip()}")
 
 
 def _channels(found: dict[str, Any]) -> dict[str, Any] | None:
@@ -125,29 +124,29 @@ def verify(folder: Path) -> int:
     """Compare every output with its recorded checksum and name those that differ."""
     faults = verify_folder(folder)
     for name, fault in faults.items():
-        typer.echo(f"{name}: {fault}", err=True)
+        echo(f"{name}: {fault}", err=True)
     if faults:
-        typer.echo(
+        echo(
             f"{len(faults)} damaged or changed; pyama run --check makes them anew, "
             "and keeps what is there under other names",
             err=True,
         )
     changed, unknown = find_changed_files(folder)
     for name, reason in (changed | unknown).items():
-        typer.echo(f"{name}: {reason}", err=True)
+        echo(f"{name}: {reason}", err=True)
     if changed:
-        typer.echo(f"{len(changed)} outdated; pyama run makes them anew", err=True)
+        echo(f"{len(changed)} outdated; pyama run makes them anew", err=True)
     for each in find_misplaced(folder):
         if not each.is_needed:
-            typer.echo(f"{each.place}: {each}")
+            echo(f"{each.place}: {each}")
     if faults or changed:
         return 1
-    typer.echo("every output is as it was written")
+    echo("every output is as it was written")
     return 0
 
 
 def release(folder: Path, stacks: str) -> int:
     """Delete stacks and say how much space that gave back."""
     released = release_stacks(folder, parse_kinds(stacks))
-    typer.echo(f"released {released.n_files} files, {released.n_bytes / 1e9:.2f} GB")
+    echo(f"released {released.n_files} files, {released.n_bytes / 1e9:.2f} GB")
     return 0

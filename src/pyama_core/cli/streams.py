@@ -61,6 +61,16 @@ def forgive_lost_output() -> None:
     sys.stdout, sys.stderr = _forgiving(sys.stdout, _OUT), _forgiving(sys.stderr, _ERR)
 
 
+def echo(text: str = "", *, err: bool = False) -> None:
+    """Write a line to standard output, or standard error, in the encoding that it has.
+
+    The function of the same name of click writes UTF-8 where it finds ASCII, whoever asked for it.
+    """
+    stream = sys.stderr if err else sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
 def lost_output() -> OSError | None:
     """Return why some of the standard output could not be written; None if all of it was."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
