@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pyama_core.processing.compiling import compiled
 
 Words = NDArray[np.uint64]
 
@@ -75,7 +76,7 @@ class BitMask:
         return rows[1:].view(np.uint8)[:, : -(-self._width // 8)]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _join(words: Words, distance: int, grows: bool, out: Words) -> None:
     """Join each bit with the one that is `distance` bits ahead: either if it grows, else both.
 
@@ -103,7 +104,7 @@ def _join(words: Words, distance: int, grows: bool, out: Words) -> None:
         out[k] = words[k] if grows else _NOTHING
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def slide(
     words: Words, other: Words, length: int, unit: int, stride: int, margin: int, grows: bool
 ) -> bool:

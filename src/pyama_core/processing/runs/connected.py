@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.pixel_runs import Runs
 
 IntArray = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def root(parent: NDArray[Any], node: int) -> int:
     """Return the representative of a node, shortening the way for the next question."""
     while parent[node] != node:
@@ -22,7 +22,7 @@ def root(parent: NDArray[Any], node: int) -> int:
     return node
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def connect(runs: Runs, reach: int, alike: bool) -> IntArray:
     """Return for each run the first run of the connected part that it belongs to.
 
@@ -56,7 +56,7 @@ def connect(runs: Runs, reach: int, alike: bool) -> IntArray:
     return parent
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def label_connected(runs: Runs) -> int:
     """Set the labels to 0, 1, … per 4-connected object, by its first pixel; return how many."""
     first = connect(runs, 0, False)

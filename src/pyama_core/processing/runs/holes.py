@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.frame import read_only
 from pyama_core.processing.runs.connected import label_connected
 from pyama_core.processing.runs.pixel_runs import Runs, find_runs
@@ -30,7 +30,7 @@ def fill_holes(mask: BoolArray, largest: float = np.inf) -> None:
     _fill_small(background, label_connected(background), mask.shape[1], largest, mask)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _fill_small(background: Runs, n_parts: int, width: int, largest: float, out: BoolArray) -> None:
     """Set the parts of the background of fewer than `largest` pixels that do not reach the edge."""
     last = background.first.size - 2

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.pixel_runs import Runs
 
 IntArray = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def areas_and_boxes(runs: Runs, n_objects: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Return area, sum of rows, sum of columns and (n, 4) box of each object.
 
@@ -35,7 +35,7 @@ def areas_and_boxes(runs: Runs, n_objects: int) -> tuple[IntArray, IntArray, Int
     return area, row_sum, column_sum, box
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def sum_objects(runs: Runs, image: NDArray[Any], n_objects: int) -> NDArray[np.float64]:
     """Return the sum of the image over each object, pixel by pixel in raster order in float64."""
     sums = np.zeros(n_objects)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.frame import as_labels
 from pyama_core.processing.runs.connected import label_connected
 from pyama_core.processing.runs.pixel_runs import Runs, find_runs
@@ -49,7 +49,7 @@ def objects_by_label(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
     return runs, labels
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _number_labels(label: NDArray[np.int64], largest: int) -> NDArray[np.int64]:
     """Replace labels up to `largest` by 0, 1, … in order of appearance; return the labels."""
     numbers = np.full(largest + 1, -1)
@@ -66,7 +66,7 @@ def _number_labels(label: NDArray[np.int64], largest: int) -> NDArray[np.int64]:
     return labels
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _rank_labels(label: NDArray[np.int64], largest: int) -> NDArray[np.int64]:
     """Replace labels up to `largest` by 0, 1, … in order of size; return the labels."""
     ranks = np.zeros(largest + 1, np.int64)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pyama_core.processing.compiling import compiled
 
 _ONE = np.uint64(1)
 _SHIFT = np.uint64(58)
@@ -34,7 +35,7 @@ class Runs(NamedTuple):
     label: NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def with_room(values: NDArray[np.int64], needed: int) -> NDArray[np.int64]:
     """Return `values`, moved to a larger array if `needed` of them do not fit."""
     if needed <= values.size:
@@ -46,7 +47,7 @@ def with_room(values: NDArray[np.int64], needed: int) -> NDArray[np.int64]:
     return larger
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def stretches(
     row: NDArray[Any],
     is_begin: NDArray[np.uint8],
@@ -78,7 +79,7 @@ def stretches(
     return n - 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def find_runs(image: NDArray[Any], background: int) -> Runs:
     """Find the runs of equal pixels other than `background`; the pixel is the label."""
     height, width = image.shape
@@ -106,7 +107,7 @@ def find_runs(image: NDArray[Any], background: int) -> Runs:
     return Runs(first, start[:n], stop[:n], label[:n])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def rows_of(runs: Runs) -> NDArray[np.int64]:
     """Return the row of each run."""
     row = np.empty(runs.start.size, np.int64)
@@ -115,7 +116,7 @@ def rows_of(runs: Runs) -> NDArray[np.int64]:
     return row
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def paint(runs: Runs, values: NDArray[Any], out: NDArray[Any]) -> None:
     """Write values[object] into the pixels of each object."""
     for y in range(runs.first.size - 1):

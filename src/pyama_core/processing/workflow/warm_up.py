@@ -74,11 +74,7 @@ def warm_up_all(calls: list[WarmUp]) -> None:
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    told = threading.Timer(
-        _SLOW_S,
-        logger.warning,
-        ["compiling the numerical kernels, once on this computer; it takes up to a minute"],
-    )
+    told = threading.Timer(_SLOW_S, _say_why_it_takes_so_long)
     told.daemon = True
     start_thread(told)
     try:
@@ -86,6 +82,21 @@ def _explained() -> Iterator[None]:
     finally:
         told.cancel()
         told.join()
+
+
+def _say_why_it_takes_so_long() -> None:
+    from pyama_core.processing.compiling import is_kept
+
+    if is_kept():
+        logger.warning(
+            "compiling the numerical kernels, once on this computer; it takes up to a minute"
+        )
+    else:
+        logger.warning(
+            "compiling the numerical kernels, as each process of each run must here, for neither "
+            "the folder of this package nor a home folder can be written; set NUMBA_CACHE_DIR to "
+            "a folder that can be"
+        )
 
 
 def _segment(chosen: Parameters, dtype: str, nuclei: bool) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.extraction.kernels.percentiles import MOST_BUCKETS, percentiles
 from pyama_core.processing.runs.pixel_runs import Runs
 
@@ -30,7 +30,7 @@ class RunsByObject(NamedTuple):
     row: IntArray
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def group_runs(runs: Runs, n_objects: int) -> RunsByObject:
     """Sort runs by object, in linear time."""
     begin = np.zeros(n_objects + 1, np.int64)
@@ -47,7 +47,7 @@ def group_runs(runs: Runs, n_objects: int) -> RunsByObject:
     return RunsByObject(begin, order, row)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def describe_pixels(
     runs: Runs,
     grouped: RunsByObject,
@@ -82,7 +82,7 @@ def describe_pixels(
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _gather_free(
     runs: Runs,
     row: NDArray[Any],
@@ -111,7 +111,7 @@ def _gather_free(
     return n
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _gather_around(
     image: NDArray[Any],
     runs: Runs,
@@ -140,7 +140,7 @@ def _gather_around(
     return n
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def medians_around(
     image: NDArray[Any], runs: Runs, grouped: RunsByObject, box: IntArray, ring: int
 ) -> Float64Array:

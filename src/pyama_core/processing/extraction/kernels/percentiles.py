@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pyama_core.processing.compiling import compiled
 
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
@@ -21,13 +22,13 @@ MOST_BUCKETS = 256
 _LEAST_EXTENT = 1e-290  # a number of buckets divided by this is still finite
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _middle(a: Any, b: Any, c: Any) -> Any:
     """Return the median of three."""
     return max(min(a, b), min(max(a, b), c))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _part(values: NDArray[Any], first: int, last: int, pivot: Any) -> int:
     """Move what is less than `pivot` to the front of first ≤ i < last; return where the rest is.
 
@@ -42,7 +43,7 @@ def _part(values: NDArray[Any], first: int, last: int, pivot: Any) -> int:
     return rest
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def select(values: NDArray[Any], first: int, last: int, k: int) -> None:
     """Put into place k what sorting first ≤ i < last would; less before it, no less after it."""
     while last - first > 1:
@@ -63,7 +64,7 @@ def select(values: NDArray[Any], first: int, last: int, k: int) -> None:
         first = end
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _between(values: NDArray[Any], first: int, last: int, place: float) -> float:
     """Interpolate at a place between two order statistics; leaves the lower one in its place."""
     k = int(np.floor(place))
@@ -77,7 +78,7 @@ def _between(values: NDArray[Any], first: int, last: int, place: float) -> float
     return below + (place - k) * (np.float64(above) - below)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _into_buckets(
     values: NDArray[Any], smallest: Any, largest: Any, begin: IntArray, out: NDArray[Any]
 ) -> int:
@@ -105,7 +106,7 @@ def _into_buckets(
     return n_buckets
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def percentiles(
     values: NDArray[Any],
     smallest: Any,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.pixel_runs import Runs
 
 IntArray = NDArray[np.int64]
@@ -16,7 +16,7 @@ Float64Array = NDArray[np.float64]
 _NONE = 2**60
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def second_moments(
     runs: Runs, area: IntArray, row_sum: IntArray, column_sum: IntArray
 ) -> Float64Array:
@@ -34,7 +34,7 @@ def second_moments(
     return moments / area.reshape(-1, 1)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def outline_pixels(labels: NDArray[Any], runs: Runs) -> NDArray[np.uint8]:
     """Mark the pixels of objects with one of 4 neighbours outside of theirs."""
     height, width = labels.shape
@@ -52,13 +52,13 @@ def outline_pixels(labels: NDArray[Any], runs: Runs) -> NDArray[np.uint8]:
     return outline
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _same(labels: NDArray[Any], outline: NDArray[np.uint8], y: int, x: int, label: Any) -> int:
     """Return 1 for an outline pixel of the object, 0 for others."""
     return int(outline[y, x] & (labels[y, x] == label))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _pattern(labels: NDArray[Any], outline: NDArray[np.uint8], y: int, x: int) -> int:
     """Return 1 + 2 · (outline pixels of the object among the 4 neighbours) + 10 · (diagonal)."""
     height, width = labels.shape
@@ -81,7 +81,7 @@ def _pattern(labels: NDArray[Any], outline: NDArray[np.uint8], y: int, x: int) -
     return 1 + 2 * (direct - 1) + 10 * diagonal
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def perimeters(
     labels: NDArray[Any],
     runs: Runs,
@@ -99,7 +99,7 @@ def perimeters(
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _first_columns(side: IntArray, out: IntArray) -> None:
     """Write the first column of an object's convex hull in each of its rows.
 
@@ -136,7 +136,7 @@ def _first_columns(side: IntArray, out: IntArray) -> None:
         out[row] = -((-doubled) // (2 * (b - a)))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def hull_areas(runs: Runs, box: IntArray) -> IntArray:
     """Return the number of pixels whose centres lie in the convex hull of each object.
 

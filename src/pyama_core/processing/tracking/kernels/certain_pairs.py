@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pyama_core.processing.compiling import compiled
 
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _best_two(nodes: IntArray, weights: Float64Array, is_open: NDArray[np.bool_]) -> Float64Array:
     """Return the largest and second largest weight of the open pairs of each node, (n, 2)."""
     best = np.zeros((nodes.max() + 1, 2))
@@ -25,7 +26,7 @@ def _best_two(nodes: IntArray, weights: Float64Array, is_open: NDArray[np.bool_]
     return best
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def choose_certain_pairs(
     left: IntArray, right: IntArray, weights: Float64Array
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -7,9 +7,9 @@ near-linear in the number of runs, whichever way objects overlap.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.pixel_runs import Runs
 
 IntArray = NDArray[np.int64]
@@ -18,7 +18,7 @@ _FREE = -1
 _GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / φ spreads consecutive keys evenly
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add(keys: IntArray, counts: IntArray, key: int, amount: int) -> bool:
     """Add to the count of `key` in a table of 2ᵏ slots; return whether the key is new."""
     hashed = (np.uint64(key) * _GOLDEN_RATIO) >> np.uint64(32)
@@ -31,7 +31,7 @@ def _add(keys: IntArray, counts: IntArray, key: int, amount: int) -> bool:
     return bool(is_new)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add_row(
     previous: Runs, current: Runs, y: int, n_previous: int, keys: IntArray, counts: IntArray
 ) -> int:
@@ -52,7 +52,7 @@ def _add_row(
     return n_new
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def common_pixels(
     previous: Runs, current: Runs, n_previous: int
 ) -> tuple[IntArray, IntArray, IntArray]:

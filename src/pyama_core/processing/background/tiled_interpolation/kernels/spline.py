@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pyama_core.processing.compiling import compiled
 
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def subtract(
     frame: NDArray[Any],
     row_first: IntArray,

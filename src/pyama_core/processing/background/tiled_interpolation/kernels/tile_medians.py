@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pyama_core.processing.compiling import compiled
 
 _GROUP = 256
 
@@ -31,7 +32,7 @@ def no_counts(n_columns: int, n_values: int) -> BlockCounts:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _count_blocks(
     frame: NDArray[Any],
     masked: NDArray[np.uint8],
@@ -66,7 +67,7 @@ def _count_blocks(
             coarse[column, group] = fine[column, group * _GROUP : (group + 1) * _GROUP].sum()
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _value_at_rank(
     fine: NDArray[np.uint32], coarse: NDArray[np.uint32], column: int, rank: np.int64
 ) -> int:
@@ -91,7 +92,7 @@ def _value_at_rank(
         value += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def tile_medians(
     frame: NDArray[Any],
     masked: NDArray[np.uint8],

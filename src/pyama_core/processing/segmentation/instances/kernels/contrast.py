@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.segmentation.instances.kernels.resample import interpolation
 from pyama_core.processing.segmentation.instances.kernels.smoothing import smooth_whole_row
 
 Float32Array = NDArray[np.float32]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _subtract_tiles(image: Float32Array, tiles: Float32Array, out: Float32Array) -> None:
     """Subtract tiles, interpolated bilinearly between their centres."""
     top, below = interpolation(image.shape[0], tiles.shape[0])
@@ -30,7 +30,7 @@ def _subtract_tiles(image: Float32Array, tiles: Float32Array, out: Float32Array)
             clean[x] = row[x] - (upper[x] + depth * (lower[x] - upper[x]))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def contrast_images(
     image: Float32Array,
     tiles: Float32Array,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.pixel_runs import Runs
 from pyama_core.processing.segmentation.instances.kernels.smoothing import smooth_whole_row
 
@@ -16,7 +16,7 @@ FARTHEST = 63 * PER_PIXEL
 _STEP, _DIAGONAL, _KNIGHT = 64, 90, 141  # 1, 1.4 and 2.1969 pixels
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _from_rows(row: UInt16Array, beside: UInt16Array, beyond: UInt16Array) -> None:
     """Shorten the distances of a row by ways from the row beside it and the one beyond."""
     step, diagonal, knight = np.uint16(_STEP), np.uint16(_DIAGONAL), np.uint16(_KNIGHT)
@@ -28,7 +28,7 @@ def _from_rows(row: UInt16Array, beside: UInt16Array, beyond: UInt16Array) -> No
         row[x + 2] = min(min(straight, near), min(wide, high))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _distances(core: Runs, shape: tuple[int, int]) -> UInt16Array:
     """Return the distance of the pixels of runs to the nearest outside, framed by two pixels.
 
@@ -73,7 +73,7 @@ def _distances(core: Runs, shape: tuple[int, int]) -> UInt16Array:
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def depths(
     body: Runs, core: Runs, shape: tuple[int, int], weights: NDArray[np.float32]
 ) -> UInt16Array:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.connected import root
 from pyama_core.processing.runs.pixel_runs import Runs
 
@@ -13,7 +13,7 @@ Int64Array = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _moments(runs: Runs, n_labels: int, width: int) -> Float64Array:
     """Return number, sums of rows and columns, sum of their squares, pixels at each edge.
 
@@ -39,7 +39,7 @@ def _moments(runs: Runs, n_labels: int, width: int) -> Float64Array:
     return sums
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _pairs(runs: Runs, n_labels: int) -> Int64Array:
     """Return the pairs of labels that are 4-neighbours somewhere, each once, (n, 2), sorted."""
     keys = np.empty(3 * runs.start.size + 1, np.int64)
@@ -67,7 +67,7 @@ def _pairs(runs: Runs, n_labels: int) -> Int64Array:
     return pairs
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _roundness(sums: Float64Array) -> float:
     """Return area² / 2π over the polar moment of inertia of pixels: 1 for a disc, else less."""
     n, rows, columns, squares = sums[:4]
@@ -76,7 +76,7 @@ def _roundness(sums: Float64Array) -> float:
     return float(n * n / (2 * np.pi * moment))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _roundness_if_whole(sums: Float64Array, shape: tuple[int, int]) -> float:
     """Return the roundness of what the edge of an image may have cut off.
 
@@ -92,7 +92,7 @@ def _roundness_if_whole(sums: Float64Array, shape: tuple[int, int]) -> float:
     return float(roundest)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _round_groups(
     sums: Float64Array,
     shape: tuple[int, int],
@@ -127,7 +127,7 @@ def _round_groups(
     return becomes
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _gain(a: int, b: int, sums: Float64Array, largest_area: float, least_roundness: float) -> float:
     """Return the roundness of the union of two labels, 0 if they are not to be joined."""
     if a == b or a == 0 or sums[a, 0] + sums[b, 0] > largest_area:
@@ -138,7 +138,7 @@ def _gain(a: int, b: int, sums: Float64Array, largest_area: float, least_roundne
     return roundness if is_rounder and roundness >= least_roundness else 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def join_round(
     runs: Runs, shape: tuple[int, int], n_labels: int, largest_area: float, least_roundness: float
 ) -> Int64Array:

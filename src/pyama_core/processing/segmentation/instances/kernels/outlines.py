@@ -7,9 +7,9 @@ halo exceeds) comes from an image of half the size, pixel (y, x) from its pixel 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.connected import connect
 from pyama_core.processing.runs.pixel_runs import Runs, stretches, with_room
 from pyama_core.processing.segmentation.instances.kernels.smoothing import (
@@ -26,7 +26,7 @@ _TINY = np.float32(1e-20)
 _CHUNK = 64
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def halve(image: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
     """Return the mean, the mean of what is below 0, and the largest of each 2×2 pixels.
 
@@ -53,7 +53,7 @@ def halve(image: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array
     return mean, dark, brightest
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def some_of(image: Float32Array, runs: Runs, every: int, shrunk: int) -> Float32Array:
     """Return the values at every few pixels of runs, from an image shrunk by a factor."""
     n_pixels = 0
@@ -73,7 +73,7 @@ def some_of(image: Float32Array, runs: Runs, every: int, shrunk: int) -> Float32
     return out[:n]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def line_row(
     above: Float32Array, here: Float32Array, below: Float32Array, scale: float,
     strength: Float32Array, cosine: Float32Array, sine: Float32Array,
@@ -108,7 +108,7 @@ def line_row(
         cosine[x], sine[x] = half * part, xy * part
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def coherent_row(
     own: tuple[Float32Array, Float32Array, Float32Array],
     around: tuple[Float32Array, Float32Array],
@@ -144,7 +144,7 @@ def coherent_row(
         out[x] = damped / np.sqrt(max(power[x], floor) + _TINY)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _in_chunks(runs: Runs, width: int) -> Runs:
     """Return runs of whole chunks that cover others.
 
@@ -167,7 +167,7 @@ def _in_chunks(runs: Runs, width: int) -> Runs:
     return Runs(first, start[:n], stop[:n], np.arange(n))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _line_spans(
     smooth: Float32Array, y: int, spans: Runs, scale: float, work: Float32Array,
     ring: tuple[Float32Array, Float32Array, Float32Array],
@@ -196,7 +196,7 @@ def _line_spans(
     continue_row(sine[at], margin)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def coherent_lines(
     smooth: Float32Array,
     spans: tuple[Runs, Runs],
@@ -253,7 +253,7 @@ def coherent_lines(
             coherent_row(own, around, wide[:n], least_power, out[y][start:stop])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _runs_above(values: Float32Array, spans: Runs, weak: float) -> Runs:
     """Return the runs of spans that exceed a value, of label 0."""
     size = 2 * spans.start.size + values.shape[1]
@@ -279,7 +279,7 @@ def _runs_above(values: Float32Array, spans: Runs, weak: float) -> Runs:
     return Runs(first, start[:n], stop[:n], np.zeros(n, np.int64))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def long_lines(
     strength: Float32Array, near: Runs, weak: float, strong: float, shortest: float, out: BoolArray
 ) -> None:
@@ -315,7 +315,7 @@ def long_lines(
                 out[y, runs.start[run] : runs.stop[run]] = True
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _border(mask: UInt8Array, runs: Runs) -> Int32Array:
     """Return row and column of the pixels of a mask, given its runs, beside the background.
 
@@ -338,7 +338,7 @@ def _border(mask: UInt8Array, runs: Runs) -> Int32Array:
     return found[:n]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _climbs(y: int, x: int, mask: UInt8Array, image: Float32Array, least_rise: np.float32) -> bool:
     """Decide whether brightness rises at a border pixel from the outside to the inside."""
     height, width = mask.shape
@@ -368,7 +368,7 @@ def _climbs(y: int, x: int, mask: UInt8Array, image: Float32Array, least_rise: n
     return bool(mean > own and mean - outside / np.float32(n - n_inside) > least_rise)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def retreat_to_crest(
     mask: UInt8Array, runs: Runs, image: Float32Array, power: Float32Array, least_rise: float,
     steps: int,
@@ -399,7 +399,7 @@ def retreat_to_crest(
         todo = _still_inside(mask, taken[:n])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _still_inside(mask: UInt8Array, taken: Int32Array) -> Int32Array:
     """Return the pixels of the mask beside those that were taken, each once."""
     height, width = mask.shape
@@ -418,7 +418,7 @@ def _still_inside(mask: UInt8Array, taken: Int32Array) -> Int32Array:
     return beside[:n]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def peel(mask: UInt8Array, runs: Runs, image: Float32Array, limit: Float32Array) -> None:
     """Take from a mask, in place, what exceeds a limit and is 4-connected through that to outside.
 

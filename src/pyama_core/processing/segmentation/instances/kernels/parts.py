@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.connected import connect
 from pyama_core.processing.runs.pixel_runs import Runs, with_room
 
@@ -18,7 +18,7 @@ Int64Array = NDArray[np.int64]
 UInt8Array = NDArray[np.uint8]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def relabel(runs: Runs, becomes: Int64Array) -> Runs:
     """Return runs with other labels, without those that become 0; neighbours alike are one run."""
     first = np.empty(runs.first.size, np.int64)
@@ -41,7 +41,7 @@ def relabel(runs: Runs, becomes: Int64Array) -> Runs:
     return Runs(first, start[:n], stop[:n], label[:n])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def interior(runs: Runs, out: UInt8Array) -> None:
     """Write 1 into the pixels with the same label to the left of them and above.
 
@@ -63,7 +63,7 @@ def interior(runs: Runs, out: UInt8Array) -> None:
                 other += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _within(runs: Runs, mask: UInt8Array) -> Runs:
     """Return the parts of runs that lie within a mask."""
     first = np.empty(runs.first.size, np.int64)
@@ -90,7 +90,7 @@ def _within(runs: Runs, mask: UInt8Array) -> Runs:
     return Runs(first, start[:n], stop[:n], label[:n])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def keep_largest(runs: Runs, n_labels: int, least_area: float) -> Runs:
     """Keep of each label its largest 4-connected part, if it has `least_area` pixels.
 
@@ -113,7 +113,7 @@ def keep_largest(runs: Runs, n_labels: int, least_area: float) -> Runs:
     return relabel(runs, np.arange(n_labels + 1))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def largest_parts(runs: Runs, mask: UInt8Array, n_labels: int, least_area: float) -> Runs:
     """Keep of each label its largest 4-connected part in a mask, if it has `least_area` pixels.
 
@@ -122,7 +122,7 @@ def largest_parts(runs: Runs, mask: UInt8Array, n_labels: int, least_area: float
     return keep_largest(_within(runs, mask), n_labels, least_area)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def mean_distance(runs: Runs, values: NDArray[np.float32], n_labels: int) -> Any:
     """Return the area of each label and the mean absolute value in it, (n_labels + 1, 2).
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.pixel_runs import Runs, stretches, with_room
 from pyama_core.processing.segmentation.instances.kernels.parts import keep_largest
 from pyama_core.processing.segmentation.instances.kernels.smoothing import smooth_whole_row
@@ -18,7 +18,7 @@ Float64Array = NDArray[np.float64]
 Int64Array = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _edges(n: int, n_small: int) -> tuple[Int64Array, Int64Array, Float64Array, Float64Array]:
     """Return the first and last pixel under each pixel of a smaller axis, and their weights.
 
@@ -35,7 +35,7 @@ def _edges(n: int, n_small: int) -> tuple[Int64Array, Int64Array, Float64Array, 
     return first, last, first_weight, last_weight
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def shrink_frame(frame: NDArray[Any], height: int, width: int) -> Float32Array:
     """Return a frame at a smaller size, each pixel the mean of what it covers.
 
@@ -69,7 +69,7 @@ def shrink_frame(frame: NDArray[Any], height: int, width: int) -> Float32Array:
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def interpolation(n: int, n_small: int) -> tuple[Int64Array, Float32Array]:
     """Return where a linear interpolation finds the `n` pixels of an axis in one of `n_small`.
 
@@ -85,7 +85,7 @@ def interpolation(n: int, n_small: int) -> tuple[Int64Array, Float32Array]:
     return left, beyond
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _first_at(places: Int64Array, n_small: int) -> Int64Array:
     """Return where each value from 0 to n_small − 1 begins in ascending ones, then their number."""
     first = np.full(n_small + 1, places.size)
@@ -96,7 +96,7 @@ def _first_at(places: Int64Array, n_small: int) -> Int64Array:
     return first
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _label_near(labels: Int32Array, y: int, x: int) -> int:
     """Return the label of a pixel or, where it has none, that of its first neighbour with one."""
     if labels[y, x] > 0:
@@ -108,7 +108,7 @@ def _label_near(labels: Int32Array, y: int, x: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _crossing(
     line: Float32Array, x: int, stop: int, left: Int64Array, beyond: Float32Array, rises: bool
 ) -> int:
@@ -121,7 +121,7 @@ def _crossing(
     return stop
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _between(upper: Float32Array, lower: Float32Array, depth: np.float32, out: Float32Array) -> int:
     """Write what lies between two rows; return how many pixels of that exceed ½."""
     n = 0
@@ -131,7 +131,7 @@ def _between(upper: Float32Array, lower: Float32Array, depth: np.float32, out: F
     return n
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _cell_row(
     labels: Int32Array, y: int, weights: Float32Array, cells: Float32Array, sums: Float32Array,
     out: Float32Array,
@@ -145,7 +145,7 @@ def _cell_row(
     smooth_whole_row(cells, y, last, weights, sums, out)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _runs_at_size(labels: Int32Array, weights: Float32Array, height: int, width: int) -> Runs:
     """Return the runs of labels at a larger size, as `enlarge_labels` describes them.
 
@@ -216,7 +216,7 @@ def _runs_at_size(labels: Int32Array, weights: Float32Array, height: int, width:
     return Runs(first, run_start[:n], run_stop[:n], run_label[:n])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def enlarge_labels(labels: Int32Array, weights: Float32Array, out: NDArray[Any]) -> None:
     """Write labels at a larger size, with smooth outlines, each as one 4-connected part.
 

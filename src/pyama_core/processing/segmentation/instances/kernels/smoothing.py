@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pyama_core.processing.compiling import compiled
 
 Float32Array = NDArray[np.float32]
 
@@ -28,7 +29,7 @@ def box(sigma: float) -> Float32Array:
     return np.full(reach + 1, 1 / (2 * reach + 1), np.float32)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def weigh_rows(
     image: NDArray[Any], y: int, last: int, weights: Float32Array, start: int, out: Float32Array
 ) -> None:
@@ -62,7 +63,7 @@ def weigh_rows(
                 out[x] += inner * near + outer * far
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def continue_row(row: Float32Array, margin: int) -> None:
     """Write the first and the last pixel between the margins into these."""
     for i in range(margin):
@@ -70,7 +71,7 @@ def continue_row(row: Float32Array, margin: int) -> None:
         row[row.size - 1 - i] = row[row.size - 1 - margin]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def smooth_row(row: Float32Array, weights: Float32Array, out: Float32Array) -> None:
     """Write a row with margins of weights.size − 1 pixels, smoothed horizontally, without them."""
     reach, width = weights.size - 1, out.size
@@ -95,7 +96,7 @@ def smooth_row(row: Float32Array, weights: Float32Array, out: Float32Array) -> N
                 out[x] += inner * near + outer * far
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def smooth_whole_row(
     image: NDArray[Any], y: int, last: int, weights: Float32Array, work: Float32Array,
     out: Float32Array,

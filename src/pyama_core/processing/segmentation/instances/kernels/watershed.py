@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.connected import root
 from pyama_core.processing.runs.pixel_runs import Runs, with_room
 
@@ -17,7 +17,7 @@ HIGHEST = 4095
 """The largest height: with four bits for a direction it fits 16."""
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _climb(above: UInt16Array, here: UInt16Array, below: UInt16Array, highest: UInt16Array) -> None:
     """Write the height of the highest pixel of each 3×3 window, times 16, and which it is.
 
@@ -34,7 +34,7 @@ def _climb(above: UInt16Array, here: UInt16Array, below: UInt16Array, highest: U
         highest[x] = max(max(max(a, b), max(c, d)), max(max(e, f), max(max(g, h), i)))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _summits(height: UInt16Array, runs: Runs, labels: Int32Array, n_basins: int) -> Int64Array:
     """Label each pixel by the summit that it climbs to; return the height of each summit.
 
@@ -71,7 +71,7 @@ def _summits(height: UInt16Array, runs: Runs, labels: Int32Array, n_basins: int)
     return peak[: n_basins + 1]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _passes(
     height: UInt16Array, runs: Runs, labels: Int32Array
 ) -> tuple[Int64Array, Int64Array, Int64Array]:
@@ -108,7 +108,7 @@ def _passes(
     return sorted_one, sorted_two, sorted_level
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _by_height(
     height: UInt16Array, runs: Runs, labels: Int32Array
 ) -> tuple[Int32Array, Int64Array]:
@@ -136,7 +136,7 @@ def _by_height(
     return out, begin
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _join(
     height: UInt16Array, labels: Int32Array, runs: Runs, peak: Int64Array, seed: Int32Array,
     neck: float, least_area: float,
@@ -165,7 +165,7 @@ def _join(
     return parent
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _numbers(
     parent: Int32Array, peak: Int64Array, seed: Int32Array, seeded: bool
 ) -> tuple[Int32Array, Int64Array]:
@@ -183,7 +183,7 @@ def _numbers(
     return labels, highest
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _split(runs: Runs, labels: Int32Array, final: Int32Array) -> Runs:
     """Return runs cut where the label changes; `labels` is framed, `final` what they become."""
     size = 2 * runs.start.size + 1024
@@ -208,7 +208,7 @@ def _split(runs: Runs, labels: Int32Array, final: Int32Array) -> Runs:
     return Runs(first, start[:n], stop[:n], label[:n])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _sow(seeds: Int32Array, body: Runs, labels: Int32Array) -> int:
     """Write the seeds into the pixels of runs, framed by one pixel; return the largest."""
     n_seeds = 0
@@ -223,7 +223,7 @@ def _sow(seeds: Int32Array, body: Runs, labels: Int32Array) -> int:
     return n_seeds
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def flood(
     height: UInt16Array, body: Runs, seeds: Int32Array, neck: float, least_area: float
 ) -> tuple[Runs, Int64Array]:

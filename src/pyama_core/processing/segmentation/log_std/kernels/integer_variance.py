@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.segmentation.log_std.kernels.logarithms import half_log, mirrored
 
 Scaled = NDArray[np.uint32]
@@ -22,7 +22,7 @@ LARGEST = 2**32 - 2
 """The largest V for which these kernels may be called; 2³² − 1 stands for more than any."""
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _slide(entering: NDArray[Any], leaving: NDArray[Any], sums: Scaled, squares: Scaled) -> None:
     """Move the sums over columns, and those of squares, by one row; modulo 2³², as all sums here.
 
@@ -34,7 +34,7 @@ def _slide(entering: NDArray[Any], leaving: NDArray[Any], sums: Scaled, squares:
         squares[x] += new * new - old * old
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add_window(columns: Scaled, radius: int, out: Scaled) -> None:
     """Write the sum of each window of 2·radius + 1 columns; fills the margins by mirroring."""
     n = out.size
@@ -50,7 +50,7 @@ def _add_window(columns: Scaled, radius: int, out: Scaled) -> None:
             out[x] += left[x] + right[x]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def scaled_variance(frame: NDArray[Any], radius: int, out: Scaled) -> tuple[int, int]:
     """Write V of an integer frame of up to 16 bits, return the smallest and the largest."""
     height, width = frame.shape
@@ -81,7 +81,7 @@ def scaled_variance(frame: NDArray[Any], radius: int, out: Scaled) -> tuple[int,
     return smallest.min(), largest.max()
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def log_std_of(scaled: NDArray[np.int64], n: float) -> NDArray[np.float64]:
     """Return the log-STD for some V > 0, with the rounding of a whole image of them."""
     variances = scaled / (n * n)
@@ -90,7 +90,7 @@ def log_std_of(scaled: NDArray[np.int64], n: float) -> NDArray[np.float64]:
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _estimate_bins(
     row: Scaled, offset: np.float32, per_octave: np.float32, work: NDArray[np.float32],
     out: NDArray[np.float32],
@@ -112,7 +112,7 @@ def _estimate_bins(
         out[x] = (out[x] + log2 - offset) * per_octave
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def count_bins(
     scaled: Scaled, first: Scaled, offset: float, per_octave: float
 ) -> NDArray[np.int64]:
@@ -147,7 +147,7 @@ def count_bins(
     return total[1 : first.size]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def spread_up_to(scaled: Scaled, highest: int, n: float, low: float) -> float:
     """Return the population standard deviation of the log-STD of the pixels with V ≤ `highest`.
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pyama_core.processing.compiling import compiled
 
 Float64Array = NDArray[np.float64]
 
@@ -25,14 +26,14 @@ _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 32 bits of ln 2: times an e
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")  # the rest of ln 2
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def mirrored(i: int, n: int) -> int:
     """Index of pixel `i` of an axis of `n` pixels that is continued as `c b a | a b c`."""
     i %= 2 * n
     return i if i < n else 2 * n - 1 - i
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def half_log(values: Float64Array, power: Float64Array, out: Float64Array) -> None:
     """Write ½ ln v for each of `values`, which are positive and not denormal; they are destroyed.
 
@@ -59,7 +60,7 @@ def half_log(values: Float64Array, power: Float64Array, out: Float64Array) -> No
         out[x] = 0.5 * (k * _LN2_HIGH + (f - (s * (f - series) - k * _LN2_LOW)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _finish_row(
     sums: Float64Array, squares: Float64Array, n: float, out: Float64Array, range_: Float64Array
 ) -> None:
@@ -77,7 +78,7 @@ def _finish_row(
         largest[x] = out[x] if out[x] > largest[x] else largest[x]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _fill_margins(row: Float64Array, radius: int) -> None:
     """Continue a row by mirroring, `radius` pixels to either side."""
     n = row.size - 2 * radius
@@ -86,7 +87,7 @@ def _fill_margins(row: Float64Array, radius: int) -> None:
         row[radius + n + i] = row[radius + mirrored(n + i, n)]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _slide(
     entering: NDArray[Any], leaving: NDArray[Any], sums: Float64Array, squares: Float64Array
 ) -> None:
@@ -97,7 +98,7 @@ def _slide(
         squares[x] += new * new - old * old
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add_window(columns: Float64Array, radius: int, out: Float64Array) -> None:
     """Write the sum of each window of 2·radius + 1 columns."""
     n = out.size
@@ -111,7 +112,7 @@ def _add_window(columns: Float64Array, radius: int, out: Float64Array) -> None:
             out[x] += left[x] + right[x]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def log_std_integer(frame: NDArray[Any], radius: int, out: Float64Array) -> tuple[float, float]:
     """Write the log-STD of an integer frame of up to 16 bits.
 
@@ -139,7 +140,7 @@ def log_std_integer(frame: NDArray[Any], radius: int, out: Float64Array) -> tupl
     return range_[0].min(), range_[1].max()
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def log_std_float(frame: NDArray[Any], radius: int, out: Float64Array) -> tuple[float, float]:
     """Write the log-STD of a frame whose sums of squares do not fit 53 bits.
 
@@ -169,7 +170,7 @@ def log_std_float(frame: NDArray[Any], radius: int, out: Float64Array) -> tuple[
     return range_[0].min(), range_[1].max()
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def histogram(values: Float64Array, low: float, high: float, n_bins: int) -> NDArray[np.int64]:
     """Count values per bin of equal width from `low` to `high`, as `numpy.histogram` does.
 
@@ -199,7 +200,7 @@ def histogram(values: Float64Array, low: float, high: float, n_bins: int) -> NDA
     return total[:n_bins]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def spread_below(values: Float64Array, mode: float, low: float) -> float:
     """Return the population standard deviation of the values ≤ `mode`, 0 if there are none.
 
@@ -223,7 +224,7 @@ def spread_below(values: Float64Array, mode: float, low: float) -> float:
     return float(np.sqrt(max(squares.sum() / count - mean * mean, 0.0)))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def above(values: NDArray[Any], threshold: Any, out: NDArray[np.uint8]) -> None:
     """Write 1 where a value exceeds the threshold, else 0."""
     for y in range(values.shape[0]):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.pixel_runs import Runs
 
 IntArray = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _slot(start: IntArray, first: int, last: int, value: int) -> int:
     """Make room in the sorted stretch first ≤ i < last for one more value; return its place."""
     place = last
@@ -20,7 +20,7 @@ def _slot(start: IntArray, first: int, last: int, value: int) -> int:
     return place
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def move_runs(
     row: IntArray, runs: Runs, shift: IntArray, height: int, width: int
 ) -> tuple[Runs, IntArray]:
@@ -56,7 +56,7 @@ def move_runs(
     return Runs(first, start, stop, label), area
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def paint_moved(
     row: IntArray,
     runs: Runs,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pyama_core.processing.compiling import compiled
 
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def neighbours(
     points: Float64Array, reach: Float64Array, others: Float64Array
 ) -> tuple[IntArray, IntArray, Float64Array]:
