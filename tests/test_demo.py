@@ -24,7 +24,7 @@ from pyama_core.demo.drawing import Pen
 from pyama_core.demo.expression import always_on, switched_on
 from pyama_core.demo.parameters import DemoParameters
 from pyama_core.demo.scene import MIN_GAP_PX, live
-from pyama_core.demo.truth import Chronicle
+from pyama_core.demo.truth import TrackKeeper
 from pyama_core.errors import InputError, StorageError
 from truth import Truth, found_cells, inner_cells, load_truth
 
@@ -265,16 +265,16 @@ def test_a_cell_outside_the_frame_is_not_drawn() -> None:
 
 
 def test_a_cell_that_has_left_the_frame_never_comes_back() -> None:
-    pen, chronicle = Pen(128, np.random.default_rng(0)), Chronicle()
+    pen, keeper = Pen(128, np.random.default_rng(0)), TrackKeeper()
     stays, leaves = (pen.draw(some_cell(key=key, y=64.0, x=64.0)) for key in (7, 3))
     assert stays is not None
     assert leaves is not None
     seen = [
-        [cell for cell, _ in chronicle.admit(patches, frame)]
+        [cell for cell, _ in keeper.admit(patches, frame)]
         for frame, patches in enumerate([[stays, leaves], [stays], [stays, leaves]])
     ]
     assert seen == [[1, 2], [1], [1]]
-    assert [track.last_frame for track in chronicle.tracks(3)] == [2, 0]
+    assert [track.last_frame for track in keeper.tracks(3)] == [2, 0]
 
 
 def test_a_switched_on_reporter_is_dark_first_and_rises_then() -> None:

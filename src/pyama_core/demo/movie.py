@@ -12,7 +12,7 @@ from pyama_core.demo.camera import Camera
 from pyama_core.demo.drawing import Patch, Pen
 from pyama_core.demo.parameters import CHANNELS, DemoParameters, plane_times
 from pyama_core.demo.scene import live
-from pyama_core.demo.truth import Chronicle, Track, label_image
+from pyama_core.demo.truth import Track, TrackKeeper, label_image
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Movie:
         self._life, look, light, clock = parameters.streams(fov, 4)
         self._pen = Pen(parameters.size, look)
         self._camera = Camera(parameters.size, light)
-        self._chronicle = Chronicle()
+        self._tracks = TrackKeeper()
         self.times = plane_times(parameters.frames, fov, clock)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames in order."""
         for index, alive in enumerate(live(self._parameters, self._life)):
             drawn = [patch for cell in alive if (patch := self._pen.draw(cell)) is not None]
-            cells = self._chronicle.admit(drawn, index)
+            cells = self._tracks.admit(drawn, index)
             patches = [patch for _, patch in cells]
             time = index / self._parameters.frames
             fluorescence = (
@@ -80,4 +80,4 @@ class Movie:
 
     def tracks(self) -> list[Track]:
         """Return what became of the cells, once all frames were watched."""
-        return self._chronicle.tracks(self._parameters.frames)
+        return self._tracks.tracks(self._parameters.frames)

@@ -35,7 +35,7 @@ class Track:
     fate: str
 
 
-class Chronicle:
+class TrackKeeper:
     """Gives the cells of one field of view their ids and remembers what became of them.
 
     Ids count from 1 in the order of first appearance. A cell whose last pixel has left the frame

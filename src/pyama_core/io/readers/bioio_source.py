@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyama_core.errors import InputError
-from pyama_core.io.readers.file_description import FileContent, describe
+from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_source import (
     Frame,
     FrameSource,
@@ -68,10 +68,10 @@ def open_with_bioio(path: Path, options: Mapping[str, Any]) -> BioioSource:
             f"{path} cannot be read by BioIO ({why}); install the plug-in for its format, such as "
             "bioio-lif or bioio-dv, or export it as OME-TIFF."
         ) from error
-    return BioioSource(describe(path, options, content), choice, image)
+    return BioioSource(make_metadata(path, options, content), choice, image)
 
 
-def _content(path: Path, image: BioImage) -> FileContent:
+def _content(path: Path, image: BioImage) -> FoundInFile:
     shapes, kinds = [], set()
     for scene in image.scenes:
         image.set_scene(scene)
@@ -93,7 +93,7 @@ def _content(path: Path, image: BioImage) -> FileContent:
     sizes = image.physical_pixel_sizes
     n_frames = max(shape[0] for shape in shapes)
     minutes = _interval_minutes(image)
-    return FileContent(
+    return FoundInFile(
         file_type=path.suffix.lower().lstrip(".") or "bioio",
         reader="bioio",
         present=tuple(np.ones(shape[:3], np.bool_) for shape in shapes),

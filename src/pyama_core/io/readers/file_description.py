@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileContent:
+class FoundInFile:
     """What a reader found.
 
     Attributes
@@ -71,7 +71,9 @@ class FileContent:
     why_absent: str = "the acquisition stopped before the first"
 
 
-def describe(path: Path, options: Mapping[str, Any], content: FileContent) -> MicroscopyMetadata:
+def make_metadata(
+    path: Path, options: Mapping[str, Any], content: FoundInFile
+) -> MicroscopyMetadata:
     """Make the metadata of a file, with everything a user should be warned of.
 
     Raises

@@ -136,6 +136,12 @@ class FovState:
     # What is current
 
     def _is_current(self, entry: OutputEntry, outdated: frozenset[str]) -> bool:
+        """Whether an output is what the request would make now, as far as the record tells.
+
+        That is: the request asks for it, by the same algorithm with the same parameters, and its
+        inputs are those on record and not outdated themselves. Without a request, or of a kind
+        that this version does not know, nothing speaks against it.
+        """
         kind = kind_named(entry.kind)
         if self._asked is None or kind is None:
             return True

@@ -29,7 +29,7 @@ from pyama_core.processing.workflow.request import RunRequest, request_run, sele
 from pyama_core.processing.workflow.results_file import find_unlike_diameters
 from pyama_core.processing.workflow.run import Run, Workers
 from pyama_core.processing.workflow.run_log import run_log
-from pyama_core.processing.workflow.samples.stored import settle_samples
+from pyama_core.processing.workflow.samples.stored import keep_samples
 from pyama_core.processing.workflow.services.analysis import parse_analysis
 from pyama_core.processing.workflow.services.copying import warn_of_dark_channels
 from pyama_core.processing.workflow.services.types import ProcessingContext, paths_of_fov
@@ -251,7 +251,7 @@ def _run(
     logger.info("%s", _channels_in_words(request))
     with open_source(request.metadata) as source, Flusher() as flusher:
         save_description(request.output_dir, request.metadata)
-        settle_samples(request.output_dir, request.samples)
+        keep_samples(request.output_dir, request.samples)
         run = Run(request, locks.tickets, cancel, flusher, source)
         remaining = run.skip_what_is_done()
         if remaining:

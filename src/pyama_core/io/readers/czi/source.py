@@ -21,7 +21,7 @@ import numpy.typing as npt
 from pyama_core.errors import InputError
 from pyama_core.io.readers.czi.segments import CziError, CziSegments, Subblock, planes_of
 from pyama_core.io.readers.czi.xml import CziXml, parse_czi_xml
-from pyama_core.io.readers.file_description import FileContent, describe
+from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_source import (
     Frame,
     FrameSource,
@@ -158,7 +158,7 @@ def open_czi(path: Path, options: Mapping[str, Any]) -> CziSource:
         with contextlib.closing(segments):
             czi = reader.enter_context(_open_library(path))
             content, layout = _content(path, czi, segments, choice)
-        metadata = describe(path, options, content)
+        metadata = make_metadata(path, options, content)
         return CziSource(metadata, choice, layout, content.present, reader, czi)
     except (CziError, ET.ParseError) as error:
         reader.close()
@@ -190,7 +190,7 @@ def _open_library(path: Path) -> Iterator[CziReader]:
 
 def _content(
     path: Path, czi: CziReader, segments: CziSegments, choice: ReadOptions
-) -> tuple[FileContent, _Layout]:
+) -> tuple[FoundInFile, _Layout]:
     planes = planes_of(segments.subblocks)
     if not planes:
         raise InputError(f"{path} has no image in it; the acquisition stopped before the first.")
@@ -205,7 +205,7 @@ def _content(
     z = min(choice.z, layout.counts["Z"] - 1) if isinstance(choice.z, int) else 0
     names = [xml.scenes.get(scene, ("", None)) for scene in layout.scenes]
     n_channels, first = layout.counts["C"], layout.first["C"]
-    content = FileContent(
+    content = FoundInFile(
         file_type="czi",
         reader="czi",
         present=present,

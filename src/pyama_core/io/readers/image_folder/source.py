@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyama_core.io.readers.file_description import FileContent, describe
+from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
 from pyama_core.io.readers.image_folder.grid import (
     ImageGrid,
@@ -80,7 +80,7 @@ def open_image_folder(path: Path, options: Mapping[str, Any]) -> ImageFolderSour
     found = names.listing.notes
     notes = [note for file in found if (note := read_notes(path, file)) is not None]
     n_fovs = len(grid.fovs)
-    content = FileContent(
+    content = FoundInFile(
         file_type="image-folder",
         reader="image-folder",
         base_name=path.resolve().name,
@@ -98,7 +98,7 @@ def open_image_folder(path: Path, options: Mapping[str, Any]) -> ImageFolderSour
         stage_positions_um=[_stage(notes, grid, fov) for fov in range(n_fovs)],
         why_absent="no FOV has an image of every channel and z plane at any time",
     )
-    return ImageFolderSource(describe(path, options, content), choice, path, grid, expected)
+    return ImageFolderSource(make_metadata(path, options, content), choice, path, grid, expected)
 
 
 def _unlike(grid: ImageGrid, expected: ExpectedImages) -> Iterator[str]:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.errors import InputError
-from pyama_core.io.readers.file_description import FileContent, describe
+from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_source import (
     Frame,
     FrameSource,
@@ -140,7 +140,7 @@ def open_mm_stack(path: Path, options: Mapping[str, Any], files: TiffFiles) -> M
     choice.refuse_pattern(path, "a stack of Micro-Manager")
     planes = _read_planes(path, files)
     content = _content(path, choice, planes, files)
-    return MmStackSource(describe(path, options, content), choice, planes, files)
+    return MmStackSource(make_metadata(path, options, content), choice, planes, files)
 
 
 def micro_manager_metadata(tiff: TiffFile, number: int) -> Mapping[str, Any]:
@@ -281,7 +281,7 @@ def _page_offsets(tiff: TiffFile) -> Iterator[int]:
         at = offset + 2 + 12 * int.from_bytes(n_tags, "little")
 
 
-def _content(path: Path, choice: ReadOptions, planes: _Planes, files: TiffFiles) -> FileContent:
+def _content(path: Path, choice: ReadOptions, planes: _Planes, files: TiffFiles) -> FoundInFile:
     n_fovs = len(planes.page)
     first = [_first_page(planes, fov, files) for fov in range(n_fovs)]
     known = next(page for page in first if page is not None)
@@ -297,7 +297,7 @@ def _content(path: Path, choice: ReadOptions, planes: _Planes, files: TiffFiles)
     doubts = Doubts()
     interval = interval_min(planes.summary, doubts)
     pixel_size = pixel_size_um(planes.summary, doubts) or pixel_size_um(about[0], doubts)
-    content = FileContent(
+    content = FoundInFile(
         file_type="micro-manager",
         base_name=_common_name(planes.files),
         reader="tiff",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.errors import InputError
-from pyama_core.io.readers.file_description import FileContent, describe
+from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_memory import FrameMemory
 from pyama_core.io.readers.frame_source import (
     Frame,
@@ -281,7 +281,7 @@ def open_nd2(path: Path, options: Mapping[str, Any]) -> Nd2Source:
     try:
         header, told = _read_header(path, len(chunks.frames))
         content = _content(header, chunks, choice, told)
-        return Nd2Source(describe(path, options, content), choice, header, chunks)
+        return Nd2Source(make_metadata(path, options, content), choice, header, chunks)
     except BaseException:
         chunks.close()
         raise
@@ -361,13 +361,13 @@ def _content(
     chunks: Nd2Chunks,
     choice: ReadOptions,
     told: tuple[str, ...],
-) -> FileContent:
+) -> FoundInFile:
     grid = header.grid()
     exists = np.isin(grid, chunks.frames)
     n_channels = len(header.channel_names)
     z = choice.z if isinstance(choice.z, int) else 0
     minutes = _acquisition_minutes(chunks, grid.size, grid[:, :, min(z, grid.shape[2] - 1)])
-    return FileContent(
+    return FoundInFile(
         file_type="nd2",
         reader="nd2",
         present=tuple(np.repeat(planes[:, None, :], n_channels, axis=1) for planes in exists),

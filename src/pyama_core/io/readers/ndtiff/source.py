@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pyama_core.errors import InputError, reason_of
 from pyama_core.io.readers.companions import Surroundings
-from pyama_core.io.readers.file_description import FileContent, describe
+from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
 from pyama_core.io.readers.micro_manager.notes import (
     Notes,
@@ -143,7 +143,7 @@ def open_ndtiff(path: Path, options: Mapping[str, Any]) -> NdTiffSource:
         doubts = Doubts()
         data = _read_data_set(path, choice, files)
         content = _content(path, choice, data, files, doubts)
-        return NdTiffSource(describe(path, options, content), choice, data, files)
+        return NdTiffSource(make_metadata(path, options, content), choice, data, files)
     except BaseException:
         files.close()
         raise
@@ -255,7 +255,7 @@ def _strays(gaps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
 
 def _content(
     path: Path, choice: ReadOptions, data: _DataSet, files: NdTiffFiles, doubts: Doubts
-) -> FileContent:
+) -> FoundInFile:
     present, sizes = _present(data)
     n_fovs, n_frames = present.shape[:2]
     about = [_notes(data, files, data.grid.entry[fov][present[fov]]) for fov in range(n_fovs)]
@@ -267,7 +267,7 @@ def _content(
     z_step = z_step_um(data.summary, doubts) or z_step_um(about[0], doubts)
     stage = [stage_um(notes, doubts) for notes in about]
     named = [path] if path.is_file() else []
-    return FileContent(
+    return FoundInFile(
         file_type="ndtiff",
         reader="ndtiff",
         base_name=data_set_name(data.path),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.errors import InputError
-from pyama_core.io.readers.file_description import FileContent, describe
+from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_source import Frame, FrameSource, MicroscopyMetadata, ReadOptions
 from pyama_core.io.readers.micro_manager.stack import micro_manager_metadata
 from pyama_core.io.readers.ome_tiff.files import (
@@ -117,14 +117,14 @@ def open_ome_tiff(
     content = _content(path, choice, file_set, files, reader)
     told = (*ignored, *left_out(path, whole, files), *doubles, *content.warnings)
     content = replace(content, warnings=told)
-    return OmeTiffSource(describe(path, options, content), choice, file_set, files)
+    return OmeTiffSource(make_metadata(path, options, content), choice, file_set, files)
 
 
 def _content(
     path: Path, choice: ReadOptions, file_set: FileSet, files: TiffFiles, reader: str
-) -> FileContent:
+) -> FoundInFile:
     images = file_set.data.images
-    return FileContent(
+    return FoundInFile(
         file_type="ome-tiff",
         reader=reader,
         present=tuple(_present(image, path, file_set, files) for image in images),

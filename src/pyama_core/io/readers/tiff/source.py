@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyama_core.io.readers.file_description import FileContent, describe
+from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_source import (
     Frame,
     FrameSource,
@@ -96,7 +96,7 @@ def _open_stack(
     stack, notes = found.stack, found.notes
     n_fovs, shape = layout.size("P"), tuple(layout.size(axis) for axis in "TCZ")
     names, interval = notes.channel_names, notes.interval_min
-    content = FileContent(
+    content = FoundInFile(
         file_type=notes.file_type,
         reader="tiff",
         present=tuple(layout.arrange(stack.present())),
@@ -111,4 +111,4 @@ def _open_stack(
         warnings=notes.warnings,
         bit_depth=notes.bit_depth,
     )
-    return TiffStackSource(describe(path, options, content), choice, files, stack, layout)
+    return TiffStackSource(make_metadata(path, options, content), choice, files, stack, layout)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.errors import InputError
-from pyama_core.io.readers.file_description import FileContent, describe
+from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_source import (
     Frame,
     FrameSource,
@@ -167,10 +167,10 @@ def open_zarr(path: Path, options: Mapping[str, Any]) -> ZarrSource:
         raise InputError(f"{text_of(path)} cannot be read as OME-Zarr: {error}.") from error
     _check_images(path, found.images)
     content = _content(path, store, found, choice)
-    return ZarrSource(describe(path, options, content), choice, store, found.images)
+    return ZarrSource(make_metadata(path, options, content), choice, store, found.images)
 
 
-def _content(path: Path, store: ZarrStore, found: ZarrDataSet, choice: ReadOptions) -> FileContent:
+def _content(path: Path, store: ZarrStore, found: ZarrDataSet, choice: ReadOptions) -> FoundInFile:
     images, first = found.images, found.images[0]
     n_channels = first.size("c")
     companions, notes = _companions(path, store)
@@ -178,7 +178,7 @@ def _content(path: Path, store: ZarrStore, found: ZarrDataSet, choice: ReadOptio
     xml = found.xml.images if found.xml and len(found.xml.images) == len(images) else ()
     names = [image.name for image in xml] or [image.name for image in images]
     channel_names = (xml and xml[0].channel_names) or first.channel_names
-    return FileContent(
+    return FoundInFile(
         file_type="ome-zarr",
         reader="ome-zarr",
         present=present,

@@ -252,7 +252,7 @@ class EditedCells:
         _take_over(self._words, first, second, key=lambda said: said[0])
         self._forget(second, f"it was joined with {first}")
         self._say(first, f"joined with {second}")
-        self._settle_links(first)
+        self._prune_links(first)
 
     def _cut(self, action: Cut) -> None:
         cell, new = action.cell, action.new_cell
@@ -351,7 +351,7 @@ class EditedCells:
         if self.fates.get(parent) == "divided":
             self.fates[parent] = "lost"
 
-    def _settle_links(self, cell: int) -> None:
+    def _prune_links(self, cell: int) -> None:
         """Take away links to daughters that are seen while the cell still is."""
         for child in self.daughters_of(cell):
             if not self._is_before(cell, child):

@@ -95,7 +95,7 @@ def change_samples(
     return replace(changed, origin=SAMPLES_NAME)
 
 
-def settle_samples(output_dir: Path, given: Samples | None) -> None:
+def keep_samples(output_dir: Path, given: Samples | None) -> None:
     """At the beginning of a run, give positions the samples of its configuration, and tell.
 
     Those that were given one since keep it. A table that cannot be understood is no reason not to
