@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import shutil
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import runs
 from pyama_core.demo import DemoFiles, write_demo
 from pyama_core.io.storage.atomic import is_temporary
 
@@ -44,6 +46,20 @@ def pytest_runtest_makereport() -> Iterator[None]:
         for title, text in report.sections
     ]
     return report
+
+
+@pytest.fixture(scope="session")
+def results_of_demo(demo: DemoFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run the demo by the exact algorithm, for tests that only read its results."""
+    output_dir = tmp_path_factory.mktemp("results") / "Ergebnisse für Übung 1"
+    assert runs.run(demo, output_dir).ok
+    return output_dir
+
+
+@pytest.fixture
+def copied_results(results_of_demo: Path, tmp_path: Path) -> Path:
+    """Copy the results of the demo, with their times, for tests that change them."""
+    return Path(shutil.copytree(results_of_demo, tmp_path / "Kopie der Ergebnisse"))
 
 
 def _open_files() -> set[str]:

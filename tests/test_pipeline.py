@@ -606,3 +606,19 @@ def test_after_a_stopped_run_with_other_parameters_nothing_old_passes_for_new(de
     assert "fov_000/demo_fov_000_seg_ch_0.npy" in results["outdated"][0]
     assert run(demo, finished, params).ok
     assert {fov["status"] for fov in describe_folder(finished)["fovs"].values()} == {"done"}
+
+
+@pytest.mark.parametrize("kinds", [["fl_corrected"], ["seg_labeled", "pc"]])
+def test_released_stacks_come_back_on_request_with_the_same_bytes(demo, finished, kinds):
+    before = data_files(finished)
+    release_stacks(finished, ["pc", "fl", "seg", "fl_corrected", "seg_labeled"])
+    assert statuses(run(demo, finished, restore=kinds)) == {0: "done", 1: "done", 2: "done"}
+    after = data_files(finished)
+    assert {name: before[name] for name in after} == after
+    for kind in kinds:
+        assert any(f"_{kind}_ch_" in name for name in after)
+    assert statuses(run(demo, finished, restore=kinds)) == {
+        0: "skipped",
+        1: "skipped",
+        2: "skipped",
+    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,22 +16,9 @@ from image_folders import write_image
 from movies import rough_squares, write_movie
 from pyama_core import open_results
 from pyama_core.cli.app import app
-from pyama_core.demo import DemoFiles
 from pyama_core.errors import InputError
 
 CORNERS = [(20, 20), (60, 70)]
-
-
-@pytest.fixture(scope="module")
-def of_module(demo: DemoFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output_dir = tmp_path_factory.mktemp("finished") / "out"
-    assert runs.run(demo, output_dir).ok
-    return output_dir
-
-
-@pytest.fixture
-def finished(of_module: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(of_module, tmp_path / "out"))
 
 
 def command(*words: object) -> tuple[int, str]:
@@ -44,17 +30,19 @@ def view(output_dir: Path) -> dict:
     return yaml.safe_load((output_dir / "processing_results.yaml").read_text("utf-8"))
 
 
-def test_positions_that_were_given_no_sample_are_unassigned(finished):
-    traces = open_results(finished).traces
+def test_positions_that_were_given_no_sample_are_unassigned(copied_results):
+    traces = open_results(copied_results).traces
     assert list(traces["sample"].unique()) == ["unassigned"]
-    assert view(finished)["samples"] == {"unassigned": "0-2"}
+    assert view(copied_results)["samples"] == {"unassigned": "0-2"}
 
 
-def test_samples_are_set_by_command_and_nothing_is_computed_again(demo, finished):
-    before = runs.data_files(finished)
-    code, told = command("samples", finished, "--set", "drug=position 3", "--set", "control=0")
+def test_samples_are_set_by_command_and_nothing_is_computed_again(demo, copied_results):
+    before = runs.data_files(copied_results)
+    code, told = command(
+        "samples", copied_results, "--set", "drug=position 3", "--set", "control=0"
+    )
     assert (code, "drug" in told, "position 2" in told) == (0, True, True)
-    after = runs.data_files(finished)
+    after = runs.data_files(copied_results)
     assert after.pop("samples.csv").decode().splitlines() == [
         "fov,name,sample",
         "2,position 3,drug",
@@ -62,10 +50,10 @@ def test_samples_are_set_by_command_and_nothing_is_computed_again(demo, finished
         "1,position 2,unassigned",
     ]
     assert after == before
-    assert view(finished)["samples"] == {"drug": "2", "control": "0", "unassigned": "1"}
-    again = runs.run(demo, finished)
+    assert view(copied_results)["samples"] == {"drug": "2", "control": "0", "unassigned": "1"}
+    again = runs.run(demo, copied_results)
     assert {outcome.status for outcome in again.fovs.values()} == {"skipped"}
-    cells = open_results(finished).cells
+    cells = open_results(copied_results).cells
     assert dict(zip(cells["fov"], cells["sample"], strict=True)) == {
         0: "control",
         1: "unassigned",
@@ -73,14 +61,16 @@ def test_samples_are_set_by_command_and_nothing_is_computed_again(demo, finished
     }
 
 
-def test_a_table_takes_the_place_of_all_samples_even_of_one_that_is_spoilt(finished, tmp_path):
-    (finished / "samples.csv").write_text("nonsense\n")
+def test_a_table_takes_the_place_of_all_samples_even_of_one_that_is_spoilt(
+    copied_results, tmp_path
+):
+    (copied_results / "samples.csv").write_text("nonsense\n")
     with pytest.raises(InputError, match=r"samples\.csv: expected a header"):
-        _ = open_results(finished).traces
+        _ = open_results(copied_results).traces
     table = tmp_path / "from excel.csv"
     table.write_text("\ufeffFOV;Sample;Dose\n0-1;Größe;0,5\n", "utf-8")
-    assert command("samples", finished, "--from", table)[0] == 0
-    samples = open_results(finished).samples
+    assert command("samples", copied_results, "--from", table)[0] == 0
+    samples = open_results(copied_results).samples
     assert list(samples["sample"]) == ["Größe", "Größe", "unassigned"]
     assert list(samples["Dose"][:2]) == [0.5, 0.5]
     assert samples["Dose"].isna()[2]
@@ -95,25 +85,27 @@ def test_a_table_takes_the_place_of_all_samples_even_of_one_that_is_spoilt(finis
         ("=HYPERLINK(0)=1", "--set: sample: expected a name or a number, found '=HYPERLINK(0)'"),
     ],
 )
-def test_what_cannot_be_set_is_refused_and_changes_nothing(finished, setting, words):
-    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
-    code, told = command("samples", finished, "--set", setting)
+def test_what_cannot_be_set_is_refused_and_changes_nothing(copied_results, setting, words):
+    before = {path: path.read_bytes() for path in copied_results.rglob("*") if path.is_file()}
+    code, told = command("samples", copied_results, "--set", setting)
     assert code == 2
     assert words in told
-    assert before == {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    assert before == {
+        path: path.read_bytes() for path in copied_results.rglob("*") if path.is_file()
+    }
 
 
-def test_samples_are_shown_as_plain_data(finished):
-    command("samples", finished, "--set", "a=0-1")
-    code, told = command("samples", finished, "--json")
+def test_samples_are_shown_as_plain_data(copied_results):
+    command("samples", copied_results, "--set", "a=0-1")
+    code, told = command("samples", copied_results, "--json")
     assert code == 0
     shown = json.loads(told)
     assert shown["samples"] == {"a": [0, 1], "unassigned": [2]}
     assert shown["fovs"][1] == {"fov": 1, "name": "position 2", "sample": "a"}
 
 
-def test_samples_change_in_python_and_are_found_by_their_names(finished):
-    results = open_results(finished)
+def test_samples_change_in_python_and_are_found_by_their_names(copied_results):
+    results = open_results(copied_results)
     results.assign_samples({"drug": {"fovs": [2], "dose": 5}, "control": "position 1"})
     assert list(results.samples["sample"]) == ["control", "unassigned", "drug"]
     assert set(results.read_traces(samples="Drug")["fov"]) == {2}
@@ -244,8 +236,8 @@ def test_wells_in_names_are_taken_and_a_run_says_so(tmp_path, caplog):
     assert list(open_results(tmp_path / "out").samples["sample"]) == ["control", "control", "B3"]
 
 
-def test_a_killed_writer_of_shared_files_leaves_nothing_behind(finished):
+def test_a_killed_writer_of_shared_files_leaves_nothing_behind(copied_results):
     for name in ("samples.csv", "source.json", "processing_results.yaml"):
-        (finished / f".{name}.0123abcd.tmp").write_text("half")
-    assert command("samples", finished, "--set", "a=0")[0] == 0
-    assert list(finished.glob(".*.tmp")) == []
+        (copied_results / f".{name}.0123abcd.tmp").write_text("half")
+    assert command("samples", copied_results, "--set", "a=0")[0] == 0
+    assert list(copied_results.glob(".*.tmp")) == []

@@ -265,6 +265,14 @@ def run(
         Path | None,
         typer.Option("--config", metavar="YAML", help="Settings; flags win over it."),
     ] = None,
+    restore: Annotated[
+        str | None,
+        typer.Option(
+            "--restore",
+            metavar="KINDS",
+            help="Make released stacks again: out of pc, fl, seg, fl_corrected, seg_labeled.",
+        ),
+    ] = None,
     write_config: Annotated[
         bool,
         typer.Option(
@@ -299,7 +307,7 @@ def run(
     )
     if write_config:
         return write_configuration(flags, config)
-    return start(flags, config)
+    return start(flags, config, restore)
 
 
 @command

@@ -24,6 +24,7 @@ from pyama_core.io.storage.naming import LOG_NAME, RESULTS_NAME
 from pyama_core.io.urls import is_url, local_path
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import carry_out
+from pyama_core.processing.workflow.release import parse_kinds
 from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
 from pyama_core.processing.workflow.samples.sample_table import read_sample_table
 from pyama_core.processing.workflow.samples.samples import Samples
@@ -121,8 +122,9 @@ def write_configuration(flags: Flags, config: Path | None) -> int:
     return 0
 
 
-def start(flags: Flags, config_path: Path | None) -> int:
-    """Run and say how it ended."""
+def start(flags: Flags, config_path: Path | None, restore: str | None = None) -> int:
+    """Run and say how it ended; make released stacks of some kinds again."""
+    kinds = [] if restore is None else parse_kinds(restore)
     if config_path is not None and (folder := str(config_path.parent.absolute())) not in sys.path:
         # Features of one's own may lie beside the configuration; workers have the same path.
         sys.path.append(folder)
@@ -158,6 +160,7 @@ def start(flags: Flags, config_path: Path | None) -> int:
             batch_size=config.batch_size or workers,
             n_workers=workers,
             check=config.check,
+            restore=kinds,
             samples=samples,
         )
 

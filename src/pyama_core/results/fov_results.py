@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pyama_core.errors import DamagedFileError, InputError
-from pyama_core.io.storage.artifacts import look_at
-from pyama_core.io.storage.locks import find_holder
-from pyama_core.io.storage.records import FovRecord, OutputEntry, load_record
-from pyama_core.outputs import TRACES_CSV, TRACKS_CSV, Form, OutputKind, kind_named
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.errors import InputError
+from pyama_core.io.storage.records import FovRecord
+from pyama_core.outputs import (
+    FL,
+    FL_CORRECTED,
+    PC,
+    SEG,
+    SEG_LABELED,
+    TRACES_CSV,
+    TRACKS_CSV,
+    OutputKind,
+)
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.results.channels import ChannelNames
-from pyama_core.results.proof import MissingOutput, NotProvenError, read_proven
+from pyama_core.results.film_strip import draw_film_strip, draw_frame
+from pyama_core.results.fov_files import FovFiles
+from pyama_core.results.images import StacksByChannel
+from pyama_core.results.outlines import Polygon, outlines_of
+from pyama_core.results.plotting import Time, Wanted, plot_courses
+from pyama_core.results.proof import MissingOutput
 from pyama_core.results.tables import FovTables, columns_of, make_tables
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 class FovResults:
     """Tables and images of one field of view; made by `Results.fov`.
+
+    What a run makes meanwhile is there as soon as it is proven.
 
     Attributes
     ----------
@@ -37,12 +55,17 @@ class FovResults:
         self.number = number
         self.name = name
         self.folder = record_path.parent
-        self._record_path = record_path
         self._channels = channels
-        self._state: FovState | None = None
+        self._files = FovFiles(record_path, number, name, channels)
 
     def __repr__(self) -> str:
-        return f"<FOV {self.number} ({self.name}) in {self.folder}>"
+        lacking = f", {len(self.missing)} outputs are missing" if self.missing else ""
+        return f"<{self.title} in {self.folder}{lacking}>"
+
+    @property
+    def title(self) -> str:
+        """Number and name, for people."""
+        return self._files.where
 
     @property
     def state(self) -> FovState:
@@ -53,25 +76,17 @@ class FovResults:
         DamagedFileError
             The record cannot be believed.
         """
-        if self._state is None:
-            record = load_record(self._record_path)
-            if record is None or record.fov != self.number:
-                fault = "is damaged" if record is None else f"is the record of FOV {record.fov}"
-                raise DamagedFileError(
-                    f"FOV {self.number}: {self._record_path} {fault}; run again to make its "
-                    "outputs anew"
-                )
-            self._state = FovState(record)
-        return self._state
+        return self._files.state
 
     @property
     def record(self) -> FovRecord:
         """The record; errors as `state`."""
-        return self.state.record
+        return self._files.state.record
 
-    def reload(self) -> None:
-        """Look at the folder anew, to which a run may have added."""
-        self._state = None
+    @property
+    def missing(self) -> list[MissingOutput]:
+        """What was asked for and cannot be read, and why; released stacks count as missing."""
+        return self._files.missing
 
     # Tables
 
@@ -81,19 +96,24 @@ class FovResults:
         Parameters
         ----------
         columns : collection of str, optional
-            Columns of the traces; those by which rows are known always are there.
-
-        Raises
-        ------
-        InputError
-            There is no such column in any channel.
+            Columns of the traces; those by which rows are known always are there, and
+            those that do not exist never.
         """
-        traces, tracks = self._read_traces(), self._read_tracks()
-        if columns is not None and (unknown := set(columns) - set(columns_of(traces))):
-            raise InputError(
-                f"there is no column {min(unknown)!r}; there are {', '.join(columns_of(traces))}"
-            )
-        return make_tables(self.number, traces, tracks, columns)
+        return make_tables(self.number, self._read_traces(), self._read_tracks(), columns)
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels that were measured."""
+        return [self._channels.of(channel) for channel in self._files.entries(TRACES_CSV)]
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the traces."""
+        headers = {
+            self._channels.of(channel): self._files.header(TRACES_CSV, channel)
+            for channel in self._files.entries(TRACES_CSV)
+        }
+        return columns_of(headers)
 
     @property
     def traces(self) -> pd.DataFrame:
@@ -107,73 +127,200 @@ class FovResults:
 
     def _read_traces(self) -> dict[str, bytes]:
         found = {}
-        for channel, (name, entry) in sorted(self._entries(TRACES_CSV).items()):
-            if (content := self._read(name, entry)) is not None:
+        for channel in self._files.entries(TRACES_CSV):
+            if (content := self._files.content(TRACES_CSV, channel)) is not None:
                 found[self._channels.of(channel)] = content
         return found
 
     def _read_tracks(self) -> bytes | None:
-        for name, entry in self._entries(TRACKS_CSV).values():
-            return self._read(name, entry)
+        for channel in self._files.entries(TRACKS_CSV):
+            return self._files.content(TRACKS_CSV, channel)
         return None
 
-    def _read(self, name: str, entry: OutputEntry) -> bytes | None:
-        try:
-            return read_proven(self.folder / name, entry)
-        except NotProvenError:
-            return None  # `missing` says so
-
-    def _entries(self, kind: OutputKind) -> dict[int, tuple[str, OutputEntry]]:
-        """Return the outputs of a kind that are what was asked for, by channel."""
-        return {
-            entry.channel: (name, entry)
-            for name, entry in self.record.outputs.items()
-            if entry.kind == kind.name and name not in self.state.outdated
-        }
-
-    # What is missing
+    # Images
 
     @property
-    def missing(self) -> list[MissingOutput]:
-        """What was asked for and cannot be read, and why; released stacks count as missing."""
-        try:
-            state = self.state
-        except DamagedFileError as error:
-            return [MissingOutput(self.number, self._record_path.name, str(error))]
-        found = []
-        for output in state.wanted:
-            on_record = state.record.find(output)
-            name = f"{output.kind.name} of channel {output.channel}"
-            reason = self._why_not_made() if on_record is None else self._why_missing(*on_record)
-            if reason:
-                found.append(
-                    MissingOutput(self.number, on_record[0] if on_record else name, reason)
-                )
-        return found
+    def phase(self) -> NDArray[Any]:
+        """Phase contrast, (T, Y, X), as a memory map.
 
-    def _why_not_made(self) -> str:
-        if (holder := find_holder(self.folder)) is not None:
-            return f"not made yet; process {holder['pid']} on {holder['host']} is at work"
-        if (failure := self.record.failure) is not None:
-            return f"not made: {failure.error}"
-        return "not made yet; run again to go on"
+        Raises
+        ------
+        InputError
+            It was released, or is not proven; the message says what brings it back.
+        """
+        return self._only(PC)
 
-    def _why_missing(self, name: str, entry: OutputEntry) -> str:
-        """Say why an output that is on record cannot be read; empty if it can."""
-        if name in self.state.outdated:
-            return "outdated: not made as the last run asked for; run again to make it anew"
-        if entry.not_made:
-            return entry.not_made
-        if entry.released:
-            return "released to save space"
-        path, kind = self.folder / name, kind_named(entry.kind)
-        try:
-            if kind is not None and kind.form is Form.TABLE:
-                read_proven(path, entry)
-            elif look_at(path).size != entry.size:
-                return "is not as it was written; run again to make it anew"
-        except NotProvenError as error:
-            return str(error)
-        except OSError:
-            return "the file is gone; run again to make it anew"
-        return ""
+    @property
+    def masks(self) -> NDArray[Any]:
+        """What was segmented, (T, Y, X): booleans or labels of each frame; errors as `phase`."""
+        return self._only(SEG)
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Label images of the tracking, (T, Y, X), 0 for none; errors as `phase`."""
+        return self._only(SEG_LABELED)
+
+    @property
+    def fluorescence(self) -> StacksByChannel:
+        """Fluorescence as it was taken, (T, Y, X), by the name of the channel."""
+        return self._by_channel(FL)
+
+    @property
+    def corrected(self) -> StacksByChannel:
+        """Fluorescence without background, (T, Y, X), by the name of the channel."""
+        return self._by_channel(FL_CORRECTED)
+
+    @property
+    def missing_frames(self) -> frozenset[int]:
+        """Numbers of frames that the source lacks, in any channel."""
+        ranges = self.state.missing_frames().values()
+        entries = [entry for entry in self.record.outputs.values() if entry.missing in ranges]
+        return frozenset[int]().union(*(entry.missing_frames() for entry in entries))
+
+    def label_image(self, t: int) -> NDArray[Any]:
+        """Return the label image of a frame, (Y, X).
+
+        Raises
+        ------
+        InputError
+            There is no such frame, or there are no label images.
+        """
+        labels = self.labels
+        if not 0 <= t < len(labels):
+            raise InputError(f"{self._files.where} has frames 0 to {len(labels) - 1}, not {t}")
+        return np.array(labels[t])
+
+    def outlines(self, t: int, cells: Collection[int] | None = None) -> dict[int, list[Polygon]]:
+        """Return the outlines of cells in a frame; see `pyama_core.results.outlines.outlines_of`.
+
+        Parameters
+        ----------
+        t : int
+            Frame, from 0.
+        cells : collection of int, optional
+            Cells that are wanted, by default all in the frame.
+        """
+        return outlines_of(self.label_image(t), cells)
+
+    def image(self, channel: str) -> NDArray[Any]:
+        """Return the stack of a channel by its name: corrected fluorescence, or phase contrast.
+
+        Raises
+        ------
+        InputError
+            There is no such channel, or it cannot be read.
+        """
+        if channel in self.corrected:
+            return self.corrected[channel]
+        names = [self._channels.of(number) for number in self._files.entries(PC)]
+        if channel in ("phase", *names):
+            return self.phase
+        raise InputError(
+            f"{self._files.where} has no channel {channel!r}; there are "
+            f"{', '.join([*self.corrected, *names])}"
+        )
+
+    def crop(self, channel: str, cell: int, t: int, margin: int = 10) -> NDArray[Any]:
+        """Cut a cell out of a frame of a channel.
+
+        Parameters
+        ----------
+        channel : str
+            Name of a fluorescence channel (corrected), or of phase contrast, or ``phase``.
+        cell : int
+            The cell.
+        t : int
+            Frame, from 0.
+        margin : int
+            Pixels around its bounding box, as far as there are any.
+
+        Returns
+        -------
+        (Y, X) array
+
+        Raises
+        ------
+        InputError
+            The cell is not in the frame, or there is no such channel or frame.
+        """
+        box = self.box_of(cell, t, margin)
+        return np.array(self.image(channel)[t][box])
+
+    def box_of(self, cell: int, t: int, margin: int = 0) -> tuple[slice, slice]:
+        """Return the rows and columns of a cell in a frame, with a margin; errors as `crop`."""
+        if margin < 0:
+            raise InputError(f"margin: expected 0 or more pixels, found {margin}")
+        rows, columns = np.nonzero(self.label_image(t) == cell)
+        if rows.size == 0:
+            raise InputError(f"{self._files.where}: cell {cell} is not in frame {t}")
+        height, width = self.labels.shape[1:]
+        top, left = max(int(rows.min()) - margin, 0), max(int(columns.min()) - margin, 0)
+        bottom = min(int(rows.max()) + margin + 1, height)
+        right = min(int(columns.max()) + margin + 1, width)
+        return np.s_[top:bottom, left:right]
+
+    # Figures
+
+    def plot(
+        self,
+        feature: str = "intensity_total",
+        channels: Sequence[str] | None = None,
+        *,
+        good_only: bool = True,
+        band: tuple[float, float] = (0.25, 0.75),
+        n_lines: int = 200,
+        time: Time | None = None,
+    ) -> Figure:
+        """Draw the traces of this field of view; parameters and errors as `Results.plot`."""
+        wanted = Wanted(feature, channels, good_only, band, n_lines, time)
+        return plot_courses([self], lambda _: self.title, [self.title], wanted)
+
+    def show(
+        self,
+        cell: int | None = None,
+        *,
+        t: int | None = None,
+        channels: Sequence[str] | None = None,
+        n_frames: int = 8,
+        margin: int = 12,
+    ) -> Figure:
+        """Draw a cell through its life, or a frame with the outlines of all cells.
+
+        Parameters
+        ----------
+        cell : int, optional
+            The cell; without one, a frame is drawn.
+        t : int, optional
+            The frame to draw, by default the middle one; of no concern with a cell.
+        channels : sequence of str, optional
+            Names of channels, ``phase`` for phase contrast; by default all that can be read, and
+            phase contrast for a frame.
+        n_frames : int
+            In how many frames a cell is drawn, at most.
+        margin : int
+            Pixels around a cell.
+
+        Raises
+        ------
+        InputError
+            There is no such cell, frame or channel, or matplotlib is not installed.
+        """
+        named = [channels] if isinstance(channels, str) else channels
+        if cell is not None:
+            return draw_film_strip(self, cell, named, n_frames, margin)
+        middle = len(self.labels) // 2 if t is None else t
+        return draw_frame(self, middle, named[0] if named else "phase")
+
+    def _only(self, kind: OutputKind) -> NDArray[Any]:
+        for channel in self._files.entries(kind):
+            return self._files.open(kind, channel)
+        reason = "; ".join(lack.reason for lack in self.missing if lack.kind == kind.name)
+        raise InputError(
+            f"{self._files.where}: there is no {kind.name}: {reason or 'not asked for'}"
+        )
+
+    def _by_channel(self, kind: OutputKind) -> StacksByChannel:
+        names = {self._channels.of(channel): channel for channel in self._files.entries(kind)}
+        return StacksByChannel(names, lambda channel: self._files.open(kind, channel))
+
+    # What is missing

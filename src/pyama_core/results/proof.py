@@ -21,17 +21,27 @@ class MissingOutput:
         Field of view.
     output : str
         Name of the file, or the kind of output where there is none.
+    kind : str
+        The kind of output.
     reason : str
         Why it is missing, and what brings it back.
     """
 
     fov: int
     output: str
+    kind: str
     reason: str
 
 
 class NotProvenError(PyamaError):
     """A file is not as the record says that it was written."""
+
+
+def released(entry: OutputEntry) -> str:
+    """Say that a stack was released, and what brings it back."""
+    return (
+        f"released to save space; the command of the run with --restore {entry.kind} makes it again"
+    )
 
 
 def read_proven(path: Path, entry: OutputEntry) -> bytes:

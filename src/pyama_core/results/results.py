@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from pyama_core.errors import InputError
 from pyama_core.io.paths import given_path
 from pyama_core.io.storage.naming import records_by_fov
+from pyama_core.outputs import TRACES_CSV
 from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.samples.samples import Samples
-from pyama_core.processing.workflow.samples.stored import change_samples, fov_names, load_samples
+from pyama_core.processing.workflow.samples.stored import change_samples, load_samples
 from pyama_core.processing.workflow.samples.words import assignments_from_mapping
 from pyama_core.processing.workflow.services.selection import find_fovs
-from pyama_core.processing.workflow.source_description import load_description
+from pyama_core.processing.workflow.source_description import load_description, load_names
 from pyama_core.results.channels import ChannelNames
 from pyama_core.results.fov_results import FovResults
-from pyama_core.results.proof import MissingOutput
+from pyama_core.results.overview import (
+    as_html,
+    as_text,
+    cell_line,
+    fov_line,
+    samples_line,
+    source_line,
+)
+from pyama_core.results.plotting import Time, Wanted, plot_courses
+from pyama_core.results.records_of_fovs import (
+    common_parameters,
+    failures_frame,
+    missing_frame,
+    provenance_frame,
+    warn_of_mixture,
+)
 from pyama_core.results.stacking import samples_frame, stack_tables, with_verdicts
+from pyama_core.results.tables import KEYS, SHARED, TIMES
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 Fovs = str | Iterable[SupportsIndex | str]
 """Words for FOVs, as the command line takes them: ``"0-3,7"``, ``"A1,B2"``, ``[0, "B2"]``."""
@@ -72,12 +90,31 @@ class Results:
     def reload(self) -> None:
         """Look at the folder anew, to which a run may have added."""
         self.source = load_description(self.folder)
-        self._names = fov_names(self.folder)
-        self._channels = ChannelNames(self.source.channel_names if self.source else ())
+        names = load_names(self.folder, self.source)
+        self._names = names.fovs
+        self._channels = ChannelNames(names.channels)
         self._fovs = {
             number: FovResults(path, number, self._names[number], self._channels)
             for number, path in records_by_fov(self.folder).items()
         }
+
+    def __repr__(self) -> str:
+        return as_text(f"Results in {self.folder}", self._overview())
+
+    def _repr_html_(self) -> str:
+        return as_html(f"Results in {self.folder}", self._overview())
+
+    def _overview(self) -> list[tuple[str, str]]:
+        try:
+            samples: Samples | InputError = self.read_samples()
+        except InputError as error:
+            samples = error
+        return [
+            *source_line(self.source),
+            fov_line(self.chosen()),
+            cell_line(self.chosen(), self._channels),
+            samples_line(samples),
+        ]
 
     @property
     def fov_numbers(self) -> list[int]:
@@ -208,10 +245,44 @@ class Results:
             There is no such field of view, sample or column.
         """
         chosen, known = self._in_samples(fovs, samples)
-        asked = None if columns is None else set(columns) - {"sample", "good"}
-        read = (fov.read_tables(asked) for fov in chosen or self.chosen()[:1])
-        tables = [with_verdicts(each, good_only=good_only) for each in read]
-        return stack_tables(tables if chosen else [tables[0][:0]], known)
+        warn_of_mixture(chosen, TRACES_CSV)
+        ordered = self._ordered(columns)
+        asked = None if columns is None else set(ordered)
+        tables = [
+            with_verdicts(fov.read_tables(asked), good_only=good_only)
+            for fov in chosen or self.chosen()[:1]
+        ]
+        stacked = stack_tables(tables if chosen else [tables[0][:0]], known)
+        return stacked.reindex(columns=["sample", *KEYS, "good", *ordered])
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the traces, of any field of view."""
+        found = dict.fromkeys((*KEYS, *TIMES, *SHARED))
+        there: set[str] = set()
+        for fov in self.chosen():
+            there.update(fov.columns)
+            found |= dict.fromkeys(fov.columns)
+        return [column for column in found if column in there]
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels that were measured, in any field of view."""
+        return list(dict.fromkeys(channel for fov in self.chosen() for channel in fov.channels))
+
+    def _ordered(self, columns: Collection[str] | None) -> list[str]:
+        """Return the columns to read but for those by which rows are known, as they are ordered."""
+        if isinstance(columns, str):
+            raise InputError(f"columns: expected several, such as [{columns!r}], found a text")
+        known = [column for column in self.columns if column not in KEYS]
+        if columns is None:
+            return known
+        asked = set(columns) - {"sample", "good", *KEYS}
+        if unknown := asked - set(known):
+            raise InputError(
+                f"there is no column {min(unknown)!r}; there are {', '.join(known) or 'none'}"
+            )
+        return [column for column in known if column in asked]
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -226,7 +297,82 @@ class Results:
         tables = [fov.read_tables(()).cells for fov in chosen or self.chosen()[:1]]
         return stack_tables(tables if chosen else [tables[0][:0]], known)
 
+    # What was made, and what was not
+
     @property
-    def missing(self) -> list[MissingOutput]:
-        """What was asked for and cannot be read, and why."""
-        return [missing for fov in self.chosen() for missing in fov.missing]
+    def missing(self) -> pd.DataFrame:
+        """What was asked for and cannot be read: the output, its kind, and the reason."""
+        return missing_frame(self.chosen())
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """Fields of view that the last run could not finish: the step and the error."""
+        return failures_frame(self.chosen())
+
+    @property
+    def params(self) -> dict[str, dict[str, Any]]:
+        """Parameters by step, as the last run was asked for them; those of most FOVs.
+
+        What each output was made with stands in `provenance`.
+        """
+        return common_parameters(self.chosen())
+
+    @property
+    def provenance(self) -> pd.DataFrame:
+        """A row per output: what it was made by and from, and its checksum.
+
+        Of the parameters, those are told that differ from their defaults.
+        """
+        return provenance_frame(self.chosen(), self._channels)
+
+    # Figures
+
+    def plot(
+        self,
+        feature: str = "intensity_total",
+        channels: Sequence[str] | None = None,
+        fovs: Fovs | None = None,
+        samples: str | Iterable[str] | None = None,
+        *,
+        good_only: bool = True,
+        band: tuple[float, float] = (0.25, 0.75),
+        n_lines: int = 30,
+        time: Time | None = None,
+    ) -> Figure:
+        """Draw the traces of each sample: their median, a band of quantiles, and some cells.
+
+        Fields of view are read one after the other, and only the columns that are drawn.
+
+        Parameters
+        ----------
+        feature : str
+            What is drawn, such as ``area``.
+        channels : sequence of str, optional
+            Names of channels, each of which has a panel; by default all that were measured.
+        fovs : str or iterable, optional
+            Fields of view by number, range, name or well.
+        samples : str or iterable of str, optional
+            Samples.
+        good_only : bool
+            Whether cells that cannot be trusted are left out.
+        band : (float, float)
+            Quantiles that the band reaches from and to.
+        n_lines : int
+            Cells of each sample that are drawn one by one.
+        time : "h", "min" or "frame", optional
+            Unit of the times; by default what suits the movie.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            ``.savefig("traces.pdf")`` keeps it.
+
+        Raises
+        ------
+        InputError
+            There is nothing to draw, or matplotlib is not installed.
+        """
+        chosen, known = self._in_samples(fovs, samples)
+        warn_of_mixture(chosen, TRACES_CSV)
+        wanted = Wanted(feature, channels, good_only, band, n_lines, time)
+        return plot_courses(chosen, known.of, known.all(), wanted)

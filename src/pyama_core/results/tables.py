@@ -105,12 +105,18 @@ def make_tables(
     )
 
 
-def columns_of(traces: Mapping[str, bytes]) -> list[str]:
-    """Return the columns that the traces of some channels give, in order."""
+def columns_of(headers: Mapping[str, str]) -> list[str]:
+    """Return the columns that the traces of some channels give, by the headers of their tables.
+
+    Examples
+    --------
+    >>> columns_of({"GFP": "fov,cell,frame,time,good,area,intensity_total,reason"})[5:]
+    ['area', 'intensity_total_GFP']
+    """
     shared: dict[str, None] = {}
     own: dict[str, None] = {}
-    for name, content in traces.items():
-        for column in _header(content):
+    for name, header in headers.items():
+        for column in filter(None, header.split(",")):
             if column in SHARED:
                 shared[column] = None
             elif column not in (*KEYS, "time", *_OF_CELLS):
@@ -199,9 +205,10 @@ def _cells(fov: int, read: Mapping[str, pd.DataFrame], tracks: bytes | None) -> 
         verdicts = table.drop_duplicates("cell").set_index("cell")
         judged = verdicts[f"good_{channel}"].astype("boolean")
         good &= judged.reindex(cells.index)
-        if f"reason_{channel}" in verdicts:
-            reason = verdicts[f"reason_{channel}"].astype("str").reindex(cells.index)
-            reasons[f"reason_{channel}"] = reason.fillna("")
+        name = f"reason_{channel}"
+        # Older tables have none.
+        reason = verdicts[name].astype("str") if name in verdicts else pd.Series(dtype="str")
+        reasons[name] = reason.reindex(cells.index).fillna("")
     made = cells.assign(good=good, **reasons, corrections="").reset_index()
     made["cell"] = made["cell"].astype(np.int32)
     made.insert(0, "fov", np.full(len(made), fov, np.int32))

@@ -35,7 +35,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,7 +185,7 @@ class FovFolder:
         entry = self.record.outputs.get(path.name)
         if entry is None or not planned.is_as_recorded(entry):
             return None
-        if not (entry.released or entry.not_made or _is_as_written(path, entry)):
+        if not (entry.released or entry.not_made or is_as_written(path, entry)):
             revalidated = self._revalidate(path, entry) if hashing else None
             if revalidated is None:
                 return None
@@ -256,7 +256,7 @@ class FovFolder:
             There is no such file.
         """
         entry = self.record.outputs.get(path.name) if path.parent == self.path else None
-        if entry is not None and (entry.released or entry.not_made or _is_as_written(path, entry)):
+        if entry is not None and (entry.released or entry.not_made or is_as_written(path, entry)):
             return entry.checksum
         try:
             return self._checksum(path)
@@ -477,7 +477,7 @@ class FovFolder:
         entry = self.record.outputs.get(path.name)
         kind = None if entry is None else kind_named(entry.kind)
         # Tables are what people change, and are read quickly.
-        if entry and kind and kind.form is not Form.TABLE and _is_as_written(path, entry):
+        if entry and kind and kind.form is not Form.TABLE and is_as_written(path, entry):
             return True
         if entry and _may_be_torn(path, entry):
             return True
@@ -485,6 +485,12 @@ class FovFolder:
             return self._checksum(path) in (*self.record.own_checksums(path.name), coming)
         except OSError:
             return False
+
+    def want_back(self, kinds: Collection[str]) -> None:
+        """Stop believing in released outputs of some kinds, so that they are made again."""
+        for name, entry in self.record.outputs.items():
+            if entry.released and entry.kind in kinds:
+                self.forget(name)
 
     def release(self, name: str) -> bool:
         """Delete an output to save space, and remember what it was.
@@ -564,7 +570,8 @@ def value_of_missing(missing: Missing, dtype: np.dtype[Any]) -> float:
     return 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
 
 
-def _is_as_written(path: Path, entry: OutputEntry) -> bool:
+def is_as_written(path: Path, entry: OutputEntry) -> bool:
+    """Whether size and time of a file prove that it is as an entry says, without reading it."""
     try:
         seen = look_at(path)
     except OSError:

@@ -33,11 +33,17 @@ class FovState:
         Read from its file.
     changed : collection of str
         Names of outputs that are known to be outdated, for files beside the source changed.
+    any_version : bool
+        Whether what another version of an algorithm made counts as well, if only it was made as
+        asked for: to read it, not to go on from it.
     """
 
-    def __init__(self, record: FovRecord, changed: Collection[str] = ()) -> None:
+    def __init__(
+        self, record: FovRecord, changed: Collection[str] = (), *, any_version: bool = False
+    ) -> None:
         self.record = record
         self._changed = frozenset(changed)
+        self._any_version = any_version
         settings = record.settings
         # By Python's own parser, which keeps what is in file names and is no text.
         self._asked = _asked(json.dumps(settings.model_dump(mode="json"))) if settings else None
@@ -146,9 +152,15 @@ class FovState:
         if self._asked is None or kind is None:
             return True
         declared = self._asked.declared(Output(kind, entry.channel))
-        if declared is None or not self._asked.asks_for(entry.provenance):
+        if declared is None or not self._asks_for(entry.provenance):
             return False
         return self._is_made_from(entry, declared, outdated)
+
+    def _asks_for(self, made: Provenance) -> bool:
+        assert self._asked is not None
+        if self._any_version:
+            made = made.model_copy(update={"algorithm": self._asked.version_of(made)})
+        return self._asked.asks_for(made)
 
     def _is_made_from(
         self, entry: OutputEntry, declared: Declaration, outdated: frozenset[str]
@@ -192,6 +204,12 @@ class _Asked:
                 self._declared.setdefault(each.output, each)
             self._declared.setdefault(output, None)
         return self._declared[output]
+
+    def version_of(self, made: Provenance) -> str:
+        """Return the version that is asked for of the algorithm that made an output."""
+        asked = self._algorithms.get(made.step, "")
+        is_same = asked.rpartition("/")[0] == made.algorithm.rpartition("/")[0]
+        return asked if is_same else made.algorithm
 
     def asks_for(self, made: Provenance) -> bool:
         """Whether an output was made by the method and with the parameters asked for."""

@@ -89,6 +89,7 @@ def run_complete_workflow(
     cancel: threading.Event | None = None,
     executor: ForeignExecutor | None = None,
     check: bool = False,
+    restore: Sequence[str] = (),
 ) -> bool:
     """Turn a microscope file into one fluorescence trace per cell.
 
@@ -115,6 +116,8 @@ def run_complete_workflow(
         Runs the work, instead of processes on this machine.
     check : bool
         Compare what is there with its checksums before believing it.
+    restore : sequence of str
+        Kinds of stacks to make again where they were released, such as ``"fl_corrected"``.
 
     Returns
     -------
@@ -143,6 +146,7 @@ def run_complete_workflow(
             cancel=cancel,
             executor=executor,
             check=check,
+            restore=restore,
         ).ok
     except Exception:
         logger.exception("the run failed")
@@ -162,13 +166,14 @@ def run_workflow(
     cancel: threading.Event | None = None,
     executor: ForeignExecutor | None = None,
     check: bool = False,
+    restore: Sequence[str] = (),
 ) -> RunOutcome:
     """Do what `run_complete_workflow` does and tell how each field of view ended.
 
     Parameters
     ----------
     metadata, context, fov_start, fov_end, batch_size, n_workers, fovs, on_progress, cancel, \
-    executor, check
+    executor, check, restore
         As `run_complete_workflow`.
 
     Returns
@@ -189,6 +194,7 @@ def run_workflow(
             batch_size=batch_size,
             n_workers=n_workers,
             check=check,
+            restore=restore,
         )
 
     outcome = carry_out(parse, on_progress=on_progress, cancel=cancel, executor=executor)

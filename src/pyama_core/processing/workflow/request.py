@@ -59,6 +59,8 @@ class RunRequest:
         Fields of view copied at a time, worker processes.
     check : bool
         Whether what is there is compared with its checksums before it is believed.
+    restore : tuple of str
+        Kinds of released stacks that are wanted back.
     samples : Samples or None
         What fields of view belong to, as far as the configuration says; of no concern to workers.
     """
@@ -72,6 +74,7 @@ class RunRequest:
     batch_size: int = 2
     n_workers: int = 2
     check: bool = False
+    restore: tuple[str, ...] = ()
     samples: Samples | None = None
 
     def for_fovs(self, fovs: Sequence[int]) -> RunRequest:
@@ -96,6 +99,7 @@ def request_run(
     batch_size: int = 2,
     n_workers: int = 2,
     check: bool = False,
+    restore: Sequence[str] = (),
     samples: Samples | None = None,
 ) -> RunRequest:
     """Check everything that can be known before the first byte is written.
@@ -124,6 +128,7 @@ def request_run(
         n_workers=n_workers,
         watched=watched,
         check=check,
+        restore=tuple(restore),
         samples=samples,
     )
     _check_nuclei(analysis)

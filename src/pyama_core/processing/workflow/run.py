@@ -129,6 +129,7 @@ class Run:
         for fov in self._request.fovs:
             folder = self._folder(fov)
             folder.begin(settings, names_of(self._request.metadata, fov))
+            folder.want_back(self._request.restore)
             job = self._job(folder)
             try:
                 if self._request.check:

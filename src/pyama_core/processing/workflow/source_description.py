@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -19,7 +20,8 @@ from pyama_core.errors import reason_of
 from pyama_core.io.readers.frame_source import MicroscopyMetadata
 from pyama_core.io.regular_files import read_regular
 from pyama_core.io.storage.atomic import write_whole
-from pyama_core.io.storage.naming import SOURCE_NAME
+from pyama_core.io.storage.naming import SOURCE_NAME, records_by_fov
+from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.shared_files import lock_shared_files
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,30 @@ def save_description(output_dir: Path, metadata: MicroscopyMetadata) -> None:
             return
     with lock_shared_files(output_dir):
         write_whole(path, text)
+
+
+@dataclass(frozen=True)
+class SourceNames:
+    """What the source calls its fields of view and channels, as far as anything here tells."""
+
+    fovs: tuple[str, ...]
+    channels: tuple[str, ...]
+
+
+def load_names(output_dir: Path, description: SourceDescription | None) -> SourceNames:
+    """Return names from the note, or else from the records, which know those of their own FOV."""
+    records = records_by_fov(output_dir)
+    n_fovs = max(records, default=-1) + 1
+    if description is not None:
+        further = (f"FOV {fov}" for fov in range(len(description.fov_names), n_fovs))
+        return SourceNames((*description.fov_names, *further), description.channel_names)
+    fovs = [f"FOV {fov}" for fov in range(n_fovs)]
+    channels: tuple[str, ...] = ()
+    for fov, path in records.items():
+        if (record := load_record(path)) is not None:
+            fovs[fov] = record.names.fov or fovs[fov]
+            channels = channels or record.names.channels
+    return SourceNames(tuple(fovs), channels)
 
 
 def load_description(output_dir: Path) -> SourceDescription | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pyama_core.errors import InputError
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.storage.atomic import write_whole
-from pyama_core.io.storage.naming import SAMPLES_NAME, records_by_fov
+from pyama_core.io.storage.naming import SAMPLES_NAME
 from pyama_core.processing.workflow.samples.sample_table import (
     read_sample_table,
     write_sample_table,
@@ -18,7 +18,7 @@ from pyama_core.processing.workflow.samples.sample_table import (
 from pyama_core.processing.workflow.samples.samples import UNASSIGNED, Assignment, Samples
 from pyama_core.processing.workflow.samples.telling_names import samples_from_names
 from pyama_core.processing.workflow.shared_files import lock_shared_files
-from pyama_core.processing.workflow.source_description import load_description
+from pyama_core.processing.workflow.source_description import load_description, load_names
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +27,7 @@ _SHOWN = 10
 
 def fov_names(output_dir: Path) -> tuple[str, ...]:
     """Return the names of all fields of view of the file; numbered names where none are known."""
-    description = load_description(output_dir)
-    known = description.fov_names if description else ()
-    unknown = range(len(known), max(records_by_fov(output_dir), default=-1) + 1)
-    return (*known, *(f"FOV {number}" for number in unknown))
+    return load_names(output_dir, load_description(output_dir)).fovs
 
 
 def load_samples(output_dir: Path, names: tuple[str, ...] | None = None) -> Samples:
