@@ -133,19 +133,29 @@ class SlowCells:
         return owners[0] if owners else 0
 
 
-N_FRAMES = 8
+N_FRAMES = 9
 
 
 @st.composite
-def slow_cells(draw: st.DrawFn, most: int = 5) -> SlowCells:
+def _frames(draw: st.DrawFn) -> set[int]:
+    """Draw frames of a cell: mostly a few in a row, so that others fit before and after."""
+    first = draw(st.integers(0, N_FRAMES - 1))
+    frames = set(range(first, min(first + draw(st.integers(1, 4)), N_FRAMES)))
+    return frames - ({first + 1} if draw(st.integers(0, 3)) == 0 else set())
+
+
+@st.composite
+def slow_cells(draw: st.DrawFn, most: int = 6) -> SlowCells:
     """Draw cells that a run may have found: a parent ends before its daughters begin."""
     spots: dict[int, set[tuple[int, int]]] = {}
     parents: dict[int, int] = {}
     fates: dict[int, str] = {}
-    for label in range(1, draw(st.integers(1, most)) + 1):
-        frames = draw(st.sets(st.integers(0, N_FRAMES - 1), min_size=1))
+    for label in range(1, draw(st.integers(2, most)) + 1):
+        frames = draw(_frames())
         spots[label] = {(label, frame) for frame in frames}
-        fates[label] = "end of movie" if N_FRAMES - 1 in frames else "lost"
+        fates[label] = draw(st.sampled_from(["lost", "left the frame", "merged"]))
+        if N_FRAMES - 1 in frames:
+            fates[label] = "end of movie"
         before = [c for c in spots if max(f for _, f in spots[c]) < min(frames)]
         if before and draw(st.booleans()):
             parents[label] = draw(st.sampled_from(before))
@@ -161,12 +171,13 @@ def corrections(cells: Sequence[int]) -> st.SearchStrategy[Correction]:
     different = st.tuples(cell, cell).filter(lambda pair: pair[0] != pair[1])
     several = len(set(cells)) > 1
     return st.one_of(
-        st.builds(Verdict, cell=cell, good=st.booleans(), note=st.sampled_from(["", "dead"])),
+        st.builds(Verdict, cell=cell, good=st.booleans(), note=st.sampled_from(["", "a", "b"])),
         st.builds(Cut, cell=cell, frame=st.integers(1, N_FRAMES)),
         st.builds(Remove, cell=cell, frames=st.none() | frames),
         st.builds(SetParent, cell=cell, parent=st.none()),
         *(
             [
+                different.map(lambda pair: Join(cell=pair[0], other=pair[1])),
                 different.map(lambda pair: Join(cell=pair[0], other=pair[1])),
                 different.map(lambda pair: SetParent(cell=pair[0], parent=pair[1])),
             ]

@@ -185,6 +185,22 @@ def test_daughters_of_a_cell_that_is_cut_belong_to_its_last_part():
     assert cells.parents == {2: 50_001}
 
 
+def test_where_a_division_was_none_the_other_daughter_has_no_parent_and_fates_are_right():
+    cells = cells_of("xx...", "..xxx", "..xx.", parents={2: 1, 3: 1})
+    cells.fates.update({1: "divided", 2: "end of movie"})
+    cells.apply(Join(cell=1, other=2))
+    assert cells.parents == {}
+    assert cells.fates == {1: "end of movie", 3: "lost"}
+
+
+def test_the_last_word_on_either_of_two_cells_is_that_on_the_joined_one():
+    cells = cells_of("xx..", "..xx")
+    for cell, note in ((2, "a"), (1, "b"), (2, "c")):
+        cells.apply(Verdict(cell=cell, good=False, note=note))
+    cells.apply(Join(cell=1, other=2))
+    assert [verdict.note for verdict in cells.marks_of(1)] == ["a", "b", "c"]
+
+
 def test_what_is_undone_never_gives_its_number_to_another_cell():
     cells = cells_of("xxxx")
     first = make_correction(cells, 0, Cut(cell=1, frame=2), [], "me")

@@ -1,77 +1,24 @@
 """Tables of a field of view under the corrections of a person: one pure function, `apply_edits`.
 
 Rows go with their cells: those of joined cells get one number, those of removed ones are left out.
-A cell that was joined, cut or lost frames is judged anew, by the limits of the run and among the
-cells as they are now; all others keep the verdict that they have. What a person said of a cell
-comes last and wins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pyama_core.processing.extraction.quality import QualityParameters, judge_tracks
-from pyama_core.processing.tracking.fates import Track
-from pyama_core.processing.workflow.edits.actions import Edit, Verdict
 from pyama_core.processing.workflow.edits.edited_cells import EditedCells
-from pyama_core.processing.workflow.edits.found import BOX, PLACES, FoundCells, squares
-from pyama_core.processing.workflow.edits.resolve import Resolved, resolve
+from pyama_core.processing.workflow.edits.found import PLACES, FoundCells
+from pyama_core.processing.workflow.edits.resolve import Resolved
+from pyama_core.results.basis import Basis
 from pyama_core.results.tables import FovTables
+from pyama_core.results.verdicts import judge_anew
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MARKED_BAD = "marked bad"
-"""Why a cell is not good of which a person said so without a note."""
-
-
-@dataclass(frozen=True)
-class Criteria:
-    """By what the cells of a channel were judged.
-
-    Attributes
-    ----------
-    parameters : QualityParameters
-        Limits.
-    missing : frozenset of int
-        Frames that the channel lacks.
-    corrected : bool
-        Whether its fluorescence was corrected; no cell is good if not.
-    """
-
-    parameters: QualityParameters = field(default_factory=QualityParameters)
-    missing: frozenset[int] = frozenset()
-    corrected: bool = True
-
-
-@dataclass(frozen=True)
-class Basis:
-    """What the tables of a field of view were made of.
-
-    Attributes
-    ----------
-    labels : str
-        Checksum of the label image.
-    shape : tuple of int
-        Its frames, height and width.
-    channels : mapping of int to str
-        Names of the channels that were measured.
-    criteria : mapping of str to Criteria
-        By the name of each of them.
-    rows : mapping, optional
-        Where cells are, of which nothing was measured.
-    """
-
-    labels: str
-    shape: tuple[int, int, int]
-    channels: Mapping[int, str]
-    criteria: Mapping[str, Criteria]
-    rows: Mapping[str, NDArray[Any]] | None = None
 
 
 def needed_columns(channels: Iterable[str]) -> set[str]:
@@ -99,25 +46,22 @@ def _columns(traces: pd.DataFrame) -> list[str]:
     return [name for name in ("cell", "frame", *PLACES) if name in traces]
 
 
-def apply_edits(tables: FovTables, edits: Iterable[Edit], basis: Basis) -> FovTables:
+def apply_edits(tables: FovTables, resolved: Resolved, basis: Basis) -> FovTables:
     """Return the tables of a field of view as they are under corrections.
 
     Parameters
     ----------
     tables : FovTables
         As the run wrote them, with `needed_columns`; not changed.
-    edits : iterable of Edit
-        The corrections that count, in order.
+    resolved : Resolved
+        The corrections, applied to the `found_cells` of the tables.
     basis : Basis
         What the tables were made of.
     """
-    return edited_tables(tables, resolve(found_cells(tables, basis), edits), basis)
-
-
-def edited_tables(tables: FovTables, resolved: Resolved, basis: Basis) -> FovTables:
-    """Return tables under corrections that were resolved already; as `apply_edits`."""
     if not resolved.applied:
         return tables
+    import pandas as pd
+
     cells = resolved.cells
     numbers = cells.row_numbers() if basis.rows is None else np.empty(0, np.int64)
     assert numbers.size == len(tables.traces)
@@ -126,9 +70,10 @@ def edited_tables(tables: FovTables, resolved: Resolved, basis: Basis) -> FovTab
     traces = tables.traces.take(order).reset_index(drop=True)
     traces["cell"] = numbers[order].astype(np.int32)
     table = _structured(tables.cells, cells)
-    table = _judged(table, traces, cells, basis)
+    table = judge_anew(table, traces, cells, basis)
     words = cells.words()
-    table["corrections"] = [words.get(cell, "") for cell in table["cell"].tolist()]
+    said = [words.get(cell, "") for cell in table["cell"].tolist()]
+    table["corrections"] = pd.Series(said, dtype="str")
     return FovTables(tables.fov, tables.channels, traces, table)
 
 
@@ -191,83 +136,3 @@ class _Counts:
             if (row := self._place.get(label)) is not None:
                 total += self._merged[row] * size / max(self._frames[row], 1)
         return round(total)
-
-
-# Verdicts
-
-
-def _judged(
-    table: pd.DataFrame, traces: pd.DataFrame, cells: EditedCells, basis: Basis
-) -> pd.DataFrame:
-    """Return the table of cells with new verdicts on those that are not what they were."""
-    judged = {*cells.restructured, *cells.marked}
-    rows = np.flatnonzero(table["cell"].isin(judged))
-    if rows.size == 0:
-        return table
-    numbers = table["cell"].to_numpy()[rows].tolist()
-    last_words = {cell: cells.marks_of(cell) for cell in numbers}
-    good = np.ones(rows.size, bool)
-    for channel, name in basis.channels.items():
-        column = f"reason_{name}"
-        reasons = dict(zip(table["cell"].tolist(), table[column].tolist(), strict=True))
-        if cells.restructured:
-            anew = _reasons(table, traces, name, basis)
-            reasons |= {cell: anew[cell] for cell in cells.restructured if cell in anew}
-        reasons |= {cell: _in_the_end(reasons[cell], last_words[cell], channel) for cell in numbers}
-        table[column] = [reasons[cell] for cell in table["cell"].tolist()]
-        good &= np.array([reasons[cell] == "" for cell in numbers])
-    if not basis.channels:
-        said = [[verdict.good for verdict in last_words[cell]] for cell in numbers]
-        rows = rows[[bool(each) for each in said]]
-        good = np.array([each[-1] for each in said if each], bool)
-    verdicts = table["good"].copy()
-    verdicts.iloc[rows] = good
-    return table.assign(good=verdicts)
-
-
-def _in_the_end(reason: str, verdicts: Iterable[Verdict], channel: int) -> str:
-    """Return why a cell is not good in a channel, after all that was said of it."""
-    for verdict in verdicts:
-        if verdict.channel in (None, channel):
-            reason = "" if verdict.good else verdict.note or MARKED_BAD
-    return reason
-
-
-def _reasons(
-    table: pd.DataFrame, traces: pd.DataFrame, channel: str, basis: Basis
-) -> dict[int, str]:
-    """Judge the cells as they are now in a channel, as the run did."""
-    criteria = basis.criteria[channel]
-    seen = ~np.isin(traces["frame"], list(criteria.missing))
-    rows = _places(traces) | {"cell": traces["cell"].to_numpy(np.int64)}
-    if criteria.corrected:
-        rows["intensity_total"] = traces[f"intensity_total_{channel}"].to_numpy()
-    n_frames, height, width = basis.shape
-    verdicts = judge_tracks(
-        {name: column[seen] for name, column in rows.items()},
-        _tracks(table),
-        (n_frames - len(criteria.missing), height, width),
-        criteria.parameters,
-    )
-    if not criteria.corrected:
-        verdicts = verdicts.without_correction()
-    return dict(zip(verdicts.cell.tolist(), verdicts.reason, strict=True))
-
-
-def _places(traces: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """Return areas and boxes; where boxes were not measured, squares of the same areas."""
-    x, y, area = (traces[name].to_numpy(np.float64) for name in PLACES[:3])
-    if all(name in traces for name in BOX):
-        return {"area": area, **{name: traces[name].to_numpy() for name in BOX}}
-    return {"area": area, **dict(zip(BOX, squares(x, y, area).T, strict=True))}
-
-
-def _tracks(table: pd.DataFrame) -> list[Track]:
-    names = ("cell", "first_frame", "last_frame", "n_frames", "n_merged")
-    columns = [table[name].tolist() for name in names]
-    merged = (table["fate"] == "merged").fillna(False).tolist()
-    return [
-        # No verdict depends on other fates, or on parents.
-        Track(cell, None, first, last, "merged" if is_merged else "lost", n_frames, n_merged)
-        for is_merged, cell, first, last, n_frames, n_merged in zip(merged, *columns, strict=True)
-    ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.errors import InputError
+from pyama_core.errors import DamagedFileError, InputError
 from pyama_core.io.storage.records import FovRecord
 from pyama_core.outputs import (
     FL,
@@ -21,22 +21,32 @@ from pyama_core.outputs import (
     TRACKS_CSV,
     OutputKind,
 )
+from pyama_core.processing.workflow.edits.actions import Edit
+from pyama_core.processing.workflow.edits.log import EditLog
+from pyama_core.processing.workflow.edits.resolve import resolve
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.services.selection import find_channel
+from pyama_core.results.basis import basis_of
 from pyama_core.results.channels import ChannelNames
+from pyama_core.results.curation import FovCuration
+from pyama_core.results.edited import apply_edits, found_cells, needed_columns
 from pyama_core.results.film_strip import draw_film_strip, draw_frame
 from pyama_core.results.fov_files import FovFiles
 from pyama_core.results.images import StacksByChannel
 from pyama_core.results.outlines import Polygon, outlines_of
 from pyama_core.results.plotting import Time, Wanted, plot_courses
 from pyama_core.results.proof import MissingOutput
+from pyama_core.results.relabelled import relabelled
 from pyama_core.results.tables import FovTables, columns_of, make_tables
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+_ATTEMPTS = 3
 
-class FovResults:
+
+class FovResults(FovCuration):
     """Tables and images of one field of view; made by `Results.fov`.
 
     What a run makes meanwhile is there as soon as it is proven.
@@ -51,12 +61,15 @@ class FovResults:
         Where its files are.
     """
 
-    def __init__(self, record_path: Path, number: int, name: str, channels: ChannelNames) -> None:
+    def __init__(
+        self, record_path: Path, number: int, name: str, channels: ChannelNames, log: EditLog
+    ) -> None:
         self.number = number
         self.name = name
         self.folder = record_path.parent
         self._channels = channels
         self._files = FovFiles(record_path, number, name, channels)
+        self._log = log
 
     def __repr__(self) -> str:
         lacking = f", {len(self.missing)} outputs are missing" if self.missing else ""
@@ -93,12 +106,17 @@ class FovResults:
     def read_tables(self, columns: Collection[str] | None = None) -> FovTables:
         """Read traces and cells, as far as they are proven; `missing` names the rest.
 
+        They are as people corrected them; `Results.edits` tells what was.
+
         Parameters
         ----------
         columns : collection of str, optional
             Columns of the traces; those by which rows are known always are there, and
             those that do not exist never.
         """
+        edits = self._active_edits()
+        if edits:
+            return self._edited_tables(edits, columns)
         return make_tables(self.number, self._read_traces(), self._read_tracks(), columns)
 
     @property
@@ -124,6 +142,36 @@ class FovResults:
     def cells(self) -> pd.DataFrame:
         """A row per cell."""
         return self.read_tables().cells
+
+    def _edited_tables(self, edits: Sequence[Edit], columns: Collection[str] | None) -> FovTables:
+        """Read the tables under corrections, which may need more columns than are asked for."""
+        for _ in range(_ATTEMPTS):
+            state = self._state_or_none()
+            traces, tracks = self._read_traces(), self._read_tracks()
+            if state is self._state_or_none():
+                break  # no run has made tables anew between the looks
+        wanted = None if columns is None else {*columns, *needed_columns(traces)}
+        tables = make_tables(self.number, traces, tracks, wanted)
+        numbers = [
+            channel
+            for channel in self._files.entries(TRACES_CSV)
+            if self._channels.of(channel) in traces
+        ]
+        basis = state and basis_of(self.folder, state, self._channels, numbers)
+        if basis:
+            resolved = resolve(found_cells(tables, basis), edits)
+            self._tell_of_stale(resolved)
+            tables = apply_edits(tables, resolved, basis)
+        return tables.narrowed(columns)
+
+    def _state_or_none(self) -> FovState | None:
+        try:
+            return self.state
+        except DamagedFileError:
+            return None
+
+    def _channel_number(self, channel: SupportsIndex | str) -> int:
+        return find_channel(channel, self._channels.names)
 
     def _read_traces(self) -> dict[str, bytes]:
         found = {}
@@ -157,7 +205,10 @@ class FovResults:
 
     @property
     def labels(self) -> NDArray[Any]:
-        """Label images of the tracking, (T, Y, X), 0 for none; errors as `phase`."""
+        """Label images of the tracking, (T, Y, X), 0 for none; errors as `phase`.
+
+        They have the numbers that the run gave; `label_image` has those under corrections.
+        """
         return self._only(SEG_LABELED)
 
     @property
@@ -178,7 +229,7 @@ class FovResults:
         return frozenset[int]().union(*(entry.missing_frames() for entry in entries))
 
     def label_image(self, t: int) -> NDArray[Any]:
-        """Return the label image of a frame, (Y, X).
+        """Return the label image of a frame, (Y, X), with the same numbers as the tables.
 
         Raises
         ------
@@ -188,7 +239,7 @@ class FovResults:
         labels = self.labels
         if not 0 <= t < len(labels):
             raise InputError(f"{self._files.where} has frames 0 to {len(labels) - 1}, not {t}")
-        return np.array(labels[t])
+        return relabelled(np.array(labels[t]), self.numbers_in(t))
 
     def outlines(self, t: int, cells: Collection[int] | None = None) -> dict[int, list[Polygon]]:
         """Return the outlines of cells in a frame; see `pyama_core.results.outlines.outlines_of`.
@@ -322,5 +373,3 @@ class FovResults:
     def _by_channel(self, kind: OutputKind) -> StacksByChannel:
         names = {self._channels.of(channel): channel for channel in self._files.entries(kind)}
         return StacksByChannel(names, lambda channel: self._files.open(kind, channel))
-
-    # What is missing

@@ -7,9 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pyama_core.errors import DamagedFileError, InputError
+from pyama_core.errors import DamagedFileError, InputError, StorageError
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.outputs import TRACES_CSV, TRACKS_CSV, step_names
+from pyama_core.processing.workflow.edits.log import EditLog
+from pyama_core.processing.workflow.edits.standing import counts_in
 from pyama_core.processing.workflow.fov_state import DONE
 from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.source_description import SourceDescription
@@ -47,6 +49,19 @@ def fov_line(fovs: Iterable[FovResults]) -> Line:
     for fov in fovs:
         found[_status(fov)].append(fov.number)
     return "FOVs", "; ".join(f"{word}: {format_ranges(numbers)}" for word, numbers in found.items())
+
+
+def edits_line(folder: Path, log: EditLog) -> list[Line]:
+    """Return how many corrections there are; nothing if there are none."""
+    try:
+        counts = counts_in(folder, log.read())
+    except StorageError as error:
+        return [("corrections", str(error))]
+    if not counts:
+        return []
+    told = f"{sum(each.edits for each in counts.values())} in FOVs {format_ranges(counts)}"
+    n_stale = sum(each.stale for each in counts.values())
+    return [("corrections", told + (f", {n_stale} of them stale" if n_stale else ""))]
 
 
 def _status(fov: FovResults) -> str:

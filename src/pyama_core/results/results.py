@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -10,6 +10,7 @@ from pyama_core.errors import InputError
 from pyama_core.io.paths import given_path
 from pyama_core.io.storage.naming import records_by_fov
 from pyama_core.outputs import TRACES_CSV
+from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.samples.stored import change_samples, load_samples
@@ -17,11 +18,13 @@ from pyama_core.processing.workflow.samples.words import assignments_from_mappin
 from pyama_core.processing.workflow.services.selection import find_fovs
 from pyama_core.processing.workflow.source_description import load_description, load_names
 from pyama_core.results.channels import ChannelNames
+from pyama_core.results.curation import Curation
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.overview import (
     as_html,
     as_text,
     cell_line,
+    edits_line,
     fov_line,
     samples_line,
     source_line,
@@ -34,7 +37,6 @@ from pyama_core.results.records_of_fovs import (
     provenance_frame,
     warn_of_mixture,
 )
-from pyama_core.results.selection import Selection
 from pyama_core.results.stacking import samples_frame, stack_tables, with_verdicts
 from pyama_core.results.tables import KEYS, SHARED, TIMES
 
@@ -75,7 +77,7 @@ def open_results(folder: Path | str) -> Results:
     return results
 
 
-class Results:
+class Results(Curation):
     """The results of a run; made by `open_results`.
 
     Attributes
@@ -86,6 +88,7 @@ class Results:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._log = EditLog(folder)
         self.reload()
 
     def reload(self) -> None:
@@ -95,7 +98,7 @@ class Results:
         self._names = names.fovs
         self._channels = ChannelNames(names.channels)
         self._fovs = {
-            number: FovResults(path, number, self._names[number], self._channels)
+            number: FovResults(path, number, self._names[number], self._channels, self._log)
             for number, path in records_by_fov(self.folder).items()
         }
 
@@ -114,6 +117,7 @@ class Results:
             *source_line(self.source),
             fov_line(self.chosen()),
             cell_line(self.chosen(), self._channels),
+            *edits_line(self.folder, self._log),
             samples_line(samples),
         ]
 
@@ -134,6 +138,9 @@ class Results:
         if len(chosen) != 1:
             raise InputError(f"expected one FOV, found {len(chosen)}: {which!r}")
         return chosen[0]
+
+    def _fov_number(self, which: SupportsIndex | str) -> int:
+        return self.fov(which).number
 
     def chosen(self, fovs: Fovs | None = None) -> list[FovResults]:
         """Return fields of view that words mean, in order; by default all.
@@ -297,81 +304,6 @@ class Results:
         chosen, known = self._in_samples(fovs, samples)
         tables = [fov.read_tables(()).cells for fov in chosen or self.chosen()[:1]]
         return stack_tables(tables if chosen else [tables[0][:0]], known)
-
-    # Exports
-
-    def select(
-        self,
-        fovs: Fovs | None = None,
-        samples: str | Iterable[str] | None = None,
-        *,
-        good_only: bool = False,
-    ) -> Selection:
-        """Return a part of the results, as exports take them; parameters as `read_traces`."""
-        chosen, known = self._in_samples(fovs, samples)
-        return Selection.of(self.folder, chosen, known, self.source, good_only=good_only)
-
-    def export(
-        self,
-        to: str,
-        path: Path | str | None = None,
-        fovs: Fovs | None = None,
-        samples: str | Iterable[str] | None = None,
-        *,
-        good_only: bool = False,
-        overwrite: bool = False,
-        on_progress: Callable[[Any], None] | None = None,
-        **options: Any,
-    ) -> Path:
-        """Write results in the form of another program, under samples and corrections.
-
-        Parameters
-        ----------
-        to : str
-            Name of the form: csv, parquet, xlsx and others, as `pyama export` has them.
-        path : path, optional
-            File or folder to write; by default in the folder ``exports`` of the run.
-        fovs : str or iterable, optional
-            Fields of view by number, range, name or well.
-        samples : str or iterable of str, optional
-            Samples.
-        good_only : bool
-            Whether cells that cannot be trusted are left out.
-        overwrite : bool
-            Whether an earlier export may be replaced.
-        on_progress : callable, optional
-            Is given a `pyama_core.exports.progress.ExportProgress` after each step.
-        **options
-            Of the form, such as ``layout="wide"``; see `pyama_core.exports.options`.
-
-        Returns
-        -------
-        Path
-            What was written.
-
-        Raises
-        ------
-        InputError
-            There is no such form, field of view, sample or option, a package is missing, something
-            is in the way, or the results do not fit into the form.
-        StorageError
-            It cannot be written.
-
-        Examples
-        --------
-        >>> results.export("csv", "for_prism", layout="wide", good_only=True)  # doctest: +SKIP
-        """
-        # By way of the face of the package: what exports results stands above this room.
-        from pyama_core import export
-
-        return export(
-            self.select(fovs, samples, good_only=good_only),
-            to,
-            path,
-            options,
-            overwrite=overwrite,
-            on_progress=on_progress,
-        )
 
     # What was made, and what was not
 

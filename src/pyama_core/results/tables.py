@@ -30,6 +30,7 @@ Columns of `FovTables.cells`, a row per cell, sorted:
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 from collections.abc import Collection, Mapping
@@ -75,6 +76,13 @@ class FovTables:
     channels: tuple[str, ...]
     traces: pd.DataFrame
     cells: pd.DataFrame
+
+    def narrowed(self, columns: Collection[str] | None) -> FovTables:
+        """Return the tables with only some columns of the traces, besides those of keys."""
+        if columns is None:
+            return self
+        kept = [name for name in self.traces if name in KEYS or name in columns]
+        return dataclasses.replace(self, traces=self.traces[kept])
 
 
 def make_tables(
