@@ -15,8 +15,10 @@ import psutil
 import pytest
 
 import runs
+from pyama_core import open_results
 from pyama_core.demo import DemoFiles, write_demo
 from pyama_core.io.storage.atomic import is_temporary
+from pyama_core.results.results import Results
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _GRACE_S = 5.0
@@ -60,6 +62,23 @@ def results_of_demo(demo: DemoFiles, tmp_path_factory: pytest.TempPathFactory) -
 def copied_results(results_of_demo: Path, tmp_path: Path) -> Path:
     """Copy the results of the demo, with their times, for tests that change them."""
     return Path(shutil.copytree(results_of_demo, tmp_path / "Kopie der Ergebnisse"))
+
+
+@pytest.fixture(scope="session")
+def sampled(results_of_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Return results of the demo whose FOVs are in samples, and which no test changes."""
+    output_dir = tmp_path_factory.mktemp("sampled") / "Versuch 1"
+    results = open_results(shutil.copytree(results_of_demo, output_dir))
+    results.assign_samples(
+        {"control": {"fovs": "0", "dose": 0}, "+dox 5 µM": {"fovs": "1-2", "dose": 5}}
+    )
+    return results
+
+
+@pytest.fixture
+def owned(sampled: Results, tmp_path: Path) -> Results:
+    """Return results as `sampled` that a test may change."""
+    return open_results(shutil.copytree(sampled.folder, tmp_path / "own"))
 
 
 def _open_files() -> set[str]:

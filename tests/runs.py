@@ -65,6 +65,15 @@ def data_files(output_dir: Path) -> dict[str, bytes]:
     }
 
 
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Content of all files below a folder, by relative path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
 def made_files(output_dir: Path) -> dict[str, bytes]:
     """As `data_files`, without what was changed on purpose and is kept aside."""
     files = data_files(output_dir)

@@ -536,7 +536,11 @@ def test_a_palette_and_inverted_values_are_told_of(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", movie, photometric="palette", colormap=colours, **about)
     tifffile.imwrite(tmp_path / "b.tif", movie, photometric="miniswhite", **about)
     tifffile.imwrite(tmp_path / "c.tif", movie, imagej=True, colormap=colours, **about)
-    for name, words in (("a", "colours in a palette"), ("b", "that 0 is white"), ("c", "")):
+    green = np.zeros((3, 256), np.uint16)
+    green[1] = np.arange(256) * 256
+    tifffile.imwrite(tmp_path / "d.tif", movie, photometric="palette", colormap=green, **about)
+    expected = {"a": "colours in a palette", "b": "that 0 is white", "c": "", "d": ""}
+    for name, words in expected.items():
         source, found = load_microscopy_file(tmp_path / f"{name}.tif")
         source.close()
         told = [w for w in found.warnings if "palette" in w or "white" in w]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyama_core.version import __version__
 
 if TYPE_CHECKING:
+    from pyama_core.exports.exporting import export
     from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
     from pyama_core.processing.workflow.pipeline import run_complete_workflow
     from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
@@ -22,6 +23,7 @@ __all__ = [
     "MicroscopyMetadata",
     "ProcessingContext",
     "__version__",
+    "export",
     "load_microscopy_file",
     "open_results",
     "run_complete_workflow",
@@ -31,6 +33,7 @@ _HOMES = {
     "Channels": "pyama_core.processing.workflow.services.types",
     "MicroscopyMetadata": "pyama_core.io.microscopy",
     "ProcessingContext": "pyama_core.processing.workflow.services.types",
+    "export": "pyama_core.exports.exporting",
     "load_microscopy_file": "pyama_core.io.microscopy",
     "open_results": "pyama_core.results.results",
     "run_complete_workflow": "pyama_core.processing.workflow.pipeline",

@@ -56,6 +56,8 @@ Numbering = Annotated[
 ]
 _SHOWING = ("inspect", "status", "samples")
 """Commands that have done nothing if their output is lost."""
+FORM_NAMES = ("csv", "parquet", "xlsx", "fiji")
+"""Of exports, which are too much to import to say what there are."""
 _CHANNEL = "name, or number from 0 (name:2 or index:2 where a name is a number)"
 
 
@@ -463,6 +465,79 @@ def curate(
         listed=listed,
     )
     return carry_out(folder, asked, as_json=json)
+
+
+@command
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of outputs.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORM", help=f"One of {', '.join(FORM_NAMES)}.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="File or folder to write; default DIR/exports/…"
+        ),
+    ] = None,
+    fovs: Annotated[
+        str | None,
+        typer.Option("--fovs", metavar="LIST", help="FOVs by number or name, e.g. 0-3,7 or A1,B2."),
+    ] = None,
+    sample: Annotated[
+        list[str] | None,
+        typer.Option("--sample", metavar="NAME", help="Only this sample; may be repeated."),
+    ] = None,
+    good_only: Annotated[
+        bool, typer.Option("--good-only", help="Leave out cells that cannot be trusted.")
+    ] = False,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--layout",
+            metavar="HOW",
+            help="Of csv, parquet and xlsx: long (a row per cell and frame), wide (a column per "
+            "cell; a table per sample and feature) or both.",
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features", metavar="LIST", help="Only these measurements, e.g. area,intensity_total."
+        ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option("--time", metavar="UNIT", help="Of wide tables: h (default), min or frame."),
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(
+            "--decimal", metavar="MARK", help="Of csv: point (default), or comma: 0,5;1,5."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier export of the same place.")
+    ] = False,
+) -> int:
+    """Write results for other programs: tables, ROIs, tracks or images; corrections are applied."""
+    from pyama_core.cli.export import export_results
+
+    options = {
+        "layout": layout,
+        "features": None if features is None else [*map(str.strip, features.split(","))],
+        "time": time,
+        "decimal": decimal,
+    }
+    return export_results(
+        folder,
+        to,
+        output,
+        fovs,
+        sample or [],
+        options,
+        good_only=good_only,
+        overwrite=overwrite,
+    )
 
 
 def main() -> None:

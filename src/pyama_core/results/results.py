@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -37,6 +37,7 @@ from pyama_core.results.records_of_fovs import (
     provenance_frame,
     warn_of_mixture,
 )
+from pyama_core.results.selection import Selection
 from pyama_core.results.stacking import samples_frame, stack_tables, with_verdicts
 from pyama_core.results.tables import KEYS, SHARED, TIMES
 
@@ -304,6 +305,81 @@ class Results(Curation):
         chosen, known = self._in_samples(fovs, samples)
         tables = [fov.read_tables(()).cells for fov in chosen or self.chosen()[:1]]
         return stack_tables(tables if chosen else [tables[0][:0]], known)
+
+    # Exports
+
+    def select(
+        self,
+        fovs: Fovs | None = None,
+        samples: str | Iterable[str] | None = None,
+        *,
+        good_only: bool = False,
+    ) -> Selection:
+        """Return a part of the results, as exports take them; parameters as `read_traces`."""
+        chosen, known = self._in_samples(fovs, samples)
+        return Selection.of(self.folder, chosen, known, self.source, good_only=good_only)
+
+    def export(
+        self,
+        to: str,
+        path: Path | str | None = None,
+        fovs: Fovs | None = None,
+        samples: str | Iterable[str] | None = None,
+        *,
+        good_only: bool = False,
+        overwrite: bool = False,
+        on_progress: Callable[[Any], None] | None = None,
+        **options: Any,
+    ) -> Path:
+        """Write results in the form of another program, under samples and corrections.
+
+        Parameters
+        ----------
+        to : str
+            Name of the form: csv, parquet, xlsx and others, as `pyama export` has them.
+        path : path, optional
+            File or folder to write; by default in the folder ``exports`` of the run.
+        fovs : str or iterable, optional
+            Fields of view by number, range, name or well.
+        samples : str or iterable of str, optional
+            Samples.
+        good_only : bool
+            Whether cells that cannot be trusted are left out.
+        overwrite : bool
+            Whether an earlier export may be replaced.
+        on_progress : callable, optional
+            Is given a `pyama_core.exports.progress.ExportProgress` after each step.
+        **options
+            Of the form, such as ``layout="wide"``; see `pyama_core.exports.options`.
+
+        Returns
+        -------
+        Path
+            What was written.
+
+        Raises
+        ------
+        InputError
+            There is no such form, field of view, sample or option, a package is missing, something
+            is in the way, or the results do not fit into the form.
+        StorageError
+            It cannot be written.
+
+        Examples
+        --------
+        >>> results.export("csv", "for_prism", layout="wide", good_only=True)  # doctest: +SKIP
+        """
+        # By way of the face of the package: what exports results stands above this room.
+        from pyama_core import export
+
+        return export(
+            self.select(fovs, samples, good_only=good_only),
+            to,
+            path,
+            options,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
 
     # What was made, and what was not
 

@@ -255,11 +255,19 @@ def _notes(tiff: TiffFile, warnings: list[str]) -> StackNotes:
     )
 
 
+def _only_tints(page: TiffPage) -> bool:
+    """Whether a palette gives grey values a colour, as look-up tables of microscopes do."""
+    if page.colormap is None:
+        return False
+    steps = np.diff(page.colormap.astype(np.int64), axis=-1)
+    return bool((steps >= 0).all() or (steps <= 0).all())
+
+
 def _warnings(tiff: TiffFile) -> list[str]:
     warnings, page = [], tiff.pages.first
     if not chain_ends(tiff):
         warnings.append(f"the file is cut off after page {len(tiff.pages) - 1}")
-    if page.photometric == _PALETTE and not tiff.is_imagej:
+    if page.photometric == _PALETTE and not tiff.is_imagej and not _only_tints(page):
         warnings.append("its pixels are numbers of colours in a palette, read as grey values")
     if page.photometric == _WHITE_IS_ZERO and page.dtype != np.bool_:
         warnings.append(

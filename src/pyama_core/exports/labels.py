@@ -1,0 +1,108 @@
+"""Label images as forms take them: under corrections, and of good cells only where asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.errors import InputError
+from pyama_core.outputs import SEG_LABELED
+from pyama_core.results.fov_results import FovResults
+from pyama_core.results.selection import Selection
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelImages:
+    """The label images of a field of view.
+
+    Attributes
+    ----------
+    fov : FovResults
+        The field of view.
+    cells : array of int, or None
+        Cells that are taken; None for all.
+    """
+
+    fov: FovResults
+    cells: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, selection: Selection, fov: FovResults) -> LabelImages:
+        """Return the label images of a field of view of a selection."""
+        if not selection.good_only:
+            return cls(fov)
+        return cls(fov, selection.read(fov, ()).cells["cell"].to_numpy(np.int64))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height and width."""
+        n_frames, height, width = self.fov.labels.shape
+        return n_frames, height, width
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+        dtype: np.dtype[Any] = self.fov.labels.dtype
+        return dtype
+
+    def frames(self) -> Iterator[NDArray[Any]]:
+        """Yield the label image of each frame, (Y, X)."""
+        for t in range(self.shape[0]):
+            yield self.frame(t)
+
+    def frame(self, t: int) -> NDArray[Any]:
+        """Return the label image of a frame, (Y, X), of type `dtype`.
+
+        Raises
+        ------
+        InputError
+            A correction made a number that does not fit into the type.
+        """
+        labels = self.fov.label_image(t)
+        if labels.dtype != self.dtype:
+            if (largest := int(labels.max(initial=0))) > np.iinfo(self.dtype).max:
+                raise InputError(
+                    f"{self.fov.title}: frame {t}: the number {largest} of a cell does not fit "
+                    f"into label images of {self.dtype}"
+                )
+            labels = labels.astype(self.dtype)
+        if self.cells is None:
+            return labels
+        there = np.unique(labels)
+        if not (dropped := np.setdiff1d(there, self.cells)).any():
+            return labels
+        kept = np.where(np.isin(there, dropped), 0, there).astype(labels.dtype)
+        return kept[np.searchsorted(there, labels)]
+
+
+def with_labels(selection: Selection) -> Selection:
+    """Return a selection without the fields of view that have no label images, which is told.
+
+    Raises
+    ------
+    InputError
+        None has, or those of one were released, which a command brings back.
+    """
+    kept, reasons = [], []
+    for fov in selection.fovs:
+        try:
+            fov.labels  # noqa: B018 - opens them
+        except InputError as error:
+            entries = fov.record.outputs.values()
+            if any(entry.released for entry in entries if entry.kind == SEG_LABELED.name):
+                raise
+            reasons.append(str(error))
+        else:
+            kept.append(fov)
+    if not kept:
+        raise InputError(f"there are no label images to export: {reasons[0]}")
+    for reason in reasons:
+        logger.warning("left out: %s", reason)
+    return replace(selection, fovs=tuple(kept))

@@ -1,0 +1,242 @@
+"""How exports are asked for, and that they land whole or not at all, whatever the form."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from pyama_core import open_results
+from pyama_core.cli import app as commands
+from pyama_core.errors import CancelledError, InputError, StorageError
+from pyama_core.exports import csv_tables
+from pyama_core.exports.exporting import export
+from pyama_core.exports.file_names import file_names, sheet_names
+from pyama_core.exports.forms import all_forms
+from runs import files_in
+
+every_form = pytest.mark.parametrize("form", [form.name for form in all_forms()])
+
+
+def command(*words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(commands.app, [*map(str, words)])
+    return result.exit_code, result.output
+
+
+def default_path(sampled, name):
+    suffix = next(form.suffix for form in all_forms() if form.name == name)
+    return sampled.folder / "exports" / (f"results{suffix}" if suffix else name)
+
+
+def content_of(path):
+    return files_in(path) if path.is_dir() else path.read_bytes()
+
+
+# Asking
+
+
+def test_the_command_knows_every_form():
+    assert tuple(form.name for form in all_forms()) == commands.FORM_NAMES
+
+
+@every_form
+def test_the_command_writes_into_the_folder_of_the_run_and_says_where(owned, form):
+    code, told = command("export", owned.folder, "--to", form)
+    path = default_path(owned, form)
+    assert (code, re.sub(r"\s", "", told)[-len(str(path)) + str(path).count(" ") :]) == (
+        0,
+        re.sub(r"\s", "", str(path)),
+    )
+    assert path.exists()
+
+
+@every_form
+def test_the_same_results_give_the_same_bytes(sampled, tmp_path, form):
+    suffix = next(each.suffix for each in all_forms() if each.name == form)
+    first, second = (tmp_path / f"{name}{suffix}" for name in ("first", "second"))
+    sampled.export(form, first)
+    open_results(sampled.folder).export(form, second)
+    assert content_of(first) == content_of(second)
+
+
+@every_form
+def test_progress_is_told_and_comes_to_its_end(sampled, tmp_path, form):
+    told = []
+    suffix = next(each.suffix for each in all_forms() if each.name == form)
+    sampled.export(form, tmp_path / f"out{suffix}", on_progress=told.append)
+    assert len(told) >= 3
+    assert [event.done for event in told] == list(range(1, len(told) + 1))
+    assert told[-1].done == told[-1].total
+    assert all(event.doing for event in told)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"to": "excel"}, r"no form 'excel' to export; there are csv, "),
+        ({"to": "csv", "decimal": "dot"}, r"decimal: .*'point' or 'comma', found 'dot'"),
+        ({"to": "xlsx", "path": "a.xlsx", "decimal": "comma"}, r"xlsx has no option 'decimal'"),
+        ({"to": "xlsx", "path": "a.csv"}, r"the name of a \.xlsx file, found a\.csv"),
+        ({"to": "csv", "features": ["volume"]}, r"no feature 'volume'; there are .*area"),
+        ({"to": "csv", "samples": "placebo"}, r"no sample 'placebo'; there are control"),
+        ({"to": "csv", "fovs": "7"}, r"7"),
+        ({"to": "csv", "fovs": "0", "samples": "+dox 5 µM"}, r"nothing to export"),
+        ({"to": "csv", "path": " "}, r"expected a path, found an empty text"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_nothing_is_written(
+    sampled, tmp_path, monkeypatch, asked, words
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=words):
+        sampled.export(**{"path": "out", **asked})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "package"),
+    [(form.name, package) for form in all_forms() for package in form.packages],
+)
+def test_a_package_that_is_not_installed_is_named_with_what_to_install(
+    sampled, tmp_path, monkeypatch, form, package
+):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *more: find(name, *more) if name != package else None,
+    )
+    words = rf'needs {package}, which is not installed: pip install "pyama-core\[{form}\]"$'
+    with pytest.raises(InputError, match=words):
+        sampled.export(form, tmp_path / "out")
+
+
+# Landing
+
+
+def test_what_is_there_is_only_replaced_on_request(sampled, tmp_path):
+    for name in ("file.xlsx", "folder"):
+        form = "xlsx" if name.endswith("xlsx") else "csv"
+        path = sampled.export(form, tmp_path / name)
+        before = content_of(path)
+        with pytest.raises(InputError, match=r"is there already; .*--overwrite"):
+            sampled.export(form, path, good_only=True)
+        assert content_of(path) == before
+        sampled.export(form, path, good_only=True, overwrite=True)
+        assert content_of(path) != before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.xlsx", "folder"]
+
+
+def test_a_folder_that_no_export_made_is_never_replaced(sampled, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years")
+    with pytest.raises(InputError, match="no export made it"):
+        sampled.export("csv", tmp_path / "thesis", overwrite=True)
+    with pytest.raises(InputError, match="no export made it"):
+        sampled.export("csv", sampled.folder, overwrite=True)
+    assert files_in(tmp_path) == {"thesis/chapter.txt": b"years"}
+
+
+def test_what_a_person_put_or_changed_in_an_export_is_never_replaced(sampled, tmp_path):
+    folder = sampled.export("csv", tmp_path / "out")
+    note = folder / "figure.pzfx"
+    note.write_text("a day's work")
+    with pytest.raises(InputError, match=r"figure\.pzfx was not made by the export"):
+        sampled.export("csv", folder, overwrite=True)
+    note.unlink()
+    table = folder / "cells.csv"
+    table.write_text(table.read_text("utf-8").replace("True", "maybe"), "utf-8")
+    with pytest.raises(InputError, match=r"cells\.csv was changed since"):
+        sampled.export("csv", folder, overwrite=True)
+
+
+def test_a_file_is_no_folder_and_a_folder_no_file(sampled, tmp_path):
+    (tmp_path / "out.xlsx").mkdir()
+    (tmp_path / "out").write_text("")
+    with pytest.raises(InputError, match=r"the export is a file, but .* is a folder"):
+        sampled.export("xlsx", tmp_path / "out.xlsx", overwrite=True)
+    with pytest.raises(InputError, match=r"the export is a folder, but .* is a file"):
+        sampled.export("csv", tmp_path / "out", overwrite=True)
+
+
+def test_an_export_that_fails_leaves_what_was_there(sampled, tmp_path, monkeypatch):
+    folder = sampled.export("csv", tmp_path / "out")
+    before = files_in(tmp_path)
+
+    def fail(self, path, table):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(csv_tables.CsvFormat, "write_wide", fail)
+    with pytest.raises(StorageError, match=r"cannot write .*out: No space left on device"):
+        sampled.export("csv", folder, overwrite=True)
+    assert files_in(tmp_path) == before
+
+
+@every_form
+def test_an_export_that_is_cancelled_leaves_nothing(sampled, tmp_path, form):
+    suffix = next(each.suffix for each in all_forms() if each.name == form)
+    with pytest.raises(CancelledError, match="nothing was written"):
+        export(sampled.select(), form, tmp_path / f"out{suffix}", cancelled=lambda: True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_on_the_way_are_made_and_a_place_that_cannot_be_written_is_named(sampled, tmp_path):
+    assert sampled.export("csv", tmp_path / "für" / "Prism").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"cannot write .*file.*out"):
+        sampled.export("csv", tmp_path / "file" / "out")
+
+
+def test_exports_in_the_folder_of_a_run_are_no_results(owned):
+    before = owned.fov_numbers
+    owned.export("csv")
+    assert open_results(owned.folder).fov_numbers == before
+    code, told = command("verify", owned.folder)
+    assert (code, "export" in told) == (0, False)
+
+
+# What is missing
+
+
+def test_tables_that_cannot_be_read_are_named_and_the_rest_is_exported(owned, tmp_path, caplog):
+    (spoilt,) = owned.folder.glob("fov_001/*_traces_ch_1.csv")
+    spoilt.write_text("fov,cell\n", "utf-8")
+    with caplog.at_level(logging.WARNING):
+        folder = open_results(owned.folder).export("csv", tmp_path / "out")
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert re.match(r"left out: FOV 1 .*_traces_ch_1\.csv: is not as it was written", said)
+    assert (folder / "traces.csv").is_file()
+
+
+def test_results_without_any_table_are_refused_with_the_reason(owned, tmp_path):
+    for path in owned.folder.glob("fov_*/*.csv"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"no tables to export: FOV 0 .*the file is gone"):
+        open_results(owned.folder).export("csv", tmp_path / "out")
+
+
+# Names
+
+
+def test_names_of_files_differ_on_every_system_and_are_never_hidden_or_reserved():
+    names = ["a", "A", "a?", 'a"', "..", ".hidden", "nul.txt", "x" * 300, "ü/ö", "trailing."]
+    made = file_names(names)
+    assert len({name.casefold() for name in made.values()}) == len(names)
+    for name in made.values():
+        assert name
+        assert not re.search(r'[<>:"/\\|?*]|^\.|[. ]$', name)
+        assert len(name.encode()) <= 255
+    assert made["a"] == "a"
+
+
+def test_names_of_sheets_are_short_distinct_and_not_those_of_others():
+    names = ["a[1]", "a:1:", "x" * 40, "x" * 41, "'quoted'", "History", "cells"]
+    made = sheet_names(names, taken=["cells"])
+    assert len({name.casefold() for name in made.values()}) == len(names)
+    for name in made.values():
+        assert 0 < len(name) <= 31
+        assert not re.search(r"[\[\]:*?/\\]|^'|'$", name)
+        assert name.casefold() not in ("cells", "history")
