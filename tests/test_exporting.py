@@ -18,6 +18,7 @@ from pyama_core.exports.file_names import file_names, sheet_names
 from pyama_core.exports.forms import all_forms
 from runs import files_in
 
+pytestmark = pytest.mark.usefixtures("zarr_ends_its_threads")
 every_form = pytest.mark.parametrize("form", [form.name for form in all_forms()])
 
 

@@ -104,6 +104,11 @@ _FORMS = (
         "pyama_core.exports.fiji",
         packages=("roifile",),
     ),
+    ExportForm(
+        "ome-zarr",
+        "images of each FOV with its cells as labels, for napari, Fiji, QuPath and others",
+        "pyama_core.exports.ome_zarr",
+    ),
 )
 
 

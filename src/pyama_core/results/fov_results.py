@@ -222,6 +222,22 @@ class FovResults(FovCuration):
         return self._by_channel(FL_CORRECTED)
 
     @property
+    def taken(self) -> StacksByChannel:
+        """All channels as they were taken, (T, Y, X), by name, in the order of the file."""
+        phase, fluorescence = self._files.entries(PC), self._files.entries(FL)
+        numbers = sorted({*phase, *fluorescence})
+        return StacksByChannel(
+            {self._channels.of(channel): channel for channel in numbers},
+            lambda channel: self._files.open(FL if channel in fluorescence else PC, channel),
+        )
+
+    @property
+    def phase_channel(self) -> str | None:
+        """Name of the channel in which cells were found; None if there is none yet."""
+        names = [self._channels.of(channel) for channel in self._files.entries(PC)]
+        return names[0] if names else None
+
+    @property
     def missing_frames(self) -> frozenset[int]:
         """Numbers of frames that the source lacks, in any channel."""
         ranges = self.state.missing_frames().values()

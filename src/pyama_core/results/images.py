@@ -86,6 +86,11 @@ class StacksByChannel(Mapping[str, NDArray[Any]]):
         assert isinstance(number, int)
         return self._open(number)
 
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Numbers of the channels by name."""
+        return self._names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
