@@ -28,7 +28,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("processing.segmentation", "processing.background", "processing.tracking"),
     ("processing.runs",),
     ("processing.bit_masks", "processing.frame", "processing.method_files"),
-    ("processing.plugins", "processing.parameters", "processing.compiling"),
+    ("processing.plugins", "processing.parameters", "processing.compiling", "processing.lengths"),
     ("io.storage", "io.microscopy"),
     ("io.readers",),
     ("io",),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator
 
 from pyama_core.errors import InputError
-from pyama_core.io.units import micrometres_per
+from pyama_core.processing.lengths import parse_length
 from pyama_core.processing.parameters import MethodParameters
 
 AUTO = "auto"
 SMALLEST, LARGEST = 6.0, 2000.0
-_PIXELS = ("", "px", "pixel", "pixels")
 _EXPECTED = f"expected {SMALLEST:g} to {LARGEST:g} pixels, as 38, or a length, as 25 um"
 
 
@@ -30,21 +28,17 @@ def parse_diameter(value: Any) -> float | str:
     >>> parse_diameter("38 px"), parse_diameter("0.025 mm"), parse_diameter("25µm")
     (38.0, '25 um', '25 um')
     """
-    found = re.fullmatch(r"([\d.eE+-]+)\s*(\D*)", str(value).strip())
-    if found is None or isinstance(value, bool):
-        raise ValueError(_EXPECTED)
     try:
-        number = float(found[1])
+        length = parse_length(value)
     except ValueError:
         raise ValueError(_EXPECTED) from None
-    if found[2] in _PIXELS:
-        if not SMALLEST <= number <= LARGEST:
-            raise ValueError(_EXPECTED)
-        return number
-    micrometres = micrometres_per(found[2])
-    if micrometres is None or not 0 < number * micrometres < float("inf"):
+    if isinstance(length, str):
+        is_possible = float(length.removesuffix("um")) > 0
+    else:
+        is_possible = SMALLEST <= length <= LARGEST
+    if not is_possible:
         raise ValueError(_EXPECTED)
-    return f"{number * micrometres:g} um"
+    return length
 
 
 def _parse_or_auto(value: Any) -> float | str:

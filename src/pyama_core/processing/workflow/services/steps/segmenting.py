@@ -1,0 +1,124 @@
+"""What all steps share that segment frames: cells, and nuclei."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from pyama_core.errors import InputError
+from pyama_core.io.storage.stacks import StackReader
+from pyama_core.processing.parameters import MethodParameters
+from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
+from pyama_core.processing.segmentation.segmenter import (
+    Calibration,
+    SegmentationMethod,
+    Segmenter,
+    SegmentsByIndex,
+    SelfCalibrating,
+    find_segmentation,
+)
+from pyama_core.processing.workflow.services.base import at_frame
+from pyama_core.processing.workflow.services.job import FovJob
+
+logger = logging.getLogger(__name__)
+
+_MOST_LABELS = np.iinfo(np.uint16).max
+
+
+def method_of(parameters: MethodParameters) -> SegmentationMethod:
+    """Return the method that parameters are of."""
+    return find_segmentation(parameters.method)
+
+
+def create_segmenter(parameters: MethodParameters, job: FovJob) -> Segmenter:
+    """Make the segmenter of a field of view."""
+    return method_of(parameters).create(_in_pixels(_resolved(parameters, job), job), job.fov)
+
+
+def decided_elsewhere(parameters: MethodParameters, job: FovJob) -> dict[str, str]:
+    """Return what else decides on a segmentation, by its role as an input.
+
+    That is the pixel size where it decides how many pixels a length is, and the like.
+    """
+    resolved = _resolved(parameters, job)
+    inputs: dict[str, str] = {}
+    if resolved != parameters:
+        names = method_of(parameters).resolved
+        inputs = {name: str(getattr(resolved, name)) for name in names}
+    if _in_pixels(resolved, job) != resolved:
+        inputs["pixel_size_um"] = repr(job.metadata.pixel_size_um)
+    return inputs
+
+
+def _resolved(parameters: MethodParameters, job: FovJob) -> BaseModel:
+    """Return the parameters with what the whole data set decides."""
+    resolved: BaseModel = method_of(parameters).resolve(parameters, job.metadata.fov_shapes)
+    return resolved
+
+
+def _in_pixels(parameters: BaseModel, job: FovJob) -> BaseModel:
+    """Return parameters with every length in pixels."""
+    if isinstance(parameters, CellDiameterParameters):
+        return parameters.in_pixels(job.metadata.pixel_size_um)
+    return parameters
+
+
+def calibrate(
+    segmenter: Segmenter, frames: StackReader, there: list[int], job: FovJob, what: str = "cells"
+) -> dict[str, int]:
+    """Let a segmenter that wants to look at the first, the middle and the last frame there is.
+
+    Returns what it found, for the record: repeating the run with that gives the same.
+    """
+    if not isinstance(segmenter, SelfCalibrating):
+        return {}
+    last = len(there) - 1
+    looked_at = [frames.read(there[i]) for i in sorted({0, last // 2, last})]
+    calibration = segmenter.prepare(looked_at) or Calibration()
+    diameter = calibration.cell_diameter
+    if diameter is None:
+        return {}
+    if calibration.found_cells:
+        logger.info("FOV %d: %s have a diameter of about %.0f pixels", job.fov, what, diameter)
+    else:
+        logger.warning(
+            "FOV %d: no %s in the first, middle and last frame; looking for %s of %.0f "
+            "pixels in all of them; give cell_diameter if they have another size",
+            job.fov,
+            what,
+            what,
+            diameter,
+        )
+    return {"cell_diameter": round(diameter)}
+
+
+def segment_frame(
+    segmenter: Segmenter, frames: StackReader, nuclei: StackReader | None, t: int
+) -> NDArray[Any]:
+    """Segment a frame; labels become uint16, the type of a stack being that of its first frame."""
+    frame = frames.read(t)
+    with at_frame(t):
+        if isinstance(segmenter, SegmentsByIndex):
+            found = segmenter.segment_at(t, frame)
+        elif nuclei is not None:
+            found = segmenter.segment(frame, nuclei.read(t))
+        else:
+            found = segmenter.segment(frame)
+        if found.dtype == np.bool_:
+            return found
+        if found.max() > _MOST_LABELS:
+            found = _renumbered(found)
+        return found.astype(np.uint16)
+
+
+def _renumbered(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels numbered without gaps, for labels only tell the objects of a frame apart."""
+    values, numbers = np.unique(labels, return_inverse=True)
+    n_objects = np.count_nonzero(values)
+    if n_objects > _MOST_LABELS:
+        raise InputError(f"expected up to {_MOST_LABELS} objects, found {n_objects}")
+    return numbers.reshape(labels.shape) + (0 if values[0] == 0 else 1)
