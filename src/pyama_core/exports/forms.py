@@ -105,6 +105,17 @@ _FORMS = (
         packages=("roifile",),
     ),
     ExportForm(
+        "geff",
+        "tracks, lineages and measurements of each FOV as a graph, with its label images",
+        "pyama_core.exports.geff_tracks",
+        packages=("geff",),
+    ),
+    ExportForm(
+        "ctc",
+        "masks and tracks of each FOV in the form of the Cell Tracking Challenge",
+        "pyama_core.exports.ctc",
+    ),
+    ExportForm(
         "ome-zarr",
         "images of each FOV with its cells as labels, for napari, Fiji, QuPath and others",
         "pyama_core.exports.ome_zarr",
