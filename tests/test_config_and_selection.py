@@ -39,7 +39,8 @@ def test_what_is_typed_wins_over_the_file_and_the_file_over_defaults(tmp_path):
     flags = Flags(workers=1, fl=["mCherry"], interval=2.0, output=Path("out"))
     config = load_config(path, flags.as_config())
     assert (config.workers, config.batch_size, config.output) == (1, 5, "out")
-    assert config.channels.model_dump() == {"pc": "phase", "fl": ["mCherry"], "nuclei": None}
+    chosen = config.channels.model_dump(exclude_none=True)
+    assert chosen == {"pc": "phase", "fl": ["mCherry"]}
     typed = config.extraction.model_dump(exclude_unset=True)
     assert typed == {"min_frames": 4, "interval_minutes": 2.0}
     assert config.segmentation.n_sigma == 2.5

@@ -272,7 +272,7 @@ def test_a_bad_range_or_number_is_refused_and_nothing_is_written(demo, tmp_path,
     [
         (None, "no channel"),
         (Channels(), "no channel"),
-        (Channels(fl=[1]), "no phase-contrast channel"),
+        (Channels(fl=[1]), "no channel was chosen in which cells are found"),
         (Channels(pc=3, fl=[1]), "channel 3 does not exist"),
         (Channels(pc=0, fl=[-1]), "channel -1 does not exist"),
         (Channels(pc=0, fl=[1, 1]), "twice"),

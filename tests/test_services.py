@@ -366,9 +366,9 @@ def test_channels_that_are_neither_number_nor_name_are_refused(movie, tmp_path, 
 
 
 @pytest.mark.parametrize("service", AFTER_COPYING)
-def test_without_a_phase_contrast_channel_every_step_says_so(movie, tmp_path, service):
+def test_without_a_channel_that_shows_cells_every_step_says_so(movie, tmp_path, service):
     context = ProcessingContext(channels=Channels(fl=[1]))
-    with pytest.raises(InputError, match=f"FOV 0, {service.step}: no phase-contrast channel"):
+    with pytest.raises(InputError, match=f"FOV 0, {service.step}: no channel .* cells"):
         service().process_fov(movie, context, tmp_path, 0)
 
 

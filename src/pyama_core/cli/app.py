@@ -204,7 +204,18 @@ def run(
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for all outputs.")
     ] = None,
     pc: Annotated[
-        str | None, typer.Option("--pc", metavar="CH", help=f"Phase contrast: {_CHANNEL}.")
+        str | None,
+        typer.Option(
+            "--pc", metavar="CH", help=f"Phase contrast, in which cells are found: {_CHANNEL}."
+        ),
+    ] = None,
+    segment: Annotated[
+        str | None,
+        typer.Option(
+            "--segment",
+            metavar="CH",
+            help="Any channel in which cells are found, in place of --pc; may be one of --fl.",
+        ),
     ] = None,
     fl: Annotated[
         list[str] | None,
@@ -290,6 +301,7 @@ def run(
         file=file,
         output=output,
         pc=pc,
+        segment=segment,
         fl=fl,
         nuclei=nuclei,
         segmentation=segmentation,

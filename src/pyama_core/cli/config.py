@@ -54,6 +54,10 @@ class ChannelWords(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pc: Word | None = Field(default=None, description="phase contrast, which is segmented")
+    segment: Word | None = Field(
+        default=None,
+        description="the channel that is segmented in place of phase contrast; may be one of fl",
+    )
     fl: list[Word] = Field(default=[], description="fluorescence, which is measured")
     nuclei: Word | None = Field(
         default=None, description="shows nuclei, by which segmentation (instances) separates cells"

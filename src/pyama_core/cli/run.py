@@ -45,6 +45,7 @@ class Flags:
     file: Path | None = None
     output: Path | None = None
     pc: str | None = None
+    segment: str | None = None
     fl: list[str] | None = None
     nuclei: str | None = None
     segmentation: str | None = None
@@ -76,6 +77,9 @@ class Flags:
             for outer in sections:
                 section = section.setdefault(outer, {})
             section[key] = str(value) if isinstance(value, Path) else value
+        for typed, other in (("pc", "segment"), ("segment", "pc")):
+            if typed in config.get("channels", {}):  # it takes the place of either
+                config["channels"].setdefault(other, None)
         return config
 
     def names(self) -> dict[tuple[str, ...], str]:
@@ -85,6 +89,7 @@ class Flags:
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "pc": ("channels", "pc"),
+    "segment": ("channels", "segment"),
     "fl": ("channels", "fl"),
     "nuclei": ("channels", "nuclei"),
     "z": ("copying", "z"),
@@ -212,14 +217,17 @@ class _Places:
 
 def _find_channels(config: RunConfig, metadata: MicroscopyMetadata, places: _Places) -> Channels:
     words, names = config.channels, metadata.channel_names
-    if words.pc is None or not words.fl:
+    if (words.pc is None and words.segment is None) or not words.fl:
         known = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
         raise InputError(
-            f"choose channels with --pc and --fl; {metadata.file_path.name} has {known}"
+            "choose channels: --pc and --fl, or --segment and --fl without phase contrast; "
+            f"{metadata.file_path.name} has {known}"
         )
     channels = Channels()
     with places.named("channels", "pc"):
-        channels.pc = find_channel(words.pc, names)
+        channels.pc = None if words.pc is None else find_channel(words.pc, names)
+    with places.named("channels", "segment"):
+        channels.segment = None if words.segment is None else find_channel(words.segment, names)
     with places.named("channels", "fl"):
         channels.fl = [find_channel(word, names) for word in words.fl]
     with places.named("channels", "nuclei"):

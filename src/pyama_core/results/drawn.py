@@ -27,6 +27,11 @@ class DrawnFov(Protocol):
         ...
 
     @property
+    def segmented(self) -> str:
+        """What `image` calls the channel in which cells were found."""
+        ...
+
+    @property
     def columns(self) -> list[str]:
         """Columns of the traces."""
         ...

@@ -42,7 +42,7 @@ def draw_film_strip(
     cell : int
         The cell.
     channels : sequence of str or None
-        Names of channels; None for phase contrast and all that can be read.
+        Names of channels; None for what was segmented and all that can be read.
     n_frames : int
         How many frames are shown, at most.
     margin : int
@@ -107,16 +107,16 @@ def _traces_of(tables: FovTables, cell: int, where: str) -> pd.DataFrame:
 
 
 def _readable(fov: DrawnFov) -> list[str]:
-    """Return the channels that can be read, phase contrast first."""
+    """Return the channels that can be read, what was segmented first."""
     there = []
-    for name in ("phase", *fov.corrected):
+    for name in dict.fromkeys((fov.segmented, *fov.corrected)):
         try:
             fov.image(name)
         except InputError:
             continue
         there.append(name)
     if not there:
-        fov.image("phase")  # says what is missing, and what brings it back
+        fov.image(fov.segmented)  # says what is missing, and what brings it back
     return there
 
 

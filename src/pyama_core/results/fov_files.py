@@ -16,6 +16,7 @@ from pyama_core.io.storage.records import FovRecord, OutputEntry, load_record
 from pyama_core.io.titles import titled
 from pyama_core.outputs import Form, OutputKind, kind_named
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.services.analysis import ChannelChoice
 from pyama_core.results.channels import ChannelNames
 from pyama_core.results.images import ProvenStacks
 from pyama_core.results.proof import MissingOutput, NotProvenError, read_proven, released
@@ -77,6 +78,14 @@ class FovFiles:
     def record(self) -> FovRecord:
         """The record; errors as `state`."""
         return self.state.record
+
+    @property
+    def channels(self) -> ChannelChoice:
+        """The channels that were asked for; none where that is not known."""
+        try:
+            return self.state.channels
+        except DamagedFileError:
+            return ChannelChoice()
 
     def content(self, kind: OutputKind, channel: int) -> bytes | None:
         """Return the content of a table; None if it is not proven, which `missing` tells."""

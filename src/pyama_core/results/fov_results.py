@@ -194,9 +194,16 @@ class FovResults(FovCuration):
         Raises
         ------
         InputError
-            It was released, or is not proven; the message says what brings it back.
+            It was released, or is not proven; the message says what brings it back. Or cells were
+            found in another channel, which is `image(segmented)`.
         """
         return self._only(PC)
+
+    @property
+    def segmented(self) -> str:
+        """What `image` calls the channel in which cells were found: ``phase``, or its name."""
+        channel = self._files.channels.segment
+        return "phase" if channel is None else self._channels.of(channel)
 
     @property
     def masks(self) -> NDArray[Any]:
@@ -233,7 +240,7 @@ class FovResults(FovCuration):
 
     @property
     def phase_channel(self) -> str | None:
-        """Name of the channel in which cells were found; None if there is none yet."""
+        """Name of the channel that is phase contrast; None if there is none, or none yet."""
         names = [self._channels.of(channel) for channel in self._files.entries(PC)]
         return names[0] if names else None
 
@@ -272,6 +279,8 @@ class FovResults(FovCuration):
     def image(self, channel: str) -> NDArray[Any]:
         """Return the stack of a channel by its name: corrected fluorescence, or phase contrast.
 
+        A channel that was not measured, but shows cells or nuclei, is given as it was taken.
+
         Raises
         ------
         InputError
@@ -282,9 +291,13 @@ class FovResults(FovCuration):
         names = [self._channels.of(number) for number in self._files.entries(PC)]
         if channel in ("phase", *names):
             return self.phase
+        measured = self._channels.of_each(self._files.channels.fl)
+        others = [name for name in self.fluorescence if name not in measured]
+        if channel in others:
+            return self.fluorescence[channel]
         raise InputError(
             f"{self._files.where} has no channel {channel!r}; there are "
-            f"{', '.join([*self.corrected, *names])}"
+            f"{', '.join([*self.corrected, *names, *others])}"
         )
 
     def crop(self, channel: str, cell: int, t: int, margin: int = 10) -> NDArray[Any]:
@@ -293,7 +306,7 @@ class FovResults(FovCuration):
         Parameters
         ----------
         channel : str
-            Name of a fluorescence channel (corrected), or of phase contrast, or ``phase``.
+            As `image` takes it: the name of a fluorescence channel (corrected), or ``phase``.
         cell : int
             The cell.
         t : int
@@ -361,7 +374,7 @@ class FovResults(FovCuration):
             The frame to draw, by default the middle one; of no concern with a cell.
         channels : sequence of str, optional
             Names of channels, ``phase`` for phase contrast; by default all that can be read, and
-            phase contrast for a frame.
+            what was segmented for a frame.
         n_frames : int
             In how many frames a cell is drawn, at most.
         margin : int
@@ -376,11 +389,13 @@ class FovResults(FovCuration):
         if cell is not None:
             return draw_film_strip(self, cell, named, n_frames, margin)
         middle = len(self.labels) // 2 if t is None else t
-        return draw_frame(self, middle, named[0] if named else "phase")
+        return draw_frame(self, middle, named[0] if named else self.segmented)
 
     def _only(self, kind: OutputKind) -> NDArray[Any]:
-        for channel in self._files.entries(kind):
-            return self._files.open(kind, channel)
+        there = self._files.entries(kind)
+        if there:
+            asked = self._files.channels.cells
+            return self._files.open(kind, asked if asked in there else next(iter(there)))
         reason = "; ".join(lack.reason for lack in self.missing if lack.kind == kind.name)
         raise InputError(
             f"{self._files.where}: there is no {kind.name}: {reason or 'not asked for'}"

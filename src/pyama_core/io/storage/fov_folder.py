@@ -185,6 +185,8 @@ class FovFolder:
         entry = self.record.outputs.get(path.name)
         if entry is None or not planned.is_as_recorded(entry):
             return None
+        if entry.channel != planned.output.channel:  # the name does not tell it
+            return None
         if not (entry.released or entry.not_made or is_as_written(path, entry)):
             revalidated = self._revalidate(path, entry) if hashing else None
             if revalidated is None:

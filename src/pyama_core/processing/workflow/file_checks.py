@@ -80,7 +80,7 @@ class _Presence:
         """Whether a frame of the channel in which cells are found can be read."""
         if self._source is None:
             self._source = self._stack.enter_context(open_source(self._metadata))
-        channel, z = self._analysis.channels.pc, chosen_plane(self._metadata, self._analysis)
+        channel, z = self._analysis.channels.cells, chosen_plane(self._metadata, self._analysis)
         if channel is None:
             return True
         try:

@@ -11,10 +11,20 @@ from typing import Any
 
 from pyama_core.io.storage.artifacts import look_at
 from pyama_core.io.storage.records import FovRecord, OutputEntry, Provenance, Settings, not_default
-from pyama_core.outputs import FL_CORRECTED, SEG, TRACKS_CSV, Declaration, Output, kind_named
+from pyama_core.outputs import (
+    FL,
+    FL_CORRECTED,
+    PC,
+    SEG,
+    TRACKS_CSV,
+    Declaration,
+    Output,
+    kind_named,
+)
 from pyama_core.processing.workflow.graph import all_services, declarations
 from pyama_core.processing.workflow.services.analysis import (
     Analysis,
+    ChannelChoice,
     recorded_analysis,
     without_parameters,
 )
@@ -56,6 +66,12 @@ class FovState:
         if self.record.settings is None:
             return []
         return [d.output for d in declarations(without_parameters(self.record.settings))]
+
+    @functools.cached_property
+    def channels(self) -> ChannelChoice:
+        """The channels that were asked for; none where that is not known."""
+        settings = self.record.settings
+        return ChannelChoice() if settings is None else without_parameters(settings).channels
 
     @functools.cached_property
     def outdated(self) -> frozenset[str]:
@@ -151,10 +167,10 @@ class FovState:
         kind = kind_named(entry.kind)
         if self._asked is None or kind is None:
             return True
-        declared = self._asked.declared(Output(kind, entry.channel))
-        if declared is None or not self._asks_for(entry.provenance):
+        if not self._asks_for(entry.provenance):
             return False
-        return self._is_made_from(entry, declared, outdated)
+        ways = self._asked.declared(Output(kind, entry.channel))
+        return any(self._is_made_from(entry, declared, outdated) for declared in ways)
 
     def _asks_for(self, made: Provenance) -> bool:
         assert self._asked is not None
@@ -188,21 +204,21 @@ class _Asked:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self.outputs = [declared.output for declared in declarations(analysis)]
-        self._declared: dict[Output, Declaration | None] = {}
+        self._declared: dict[Output, list[Declaration]] = {}
         self._algorithms = {service.step: service.algorithm(analysis) for service in all_services()}
 
-    def declared(self, output: Output) -> Declaration | None:
-        """Return what a step declares of an output, also of a channel that was not asked for."""
+    def declared(self, output: Output) -> list[Declaration]:
+        """Return what a step declares of an output, also of a channel that was not asked for.
+
+        An output of another channel in which cells were found has several: it may have been taken
+        for phase contrast or not.
+        """
         if output not in self._declared:
-            channels = self.analysis.channels
-            if output.kind.per_channel:
-                if output.channel not in channels.copied:
-                    channels = dataclasses.replace(channels, fl=(*channels.fl, output.channel))
-            elif output.channel != channels.pc:
-                channels = dataclasses.replace(channels, pc=output.channel)
-            for each in declarations(dataclasses.replace(self.analysis, channels=channels)):
-                self._declared.setdefault(each.output, each)
-            self._declared.setdefault(output, None)
+            found: list[Declaration] = []
+            for channels in _choices_with(output, self.analysis.channels):
+                declared = declarations(dataclasses.replace(self.analysis, channels=channels))
+                found += [each for each in declared if each.output == output]
+            self._declared[output] = found
         return self._declared[output]
 
     def version_of(self, made: Provenance) -> str:
@@ -229,6 +245,20 @@ class _Asked:
     def default_diameter(self) -> object:
         """Default of the cell diameter, for records that leave it out."""
         return self._parameters(SEG.step)[0].get("cell_diameter")
+
+
+def _choices_with(output: Output, asked: ChannelChoice) -> list[ChannelChoice]:
+    """Return the choices of channels, like the one asked for, that an output may belong to."""
+    channel = output.channel
+    if output.kind.per_channel:
+        known = channel in (asked.copied if output.kind is FL else asked.fl)
+        return [asked if known else dataclasses.replace(asked, fl=(*asked.fl, channel))]
+    if channel == asked.cells and output.kind is not PC:
+        return [asked]
+    return [
+        dataclasses.replace(asked, pc=channel, segment=None),
+        dataclasses.replace(asked, pc=None, segment=channel),
+    ]
 
 
 @functools.lru_cache(maxsize=16)

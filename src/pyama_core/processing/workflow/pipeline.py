@@ -324,6 +324,8 @@ def _channels_in_words(request: RunRequest) -> str:
     """Name the channels of a run, by number and name."""
     chosen, title = request.analysis.channels, request.metadata.channel_title
     parts = [] if chosen.pc is None else [f"phase contrast {title(chosen.pc)}"]
+    if chosen.segment is not None:
+        parts.append(f"cells are found in {title(chosen.segment)}")
     if chosen.fl:
         parts.append(f"fluorescence {', '.join(map(title, chosen.fl))}")
     if chosen.nuclei is not None:

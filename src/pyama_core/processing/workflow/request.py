@@ -172,21 +172,25 @@ def select_fovs(
 
 def _check_channels(metadata: MicroscopyMetadata, channels: ChannelChoice) -> None:
     known = ", ".join(f"{i} ({name})" for i, name in enumerate(metadata.channel_names))
-    if channels.pc is None and not channels.fl:
+    if channels.cells is None and not channels.fl:
         raise InputError(f"no channel was chosen; {metadata.file_path.name} has {known}")
-    if channels.pc is None:
+    if channels.cells is None:
         raise InputError(
-            f"no phase-contrast channel was chosen, but cells are found in it; "
-            f"{metadata.file_path.name} has {known}"
+            "no channel was chosen in which cells are found (phase contrast: pc, any other: "
+            f"segment); {metadata.file_path.name} has {known}"
         )
     nuclei = [] if channels.nuclei is None else [channels.nuclei]
-    for channel in [channels.pc, *channels.fl, *nuclei]:
+    for channel in [channels.cells, *channels.fl, *nuclei]:
         if not 0 <= channel < metadata.n_channels:
             raise InputError(
                 f"channel {channel} does not exist; {metadata.file_path.name} has {known}"
             )
     if channels.pc in channels.fl:
-        logger.warning("channel %d is both phase contrast and fluorescence", channels.pc)
+        logger.warning(
+            "channel %d is both phase contrast and fluorescence; if it is fluorescence, segment "
+            "(--segment) takes the place of pc (--pc)",
+            channels.pc,
+        )
     if not channels.fl:
         logger.warning("no fluorescence channel was chosen: cells are tracked, but not measured")
 

@@ -168,6 +168,6 @@ def _paths_of(record_path: Path, state: FovState) -> dict[str, Any]:
         pair = [entry.channel, f"{record_path.parent.name}/{name}"]
         if entry.kind in several:
             paths[entry.kind].append(pair)
-        else:
+        elif paths[entry.kind] is None or paths[entry.kind][0] != state.channels.cells:
             paths[entry.kind] = pair
     return paths

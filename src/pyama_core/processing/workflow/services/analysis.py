@@ -40,16 +40,30 @@ class ChannelChoice:
         Fluorescence channels, each of which gives traces; in order.
     nuclei : int or None
         A channel that shows nuclei, for segmentation methods that use one.
+    segment : int or None
+        The channel in which cells are found where that is not phase contrast, or not said to be.
     """
 
     pc: int | None = None
     fl: tuple[int, ...] = ()
     nuclei: int | None = None
+    segment: int | None = None
+
+    @property
+    def cells(self) -> int | None:
+        """The channel in which cells are found."""
+        return self.segment if self.pc is None else self.pc
 
     @property
     def copied(self) -> tuple[int, ...]:
-        """Channels besides phase contrast that are copied: those measured, and the nuclei."""
-        return tuple(sorted({*self.fl, *(() if self.nuclei is None else (self.nuclei,))}))
+        """Channels besides phase contrast that are copied, each once, whatever they are for."""
+        further = (each for each in (self.nuclei, self.segment) if each is not None)
+        return tuple(sorted({*self.fl, *further}))
+
+    def as_plain_data(self) -> dict[str, Any]:
+        """Return numbers by what the channels are for, as records keep them."""
+        kept: dict[str, Any] = {"pc": self.pc, "fl": list(self.fl), "nuclei": self.nuclei}
+        return kept if self.segment is None else {**kept, "segment": self.segment}
 
 
 @dataclass(frozen=True)
@@ -72,9 +86,8 @@ class Analysis:
 
     def as_settings(self) -> Settings:
         """Return this in the form that records keep, defaults included."""
-        chosen = self.channels
         return Settings(
-            channels={"pc": chosen.pc, "fl": list(chosen.fl), "nuclei": chosen.nuclei},
+            channels=self.channels.as_plain_data(),
             params=self.parameters.as_plain_data(),
             time_units=self.time_units,
             version=__version__,
@@ -107,6 +120,7 @@ def parse_analysis(context: ProcessingContext, channel_names: Sequence[str] = ()
     analysis = choose(words, parameters, channel_names, context.time_units or TIME_UNITS)
     chosen = analysis.channels
     words.pc, words.fl, words.nuclei = chosen.pc, list(chosen.fl), chosen.nuclei
+    words.segment = chosen.segment
     return analysis
 
 
@@ -132,7 +146,7 @@ def choose(
     Raises
     ------
     InputError
-        There is no such channel, or it was chosen twice.
+        There is no such channel, it was chosen twice, or two are to be segmented.
     """
 
     def number_of(channel: int | str, place: str) -> int:
@@ -141,7 +155,12 @@ def choose(
         except InputError as error:
             raise InputError(f"{place}: {error}") from error
 
-    pc, nuclei = words.pc, words.nuclei
+    pc, nuclei, segment = words.pc, words.nuclei, words.segment
+    if pc is not None and segment is not None:
+        raise InputError(
+            "cells are found in one channel: expected pc (--pc) or segment (--segment), found "
+            f"both ({pc} and {segment})"
+        )
     fl = [number_of(channel, "channels.fl") for channel in words.fl]
     if len(set(fl)) != len(fl):
         raise InputError(f"a fluorescence channel was chosen twice: {words.fl}")
@@ -149,6 +168,7 @@ def choose(
         pc=None if pc is None else number_of(pc, "channels.pc"),
         fl=tuple(sorted(fl)),
         nuclei=None if nuclei is None else number_of(nuclei, "channels.nuclei"),
+        segment=None if segment is None else number_of(segment, "channels.segment"),
     )
     tracking = parameters.tracking.with_channels(number_of)
     return Analysis(chosen, dataclasses.replace(parameters, tracking=tracking), time_units)
@@ -172,7 +192,8 @@ def recorded_analysis(settings: Settings | None) -> Analysis | None:
 
 
 def _channels_of(words: Mapping[str, Any]) -> ChannelChoice:
-    return ChannelChoice(words.get("pc"), tuple(words.get("fl") or ()), words.get("nuclei"))
+    fl = tuple(words.get("fl") or ())
+    return ChannelChoice(words.get("pc"), fl, words.get("nuclei"), words.get("segment"))
 
 
 def without_parameters(settings: Settings) -> Analysis:

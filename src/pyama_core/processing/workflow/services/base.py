@@ -21,7 +21,7 @@ from pyama_core.io.storage.locks import FolderLock, LockTicket
 from pyama_core.io.storage.naming import fov_folder_name, path_of
 from pyama_core.io.storage.records import Names, Provenance, not_default
 from pyama_core.io.watched_files import WatchedFiles
-from pyama_core.outputs import Declaration, Form, Output
+from pyama_core.outputs import FL, PC, Declaration, Form, Output
 from pyama_core.processing.method_files import files_of_parameters
 from pyama_core.processing.workflow.services.analysis import Analysis, parse_analysis
 from pyama_core.processing.workflow.services.events import ProgressEvent
@@ -342,9 +342,25 @@ def cell_channel(analysis: Analysis) -> int:
     InputError
         None was chosen.
     """
-    if analysis.channels.pc is None:
-        raise InputError("no phase-contrast channel was chosen, but cells are found in it")
-    return analysis.channels.pc
+    channel = analysis.channels.cells
+    if channel is None:
+        raise InputError(
+            "no channel was chosen in which cells are found; name it as pc if it is phase "
+            "contrast, otherwise as segment"
+        )
+    return channel
+
+
+def cell_image(analysis: Analysis) -> dict[str, Output]:
+    """Return the copy of the channel in which cells are found, by its role as an input.
+
+    Phase contrast has a kind of copy of its own; any other channel shares the one that is made of
+    it to be measured. Errors as `cell_channel`.
+    """
+    channel = cell_channel(analysis)
+    if channel == analysis.channels.pc:
+        return {"pc": Output(PC, channel)}
+    return {"image": Output(FL, channel)}
 
 
 def identify(metadata: MicroscopyMetadata) -> SourceIdentity:

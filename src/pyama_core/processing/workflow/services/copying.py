@@ -55,7 +55,7 @@ class CopyingService(BaseProcessingService):
             copies.insert(0, Output(PC, channels.pc))
         if not copies:
             raise InputError(
-                "no channel was chosen; name a phase-contrast channel and fluorescence"
+                "no channel was chosen; name the one in which cells are found, and those measured"
             )
         return [Declaration(output, {}) for output in copies]
 

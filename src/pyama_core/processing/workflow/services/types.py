@@ -31,16 +31,19 @@ class Channels:
         Fluorescence channels, each of which gives traces.
     nuclei : int, str or None
         A channel that shows nuclei, for segmentation methods that use one.
+    segment : int, str or None
+        The channel that is segmented, in place of `pc`, whatever it shows; it may be one of `fl`.
 
     Examples
     --------
     >>> Channels(pc="Phase", fl=["GFP", 2])
-    Channels(pc='Phase', fl=['GFP', 2], nuclei=None)
+    Channels(pc='Phase', fl=['GFP', 2], nuclei=None, segment=None)
     """
 
     pc: int | str | None = None
     fl: list[int | str] = field(default_factory=list)
     nuclei: int | str | None = None
+    segment: int | str | None = None
 
 
 @dataclass
@@ -153,6 +156,7 @@ def _require_numbers(channels: Channels) -> None:
     try:
         channels.pc = None if channels.pc is None else _own_number(channels.pc)
         channels.nuclei = None if channels.nuclei is None else _own_number(channels.nuclei)
+        channels.segment = None if channels.segment is None else _own_number(channels.segment)
         channels.fl = [_own_number(channel) for channel in channels.fl]
     except TypeError as error:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Segmentation: the phase-contrast stack becomes a stack of masks, or of one label per cell."""
+"""Segmentation: the stack of a channel becomes a stack of masks, or of one label per cell."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import logging
 from pyama_core.errors import InputError
 from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.io.storage.fov_folder import PlannedOutput
-from pyama_core.outputs import FL, PC, SEG, Declaration, Output
+from pyama_core.outputs import FL, SEG, Declaration, Output
 from pyama_core.processing.segmentation.segmenter import KnowsTheMovie
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
     cell_channel,
+    cell_image,
     require_files_unchanged,
 )
 from pyama_core.processing.workflow.services.job import FovJob
@@ -34,9 +35,9 @@ class SegmentationService(BaseProcessingService):
     step = "segmentation"
 
     def declare(self, analysis: Analysis) -> list[Declaration]:
-        """Declare the stack of masks, made from the copies of phase contrast and nuclei."""
+        """Declare the stack of masks, made from the copies of what shows cells, and of nuclei."""
         channel, nuclei = cell_channel(analysis), analysis.channels.nuclei
-        inputs = {"pc": Output(PC, channel)}
+        inputs = cell_image(analysis)
         if nuclei is not None:
             inputs["nuclei"] = Output(FL, nuclei)
         dtype = "uint16" if method_of(analysis.parameters.segmentation).labels else "bool"
@@ -67,11 +68,12 @@ class SegmentationService(BaseProcessingService):
                 role: stack.enter_context(job.open(image))
                 for role, image in outputs[0].inputs.items()
             }
-            frames, nuclei = images["pc"], images.get("nuclei")
+            (shown,) = cell_image(job.analysis)
+            frames, nuclei = images[shown], images.get("nuclei")
             missing = frozenset[int]().union(*map(job.missing, outputs[0].inputs.values()))
             there = [t for t in range(job.shape[0]) if t not in missing]
             if not there:
-                raise InputError("no frame has both phase contrast and nuclei")
+                raise InputError("no frame has both the channel that is segmented and nuclei")
             found = calibrate(segmenter, frames, there, job)
             first = segment_frame(segmenter, frames, nuclei, there[0])
             masks = stack.enter_context(

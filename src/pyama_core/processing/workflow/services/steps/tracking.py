@@ -16,7 +16,6 @@ from pyama_core.io.storage.stacks import StackReader, StackWriter
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import (
     FL_CORRECTED,
-    PC,
     SEG,
     SEG_LABELED,
     SHIFTS_CSV,
@@ -40,6 +39,7 @@ from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
     at_frame,
     cell_channel,
+    cell_image,
     require_files_unchanged,
 )
 from pyama_core.processing.workflow.services.job import FovJob
@@ -157,15 +157,16 @@ def _write_tables(
 
 def _warn_of_no_cells(job: FovJob) -> None:
     """Say what to check, here where every method of segmentation and tracking has had its say."""
-    segmentation = job.analysis.parameters.segmentation
+    segmentation, channels = job.analysis.parameters.segmentation, job.analysis.channels
     has_diameter = isinstance(segmentation, CellDiameterParameters)
     parameters = "cell_diameter (--cell-diameter) and the other " if has_diameter else "the "
     logger.warning(
-        "FOV %d: no cells in any of its %d frames; check that channel %d is phase contrast (--pc), "
-        "and %sparameters of segmentation and tracking",
+        "FOV %d: no cells in any of its %d frames; check that channel %d %s, and %sparameters of "
+        "segmentation and tracking",
         job.fov,
         job.shape[0],
-        job.analysis.channels.pc,
+        channels.cells,
+        "shows cells (--segment)" if channels.pc is None else "is phase contrast (--pc)",
         parameters,
     )
 
@@ -183,7 +184,7 @@ def image_for_tracking(analysis: Analysis) -> dict[str, Output]:
     if image is None:
         return {}
     if image == "phase":
-        return {"pc": Output(PC, cell_channel(analysis))}
+        return cell_image(analysis)
     return {"brightness": Output(FL_CORRECTED, image)}
 
 
