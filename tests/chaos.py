@@ -38,6 +38,7 @@ class Experiment:
     """An image, an undisturbed run of it, and the boundaries that this run passed, in order."""
 
     image: Path
+    keep: str
     whole: dict[str, bytes]
     boundaries: list[str]
     duration_s: float
@@ -58,22 +59,24 @@ class Tally:
         return "\n  ".join([f"{counts}, {len(self.faults)} faults", *self.faults])
 
 
-def prepare(folder: Path, *, fovs: int = 1, frames: int = 6, size: int = 64) -> Experiment:
+def prepare(
+    folder: Path, *, fovs: int = 1, frames: int = 6, size: int = 64, keep: str = "all"
+) -> Experiment:
     """Make an experiment and run it undisturbed, twice: the first run may have to compile."""
     image = write_demo(folder / "demo", fovs=fovs, frames=frames, size=size, seed=3).image
     log = folder / "boundaries.txt"
     first, second = folder / "undisturbed", folder / "undisturbed again"
-    _finish(image, first, CHAOS_LOG=str(log))
+    _finish(image, first, keep, CHAOS_LOG=str(log))
     started = time.monotonic()
-    _finish(image, second)
+    _finish(image, second, keep)
     duration_s = time.monotonic() - started
     whole = data_files(first)
     assert data_files(second) == whole
-    return Experiment(image, whole, chosen_boundaries(log), duration_s)
+    return Experiment(image, keep, whole, chosen_boundaries(log), duration_s)
 
 
-def _finish(image: Path, out: Path, **environment: str) -> None:
-    with command(image, out, **environment) as process:
+def _finish(image: Path, out: Path, keep: str, **environment: str) -> None:
+    with command(image, out, keep, **environment) as process:
         code = process.wait(TIME_LIMIT_S)
     assert code == 0, f"the undisturbed run ended with {code}"
 
@@ -112,10 +115,12 @@ class Kill:
 
 
 @contextlib.contextmanager
-def command(image: Path, out: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def command(
+    image: Path, out: Path, keep: str = "all", **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run the command in a process group of its own; nothing of it outlives the block."""
     words = [sys.executable, str(COMMAND), "run", str(image), "-o", str(out)]
-    words += ["--pc", "0", "--fl", "1", "--workers", "2", "--batch-size", "1"]
+    words += ["--pc", "0", "--fl", "1", "--workers", "2", "--batch-size", "1", "--keep", keep]
     process = subprocess.Popen(
         words,
         env={**os.environ, **environment},
@@ -161,7 +166,7 @@ def play_round(experiment: Experiment, out: Path, kills: Sequence[Kill]) -> Tall
         groups = [_run_and_die(experiment, out, kill, stack, tally) for kill in kills]
         for _ in range(3):
             tally.runs += 1
-            with command(experiment.image, out) as again:
+            with command(experiment.image, out, experiment.keep) as again:
                 code = again.wait(TIME_LIMIT_S)
             if code == 0:
                 break
@@ -181,7 +186,7 @@ def _run_and_die(
 ) -> int:
     """Run until death or the end; return the process group."""
     bomb = {"CHAOS_AT": kill.at, "CHAOS_VICTIM": kill.victim} if isinstance(kill.at, str) else {}
-    process = stack.enter_context(command(experiment.image, out, **bomb))
+    process = stack.enter_context(command(experiment.image, out, experiment.keep, **bomb))
     if not isinstance(kill.at, str):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(kill.at)
@@ -274,11 +279,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--in-a-row", type=int, default=3, help="kills before a run may finish")
+    parser.add_argument("--keep", default="all", help="what runs keep")
     arguments = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        experiment = prepare(folder, fovs=2)
+        experiment = prepare(folder, fovs=2, keep=arguments.keep)
         _say(f"{len(experiment.boundaries)} boundaries, {arguments.kills} random kills")
         row = arguments.in_a_row
         plans = {"random": random_rounds(experiment, arguments.kills, arguments.seed, row)}

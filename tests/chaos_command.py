@@ -2,7 +2,7 @@
 
 Worker processes are spawned, so each of them imports this file, too, and gets its own share of
 the bomb. CHAOS_LOG names a file to which every boundary that is passed is appended; CHAOS_AT
-names the boundary at which to die, CHAOS_VICTIM who: `group` (all processes) or `main`.
+names the boundary at which to die, CHAOS_VICTIM who: `group` (all processes), `main`, or `self`.
 CHAOS_FAIL and CHAOS_ERRNO make the n-th write of outputs fail instead.
 """
 
@@ -45,7 +45,8 @@ def _die() -> None:
     if _VICTIM == "group":
         os.killpg(os.getpgid(0), signal.SIGKILL)
     parent = multiprocessing.parent_process()
-    os.kill(os.getpid() if parent is None else parent.pid, signal.SIGKILL)
+    is_it = parent is None or _VICTIM == "self"
+    os.kill(os.getpid() if is_it else parent.pid, signal.SIGKILL)
     time.sleep(0.05)  # an orphan goes on for as long as it takes it to notice
 
 
@@ -66,8 +67,10 @@ def _arm() -> None:
 
     def counted_save(path, record):
         # How many records were saved before depends on what was there already; what it says not.
-        n_durable = sum(entry.durable for entry in record.outputs.values())
-        _saving.name = f"{path.name}:{len(record.outputs)}:{n_durable}"
+        counts = [len(record.outputs)]
+        counts.append(sum(entry.durable for entry in record.outputs.values()))
+        counts.append(sum(entry.released for entry in record.outputs.values()))
+        _saving.name = ":".join([path.name, *map(str, counts)])
         boundary("before-record", _saving.name)
         save(path, record)
         boundary("after-record", _saving.name)
@@ -76,7 +79,23 @@ def _arm() -> None:
     stacks.FileWriter.write = counted_write
     atomic.move_into_place = artifacts.move_into_place = counted_move
     fov_folder.save_record = counted_save
+    _arm_releases()
     _arm_locks()
+
+
+def _arm_releases() -> None:
+    """Put a boundary around every deleting of an output."""
+    delete = fov_folder.delete
+
+    def counted_delete(path):
+        if atomic.is_temporary(path):  # swept: its name is another each time
+            delete(path)
+            return
+        boundary("before-delete", path.name)
+        delete(path)
+        boundary("after-delete", path.name)
+
+    fov_folder.delete = counted_delete
 
 
 def _arm_locks() -> None:

@@ -6,7 +6,18 @@ import sys
 
 import pytest
 
-from chaos import VICTIMS, Experiment, Kill, boundary_rounds, play, prepare, random_rounds
+from chaos import (
+    TIME_LIMIT_S,
+    VICTIMS,
+    Experiment,
+    Kill,
+    boundary_rounds,
+    command,
+    compare,
+    play,
+    prepare,
+    random_rounds,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
@@ -51,6 +62,56 @@ def test_a_run_killed_at_any_boundary_is_completed_to_the_same_bytes(experiment,
     rounds = boundary_rounds(experiment, VICTIMS, in_a_row=6) + claim
     tally = play(experiment, rounds, tmp_path)
     assert (tally.faults, tally.killed) == ([], len(experiment.boundaries) + 2 * len(claim))
+
+
+# Runs that release what they do not keep
+
+
+@pytest.fixture(scope="module")
+def thrifty(tmp_path_factory) -> Experiment:
+    return prepare(tmp_path_factory.mktemp("thrifty"), keep="labels")
+
+
+def test_a_run_that_keeps_labels_passes_a_boundary_at_each_release(experiment, thrifty):
+    released = {line.split(" ")[1] for line in thrifty.boundaries if "-delete" in line}
+    assert {name for name in released if not name.endswith(".npy")} == set()
+    assert len(released) == 4
+    labels = {name: content for name, content in experiment.whole.items() if "seg_lab" in name}
+    tables = {name: content for name, content in experiment.whole.items() if ".csv" in name}
+    assert thrifty.whole == labels | tables
+
+
+def releases(thrifty: Experiment) -> list[str]:
+    """Boundaries from the first release to the last."""
+    at = [index for index, line in enumerate(thrifty.boundaries) if "-delete" in line]
+    return thrifty.boundaries[at[0] - 2 : at[-1] + 1]
+
+
+def test_a_run_killed_while_it_releases_is_completed_to_the_same_bytes(thrifty, tmp_path):
+    first, *_, last = [line for line in thrifty.boundaries if "before-delete" in line]
+    kills = [Kill("after-rename demo_fov_000_seg_ch_0.npy 1 worker", "group")]
+    kills += [Kill(first, "group"), Kill(last.replace("worker", "main"), "main")]
+    tally = play(thrifty, [kills], tmp_path)
+    assert (tally.faults, tally.killed) == ([], len(kills))
+
+
+def test_what_a_worker_that_died_did_not_release_the_main_process_does(thrifty, tmp_path):
+    last = [line for line in thrifty.boundaries if "before-delete" in line][-1]
+    bomb = {"CHAOS_AT": last, "CHAOS_VICTIM": "self"}
+    with command(thrifty.image, tmp_path / "out", thrifty.keep, **bomb) as process:
+        assert process.wait(TIME_LIMIT_S) == 0
+    assert compare(thrifty, tmp_path / "out") == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_run_that_keeps_labels_killed_anywhere_is_completed_to_the_same_bytes(thrifty, tmp_path):
+    rounds = [[Kill(at, victim)] for at in releases(thrifty) for victim in VICTIMS]
+    tally = play(thrifty, rounds, tmp_path)
+    assert (tally.faults, tally.killed) == ([], len(rounds))
+    rounds = boundary_rounds(thrifty, VICTIMS, in_a_row=6)
+    rounds += random_rounds(thrifty, 20, seed=2, in_a_row=4)
+    assert play(thrifty, rounds, tmp_path).faults == []
 
 
 @pytest.mark.slow

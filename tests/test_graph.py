@@ -14,6 +14,7 @@ import pyama_core.outputs as outputs_module
 from inline import run_inline
 from pyama_core import Channels, ProcessingContext
 from pyama_core.demo import DemoFiles, write_demo
+from pyama_core.errors import InputError
 from pyama_core.io.storage.naming import find_records
 from pyama_core.io.storage.records import FovRecord, load_record, save_record
 from pyama_core.outputs import (
@@ -28,6 +29,7 @@ from pyama_core.outputs import (
 )
 from pyama_core.processing.workflow import fov_state, graph
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.keeping import parse_keep
 from pyama_core.processing.workflow.outcome import FovStatus
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice, parse_analysis
@@ -181,6 +183,22 @@ class TestAStepAndAFolderAddedInTwoPlaces:
         kept = {name: text for name, text in before.items() if "seg_labeled" not in name}
         assert data_files(tmp_path) == kept
 
+    def test_are_released_unless_they_are_kept(self, demo, tmp_path):
+        assert run(demo, tmp_path / "all").ok
+        metadata = describe(demo)
+        for keep, kept in (
+            ("traces", set()),
+            ("labels", {"seg_labeled_ch_0.npy"}),
+            (["counts", "fl"], {"counts_ch_0.parts", "fl_ch_1.npy", "fl_ch_2.npy"}),
+        ):
+            out = tmp_path / "-".join(keep)
+            assert run_inline(metadata, new_context(out), keep=keep).ok
+            found = [path for path in out.glob("fov_*/*") if path.suffix in (".npy", ".parts")]
+            assert {path.name.split("_", 3)[3] for path in found} == kept
+            assert len(found) == 2 * len(kept)
+        with pytest.raises(InputError, match=r"seg_labeled.*counts"):
+            parse_keep("count")
+
     def test_leave_nothing_behind_when_interrupted(self, demo, tmp_path, monkeypatch):
         def fail(self, job, outputs):
             with job.folder.new_folder(outputs[0]) as folder:
@@ -192,6 +210,21 @@ class TestAStepAndAFolderAddedInTwoPlaces:
             run(demo, tmp_path)
         assert list(tmp_path.rglob("*half*")) == []
         monkeypatch.undo()
+
+
+def test_a_folder_whose_release_is_killed_in_its_midst_is_nobodys_work(
+    demo, tmp_path, more_steps, monkeypatch
+):
+    def die(path, *args, **kwargs):
+        next(path.rglob("*.txt")).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pyama_core.io.storage.artifacts.shutil.rmtree", die)
+        with contextlib.suppress(KeyboardInterrupt):
+            run_inline(describe(demo), new_context(tmp_path), keep="traces")
+    assert run_inline(describe(demo), new_context(tmp_path), keep="traces").ok
+    assert [path.name for path in tmp_path.rglob("*counts*")] == []
 
 
 def test_a_folder_that_a_killed_run_left_half_written_is_swept(demo, tmp_path, more_steps):

@@ -24,6 +24,7 @@ from pyama_core.cli.inspect import (
 )
 from pyama_core.io.microscopy import load_microscopy_file
 from pyama_core.io.readers.survey import Survey, first_middle_last, survey
+from pyama_core.processing.workflow.keeping import CHOICES
 
 FRAMES = np.random.default_rng(6).integers(100, 4096, (2, 5, 40, 60, 2), dtype=np.uint16)
 TIMES_MS = [60_000.0 * (5 * t + p) + 600 * (t % 2) for p in range(2) for t in range(5)]
@@ -103,13 +104,26 @@ def test_json_is_one_document_with_the_fields_of_the_metadata(nd2_file: Path) ->
     assert content["estimated_run_seconds"] > 0
 
 
-def test_the_estimated_output_is_what_the_stacks_take(nd2_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", CHOICES)
+def test_the_estimated_output_is_what_is_kept(nd2_file: Path, tmp_path: Path, keep: str) -> None:
     source, metadata = load_microscopy_file(nd2_file)
     source.close()
     context = ProcessingContext(output_dir=tmp_path / "out", channels=Channels(pc=0, fl=[1]))
-    assert run_inline(metadata, context).ok
-    written = sum(stack.stat().st_size for stack in (tmp_path / "out").rglob("*.npy"))
-    assert estimate_output_bytes(metadata) == written
+    assert run_inline(metadata, context, keep=keep).ok
+    stacks = sum(stack.stat().st_size for stack in (tmp_path / "out").rglob("*.npy"))
+    written = sum(path.stat().st_size for path in (tmp_path / "out").rglob("fov_*/*"))
+    estimated = estimate_output_bytes(metadata, CHOICES[keep])
+    assert written <= estimated < stacks + 100_000
+    found = json.loads(inspect(nd2_file, "--json").stdout)["estimated_bytes_by_keep"][keep]
+    assert found["kept"] == estimated
+    assert found["most_at_once"] >= estimated
+
+
+def test_what_keeping_less_leaves_is_told(nd2_file: Path) -> None:
+    shown = " ".join(inspect(nd2_file).stdout.split())
+    assert "--keep labels leaves" in shown
+    assert "--keep traces leaves" in shown
+    assert "at a time)" in shown
 
 
 def test_the_estimated_time_grows_with_the_data_and_shrinks_with_workers(nd2_file: Path) -> None:

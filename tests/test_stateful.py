@@ -36,6 +36,7 @@ PARAMS: list[dict[str, dict[str, Any]]] = [
 ]
 CHANNELS = [(1,), (2,), (1, 2)]
 FOVS = [(0,), (1,), (0, 1)]
+KEEP = ["all", "labels", "traces"]
 
 
 class Killed(BaseException):
@@ -102,12 +103,16 @@ class Folder(RuleBasedStateMachine):
     def change_the_fovs(self, fovs: tuple[int, ...]) -> None:
         self.fovs = fovs
 
-    @rule()
-    def run(self) -> None:
+    @rule(keep=st.sampled_from(KEEP))
+    def run(self, keep: str) -> None:
         context = request(self.out, self.params, self.channels)
-        assert run_inline(experiment(), context, fovs=self.fovs, check=self.rotten).ok
+        options = {"fovs": self.fovs, "check": self.rotten, "keep": keep}
+        assert run_inline(experiment(), context, **options).ok
         self.rotten = False
         found = asked_files(self.out, list(self.fovs), list(self.channels))
+        stacks = {name for name in found if name.endswith("npy")}
+        assert keep == "all" or all("seg_labeled" in name for name in stacks)
+        assert keep != "traces" or not stacks
         expected = fresh(self.params, self.channels, self.fovs)
         # Released stacks need not be there; what is there must be right.
         assert {name: expected[name] for name in found} == found
@@ -115,8 +120,8 @@ class Folder(RuleBasedStateMachine):
         assert not list(self.out.rglob("*.tmp"))
         assert not list(self.out.rglob("*.lock"))
 
-    @rule(after=st.integers(1, 60), check=st.booleans())
-    def kill_a_run(self, after: int, check: bool) -> None:
+    @rule(after=st.integers(1, 60), check=st.booleans(), keep=st.sampled_from(KEEP))
+    def kill_a_run(self, after: int, check: bool, keep: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
             bomb(patch, after)
             try:
@@ -125,6 +130,7 @@ class Folder(RuleBasedStateMachine):
                     request(self.out, self.params, self.channels),
                     fovs=self.fovs,
                     check=check,
+                    keep=keep,
                 )
             except Killed:
                 return
@@ -184,6 +190,7 @@ def bomb(patch: pytest.MonkeyPatch, after: int) -> None:
     patch.setattr(stacks.FileWriter, "write", armed(stacks.FileWriter.write))
     patch.setattr(fov_folder, "put_in_place", armed(fov_folder.put_in_place))
     patch.setattr(fov_folder, "save_record", armed(fov_folder.save_record))
+    patch.setattr(fov_folder, "delete", armed(fov_folder.delete))
 
 
 Folder.TestCase.settings = settings(

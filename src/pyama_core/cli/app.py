@@ -259,6 +259,15 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", help="Processes that work.")
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep",
+            metavar="WHAT",
+            help="Stacks that stay when a FOV is done: all (default), labels, traces (tables "
+            "alone), or kinds as of release; the rest is released.",
+        ),
+    ] = None,
     interval: Annotated[
         float | None,
         typer.Option("--interval", metavar="MIN", help="Minutes between frames, if unknown."),
@@ -310,6 +319,7 @@ def run(
         fovs=fovs,
         batch_size=batch_size,
         workers=workers,
+        keep=keep,
         interval=interval,
         z=z,
         axes=axes,

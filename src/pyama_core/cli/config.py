@@ -22,6 +22,7 @@ from pyama_core.errors import InputError
 from pyama_core.io.paths import not_empty
 from pyama_core.io.readers.frame_source import ReadOptions
 from pyama_core.io.yaml_files import load_yaml
+from pyama_core.processing.workflow.keeping import parse_keep
 from pyama_core.processing.workflow.services.parameters import (
     ParameterError,
     StepParameters,
@@ -46,6 +47,11 @@ def _parse_numbering(word: str) -> str | int | None:
     except InputError as error:
         raise ValueError("expected auto, order or how far frames are apart") from error
     return None if numbering == "auto" else numbering
+
+
+def _known_keep(words: str | list[str]) -> str | list[str]:
+    parse_keep(words)
+    return words
 
 
 class ChannelWords(BaseModel):
@@ -87,6 +93,11 @@ class RunConfig(StepParameters):
     )
     workers: PositiveInt | None = Field(
         default=None, description="processes that work; empty: one per processor"
+    )
+    keep: Annotated[StrictStr | list[StrictStr], AfterValidator(_known_keep)] = Field(
+        default="all",
+        description="stacks that stay when a FOV is done: all; labels; traces, which is tables "
+        "alone; or kinds such as [seg_labeled, fl_corrected]; the rest is released",
     )
     axes: str | None = Field(
         default=None, description="axes of a plain TIFF stack, slowest first, such as TCYX"

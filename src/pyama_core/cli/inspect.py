@@ -19,8 +19,9 @@ from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.readers.survey import Survey, dark_warning, survey
 from pyama_core.io.urls import text_of
 from pyama_core.processing.frame import refusal_of
+from pyama_core.processing.workflow.keeping import CHOICES, KEEP_ALL, Keep
 from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice
-from pyama_core.processing.workflow.sizes import expected_outputs
+from pyama_core.processing.workflow.sizes import FovSize, most_at_once, size_of_fov
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -106,6 +107,13 @@ def as_plain_data(metadata: MicroscopyMetadata, seen: Survey) -> dict[str, Any]:
         "intensity_ranges": [_finite(limits) for limits in seen.ranges],
         "size_on_disk_bytes": size_on_disk(metadata),
         "estimated_output_bytes": estimate_output_bytes(metadata),
+        "estimated_bytes_by_keep": {
+            choice: {
+                "kept": estimate_output_bytes(metadata, keep),
+                "most_at_once": estimate_peak_bytes(metadata, keep, os.cpu_count() or 1),
+            }
+            for choice, keep in CHOICES.items()
+        },
         "estimated_run_seconds": estimate_run_seconds(metadata, seen, os.cpu_count() or 1),
     }
 
@@ -131,14 +139,19 @@ def size_on_disk(metadata: MicroscopyMetadata) -> int:
     return sum(path.stat().st_size for path in metadata.companions)
 
 
-def estimate_output_bytes(metadata: MicroscopyMetadata) -> int:
-    """Size of what a run writes if one channel is phase contrast and all others fluorescence."""
-    return sum(size for fov in range(metadata.n_fovs) for size in _output_sizes(metadata, fov))
+def estimate_output_bytes(metadata: MicroscopyMetadata, keep: Keep = KEEP_ALL) -> int:
+    """Size of what a run leaves if one channel is phase contrast and all others fluorescence."""
+    return sum(size.kept for size in _sizes_of_fovs(metadata, keep))
 
 
-def _output_sizes(metadata: MicroscopyMetadata, fov: int) -> list[int]:
-    channels = ChannelChoice(pc=0, fl=tuple(range(1, metadata.n_channels)))
-    return list(expected_outputs(metadata, Analysis(channels), fov).values())
+def estimate_peak_bytes(metadata: MicroscopyMetadata, keep: Keep, n_workers: int) -> int:
+    """Size of what that run has on disk when it has the most."""
+    return most_at_once(_sizes_of_fovs(metadata, keep), n_workers, n_workers)
+
+
+def _sizes_of_fovs(metadata: MicroscopyMetadata, keep: Keep) -> Iterator[FovSize]:
+    analysis = Analysis(ChannelChoice(pc=0, fl=tuple(range(1, metadata.n_channels))))
+    return (size_of_fov(metadata, analysis, fov, keep) for fov in range(metadata.n_fovs))
 
 
 def estimate_run_seconds(metadata: MicroscopyMetadata, seen: Survey, n_workers: int) -> float:
@@ -234,6 +247,13 @@ def _summary(metadata: MicroscopyMetadata, seen: Survey) -> Iterator[tuple[str, 
     writes = f"writes about {describe_bytes(estimate_output_bytes(metadata))}"
     takes = f"takes roughly {describe_seconds(seconds)} with {n_workers} workers"
     yield "a run of all", f"{writes}, {takes}"
+    less = [
+        f"--keep {choice} leaves {describe_bytes(estimate_output_bytes(metadata, keep))} (at most "
+        f"{describe_bytes(estimate_peak_bytes(metadata, keep, n_workers))} at a time)"
+        for choice, keep in CHOICES.items()
+        if keep != KEEP_ALL
+    ]
+    yield "keeping less", ", ".join(less)
 
 
 def _channel_table(metadata: MicroscopyMetadata, seen: Survey) -> Table:

@@ -22,6 +22,7 @@ from pyama_core.io.paths import without_tilde
 from pyama_core.io.storage.atomic import write_whole
 from pyama_core.io.storage.naming import LOG_NAME, RESULTS_NAME
 from pyama_core.io.urls import is_url, local_path
+from pyama_core.processing.workflow.keeping import parse_keep
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import carry_out
 from pyama_core.processing.workflow.release import parse_kinds
@@ -54,6 +55,7 @@ class Flags:
     fovs: str | None = None
     batch_size: int | None = None
     workers: int | None = None
+    keep: str | None = None
     interval: float | None = None
     z: str | None = None
     axes: str | None = None
@@ -166,6 +168,7 @@ def start(flags: Flags, config_path: Path | None, restore: str | None = None) ->
             n_workers=workers,
             check=config.check,
             restore=kinds,
+            keep=parse_keep(config.keep),
             samples=samples,
         )
 

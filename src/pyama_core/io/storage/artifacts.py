@@ -20,7 +20,12 @@ from pathlib import Path
 
 from pyama_core.errors import StorageError
 from pyama_core.io.checksums import file_checksum, name_checksum, new_hasher
-from pyama_core.io.storage.atomic import flush_to_disk, move_into_place, temporary_path
+from pyama_core.io.storage.atomic import (
+    flush_to_disk,
+    is_temporary,
+    move_into_place,
+    temporary_path,
+)
 
 _KEPT_ASIDE = re.compile(r"\.changed(-[0-9]+)?(\.[^.]+)?$")
 
@@ -150,7 +155,7 @@ def find_kept_aside(folder: Path, base_name: str) -> list[str]:
 
 
 def delete(path: Path) -> None:
-    """Delete an output.
+    """Delete an output; a folder gets a temporary name first, for under its own it is whole.
 
     Raises
     ------
@@ -158,7 +163,7 @@ def delete(path: Path) -> None:
         It is not there, or cannot be deleted.
     """
     if is_folder(path):
-        shutil.rmtree(path)
+        shutil.rmtree(path if is_temporary(path) else path.rename(temporary_path(path)))
     else:
         path.unlink()
 

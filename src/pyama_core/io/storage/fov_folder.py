@@ -510,6 +510,7 @@ class FovFolder:
         StorageError
             The file cannot be deleted or renamed.
         """
+        self._require_lock()
         entry = self.record.outputs[name]
         if entry.not_made:
             return False

@@ -20,6 +20,7 @@ from pyama_core.outputs import (
     Declaration,
     Output,
     kind_named,
+    step_names,
 )
 from pyama_core.processing.workflow.graph import all_services, declarations
 from pyama_core.processing.workflow.services.analysis import (
@@ -121,6 +122,11 @@ class FovState:
             for name, entry in sorted(self.record.outputs.items(), key=lambda item: item[1].channel)
             if entry.kind == FL_CORRECTED.name and entry.not_made and name not in self.outdated
         }
+
+    def is_done(self, folder: Path) -> bool:
+        """Whether all outputs that were asked for are there or need not be."""
+        states = (self.state_of(folder, step) for step in step_names())
+        return all(state in (*DONE, "not asked for") for state in states)
 
     def state_of(self, folder: Path, step: str) -> str:
         """Whether all outputs of a step that were asked for are there, as they were asked for."""

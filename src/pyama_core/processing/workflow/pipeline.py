@@ -19,6 +19,7 @@ from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.fov_locks import FovLocks
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.keeping import KEEP_ALL, Keep, parse_keep
 from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pool import THREADS_PER_WORKER, WorkerPool
@@ -90,6 +91,7 @@ def run_complete_workflow(
     executor: ForeignExecutor | None = None,
     check: bool = False,
     restore: Sequence[str] = (),
+    keep: str | Sequence[str] = "all",
 ) -> bool:
     """Turn a microscope file into one fluorescence trace per cell.
 
@@ -118,6 +120,9 @@ def run_complete_workflow(
         Compare what is there with its checksums before believing it.
     restore : sequence of str
         Kinds of stacks to make again where they were released, such as ``"fl_corrected"``.
+    keep : str or sequence of str
+        Which stacks stay when a field of view is done: ``"all"``, ``"labels"``, ``"traces"``, or
+        kinds such as ``["seg_labeled", "fl_corrected"]``; tables always do.
 
     Returns
     -------
@@ -147,6 +152,7 @@ def run_complete_workflow(
             executor=executor,
             check=check,
             restore=restore,
+            keep=keep,
         ).ok
     except Exception:
         logger.exception("the run failed")
@@ -167,13 +173,14 @@ def run_workflow(
     executor: ForeignExecutor | None = None,
     check: bool = False,
     restore: Sequence[str] = (),
+    keep: str | Sequence[str] = "all",
 ) -> RunOutcome:
     """Do what `run_complete_workflow` does and tell how each field of view ended.
 
     Parameters
     ----------
     metadata, context, fov_start, fov_end, batch_size, n_workers, fovs, on_progress, cancel, \
-    executor, check, restore
+    executor, check, restore, keep
         As `run_complete_workflow`.
 
     Returns
@@ -195,11 +202,19 @@ def run_workflow(
             n_workers=n_workers,
             check=check,
             restore=restore,
+            keep=_parse_keep(keep),
         )
 
     outcome = carry_out(parse, on_progress=on_progress, cancel=cancel, executor=executor)
     _merge_contexts(context, _made(metadata, context, outcome))
     return outcome
+
+
+def _parse_keep(words: str | Sequence[str]) -> Keep:
+    try:
+        return parse_keep(words)
+    except InputError as error:
+        raise InputError(f"keep: {error}") from error
 
 
 def carry_out(
@@ -255,6 +270,8 @@ def _run(
         request.batch_size,
     )
     logger.info("%s", _channels_in_words(request))
+    if request.keep != KEEP_ALL:
+        logger.info("kept of each FOV when it is done: %s", request.keep)
     with open_source(request.metadata) as source, Flusher() as flusher:
         save_description(request.output_dir, request.metadata)
         keep_samples(request.output_dir, request.samples)
@@ -287,7 +304,9 @@ def _made(
         state, paths = FovState(record), paths_of_fov(made, fov)
         for output in state.wanted:
             found = record.find(output)
-            if found is not None and found[0] not in state.outdated and not found[1].not_made:
+            if found is None or found[0] in state.outdated:
+                continue
+            if not (found[1].not_made or found[1].released):
                 paths.add(output, path_of(output_dir, base_name, fov, output))
     return made
 

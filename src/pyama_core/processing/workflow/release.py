@@ -109,11 +109,7 @@ def forget_released_inputs(services: Sequence[BaseProcessingService], job: FovJo
     A step must run if an output is not proven, or if one that it is made from will be made anew,
     for that may turn out different.
     """
-    inputs_of = {
-        declared.output: list(declared.inputs.values())
-        for service in services
-        for declared in service.declare(job.analysis)
-    }
+    inputs_of = _inputs_of(services, job)
     made = _to_be_made(services, job, inputs_of)
     queue = list(made)
     while queue:
@@ -124,6 +120,23 @@ def forget_released_inputs(services: Sequence[BaseProcessingService], job: FovJo
             if (found is None or found[1].released) and output not in made:
                 made.add(output)
                 queue.append(output)
+
+
+def needed_still(services: Sequence[BaseProcessingService], job: FovJob) -> set[Output]:
+    """Return what those outputs are made from that are not proven, or will be made anew."""
+    inputs_of = _inputs_of(services, job)
+    made = _to_be_made(services, job, inputs_of)
+    return {needed for output in made for needed in inputs_of[output]}
+
+
+def _inputs_of(
+    services: Sequence[BaseProcessingService], job: FovJob
+) -> dict[Output, list[Output]]:
+    return {
+        declared.output: list(declared.inputs.values())
+        for service in services
+        for declared in service.declare(job.analysis)
+    }
 
 
 def _to_be_made(

@@ -13,7 +13,7 @@ from pyama_core.errors import InputError
 from pyama_core.io.base_names import require_portable
 from pyama_core.io.checksums import SourceIdentity, identify_source
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.storage.naming import find_records, path_of, record_name
+from pyama_core.io.storage.naming import find_records, record_name
 from pyama_core.io.storage.records import load_record
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.processing.extraction.selection import select_features
@@ -21,6 +21,8 @@ from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.file_checks import check_files
+from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.keeping import CHOICES, KEEP_ALL, Keep
 from pyama_core.processing.workflow.misplaced import find_misplaced
 from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice
@@ -29,7 +31,7 @@ from pyama_core.processing.workflow.services.copying import chosen_plane
 from pyama_core.processing.workflow.services.selection import find_fovs
 from pyama_core.processing.workflow.services.steps.extraction import warn_of_times
 from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
-from pyama_core.processing.workflow.sizes import expected_outputs
+from pyama_core.processing.workflow.sizes import most_at_once, size_of_fov
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ class RunRequest:
         Whether what is there is compared with its checksums before it is believed.
     restore : tuple of str
         Kinds of released stacks that are wanted back.
+    keep : Keep
+        Which stacks stay when a field of view is done; no part of the analysis, nor on record.
     samples : Samples or None
         What fields of view belong to, as far as the configuration says; of no concern to workers.
     """
@@ -75,6 +79,7 @@ class RunRequest:
     n_workers: int = 2
     check: bool = False
     restore: tuple[str, ...] = ()
+    keep: Keep = KEEP_ALL
     samples: Samples | None = None
 
     def for_fovs(self, fovs: Sequence[int]) -> RunRequest:
@@ -100,6 +105,7 @@ def request_run(
     n_workers: int = 2,
     check: bool = False,
     restore: Sequence[str] = (),
+    keep: Keep = KEEP_ALL,
     samples: Samples | None = None,
 ) -> RunRequest:
     """Check everything that can be known before the first byte is written.
@@ -129,6 +135,7 @@ def request_run(
         watched=watched,
         check=check,
         restore=tuple(restore),
+        keep=keep,
         samples=samples,
     )
     _check_nuclei(analysis)
@@ -136,9 +143,9 @@ def request_run(
     _check_brightness(analysis)
     select_features(analysis.parameters.extraction.features)
     check_files(metadata, analysis, fovs)
-    _check_folder(request)
+    done = _check_folder(request)
     warn_of_times(metadata, analysis.parameters.extraction)
-    _check_space(request)
+    _check_space(request, done)
     return request
 
 
@@ -222,11 +229,12 @@ def _check_brightness(analysis: Analysis) -> None:
         )
 
 
-def _check_folder(request: RunRequest) -> None:
-    """Refuse a folder that belongs to another source."""
+def _check_folder(request: RunRequest) -> set[int]:
+    """Refuse a folder that belongs to another source; return the FOVs of which all is made."""
     if request.output_dir.exists() and not request.output_dir.is_dir():
         raise InputError(f"the output folder {request.output_dir} is a file")
     decided: dict[SourceIdentity, bool] = {}
+    done: set[int] = set()
     for path in find_records(request.output_dir):
         record = load_record(path)
         if record is None:
@@ -242,9 +250,13 @@ def _check_folder(request: RunRequest) -> None:
                 f"{record.source.size} bytes) or of an earlier state of this one; "
                 "choose another output folder, or delete this one"
             )
+        asked = record.model_copy(update={"settings": request.analysis.as_settings()})
+        if FovState(asked).is_done(path.parent):
+            done.add(record.fov)
     for each in find_misplaced(request.output_dir):
         if each.is_needed:
             logger.warning("%s: %s", request.output_dir / each.place, each)
+    return done
 
 
 def _may_be_of(request: RunRequest, known: SourceIdentity) -> bool:
@@ -255,26 +267,39 @@ def _may_be_of(request: RunRequest, known: SourceIdentity) -> bool:
     return identify_source(files, known.mtime_ns).is_same(known)
 
 
-def _check_space(request: RunRequest) -> None:
+def _check_space(request: RunRequest, done: set[int]) -> None:
     """Refuse a run that cannot fit; what is there already counts as written."""
-    base_name = request.metadata.base_name
-    needed, largest = 0, 0
-    for fov in request.fovs:
-        for output, size in expected_outputs(request.metadata, request.analysis, fov).items():
-            path = path_of(request.output_dir, base_name, fov, output)
-            there = path.stat().st_size if path.exists() else 0
-            needed += max(0, size - there)
-            largest = max(largest, size if there else 0)
-    needed += largest * request.n_workers
+    needed = _space_needed(request, request.keep, done)
     existing = request.output_dir.absolute()
     while not existing.exists():
         existing = existing.parent
     free = shutil.disk_usage(existing).free
-    if needed > free:
-        raise InputError(
-            f"{request.output_dir}: {_in_words(needed)} will be written, "
-            f"only {_in_words(free)} are free; free some space or choose another disk"
-        )
+    if needed <= free:
+        return
+    written = "will be written" if request.keep == KEEP_ALL else "will be needed at once"
+    raise InputError(
+        f"{request.output_dir}: {_in_words(needed)} {written}, only {_in_words(free)} are free; "
+        f"free some space or choose another disk{_keeping_less(request, done, needed, free)}"
+    )
+
+
+def _space_needed(request: RunRequest, keep: Keep, done: set[int]) -> int:
+    metadata, analysis, output_dir = request.metadata, request.analysis, request.output_dir
+    sizes = (
+        size_of_fov(metadata, analysis, fov, keep, output_dir, is_done=fov in done)
+        for fov in request.fovs
+    )
+    return most_at_once(sizes, request.batch_size, request.n_workers)
+
+
+def _keeping_less(request: RunRequest, done: set[int], needed: int, free: int) -> str:
+    """Phrase that names what could be kept instead, where that would fit."""
+    fitting = [
+        f"--keep {choice} ({_in_words(less)})"
+        for choice, keep in CHOICES.items()
+        if (less := _space_needed(request, keep, done)) < needed and less <= free
+    ]
+    return f", or keep less: {' or '.join(fitting)}" if fitting else ""
 
 
 def _in_words(n_bytes: int) -> str:

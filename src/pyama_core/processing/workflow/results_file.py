@@ -138,6 +138,11 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
         },
         "no_cells": [state.record.fov for _, state in states if state.lacks_cells()],
         "unlike_diameters": unlike.of_fov if unlike else {},
+        "released": {
+            state.record.fov: released
+            for path, state in states
+            if (released := _released(path, state))
+        },
         "outdated": {
             state.record.fov: sorted(f"{path.parent.name}/{name}" for name in state.outdated)
             for path, state in states
@@ -155,6 +160,15 @@ def _channel_names(records: Iterable[FovRecord]) -> dict[int, str]:
     """Return what the source calls its channels, by their number."""
     names = next((record.names.channels for record in records if record.names.channels), ())
     return dict(enumerate(names))
+
+
+def _released(record_path: Path, state: FovState) -> list[str]:
+    """Relative paths of the outputs that were deleted to save space, and can be made again."""
+    return sorted(
+        f"{record_path.parent.name}/{name}"
+        for name, entry in state.record.outputs.items()
+        if entry.released and name not in state.outdated
+    )
 
 
 def _paths_of(record_path: Path, state: FovState) -> dict[str, Any]:

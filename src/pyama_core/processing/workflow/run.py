@@ -32,7 +32,11 @@ from pyama_core.processing.workflow.services.base import BaseProcessingService, 
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import Scope
-from pyama_core.processing.workflow.worker import process_one_fov, run_single_worker
+from pyama_core.processing.workflow.worker import (
+    process_one_fov,
+    release_rest_of,
+    run_single_worker,
+)
 from pyama_core.processing.workflow.worker_process import MainConnection
 
 logger = logging.getLogger(__name__)
@@ -106,9 +110,9 @@ class Run:
         self._tickets = tickets
         self._cancel = cancel
         self._flusher = flusher
-        scope = Scope(tickets, request.identity, cancel.is_set, watched=request.watched)
-        self.copying = CopyingService(scope, source)
-        self._services = all_services(scope)
+        self._scope = Scope(tickets, request.identity, cancel.is_set, watched=request.watched)
+        self.copying = CopyingService(self._scope, source)
+        self._services = all_services(self._scope)
         self._pending: dict[Future[list[FovOutcome]], _Task] = {}
         self._deaths: dict[int, int] = {}
         self._started = time.monotonic()
@@ -140,7 +144,8 @@ class Run:
                 self._conclude(FovOutcome(fov, FovStatus.CANCELLED))
                 continue
             if is_decided and self._first_open_step(folder, self._services) is None:
-                self._conclude(FovOutcome(fov, FovStatus.SKIPPED), folder)
+                # Perhaps the run that made it kept more, or was killed before it released the rest.
+                self._conclude_and_release(FovOutcome(fov, FovStatus.SKIPPED))
             else:
                 forget_released_inputs(self._services, job)
                 remaining.append(fov)
@@ -264,7 +269,7 @@ class Run:
                 outcome = FovOutcome(fovs[0], FovStatus.DONE)
             else:
                 break
-            self._conclude(outcome)
+            self._conclude_and_release(outcome)
             fovs.pop(0)
         if not fovs:
             return
@@ -291,6 +296,7 @@ class Run:
                 f"its worker process died twice (killed, out of memory, or crashed in a library; "
                 f"fewer workers need less memory): {error}",
             )
+            release_rest_of(self._request, self._scope, self.outcomes[fov])
 
     def _fail(self, fovs: list[int], reason: str) -> None:
         for fov in fovs:
@@ -308,7 +314,12 @@ class Run:
 
     # Ends
 
-    def _conclude(self, outcome: FovOutcome, folder: FovFolder | None = None) -> None:
+    def _conclude_and_release(self, outcome: FovOutcome) -> None:
+        """Conclude a field of view on which no worker is, and release what is not kept of it."""
+        release_rest_of(self._request, self._scope, outcome)
+        self._conclude(outcome)
+
+    def _conclude(self, outcome: FovOutcome) -> None:
         """Note how a field of view ended; tell how far the run is."""
         self.outcomes[outcome.fov] = outcome
         n_done, n_all = len(self.outcomes), len(self._request.fovs)
@@ -321,7 +332,7 @@ class Run:
             100 * n_done // n_all,
         )
         if outcome.status is FovStatus.DONE:
-            self._flusher.add(folder or self._folder(outcome.fov))
+            self._flusher.add(self._folder(outcome.fov))
         elapsed = time.monotonic() - self._started
         if self._spent_on_results < _RESULTS_SHARE * elapsed:
             self.write_results()

@@ -16,7 +16,7 @@ from pyama_core.outputs import step_names
 from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.edits.standing import counts_in
 from pyama_core.processing.workflow.files_on_record import changed_files
-from pyama_core.processing.workflow.fov_state import DONE, FovState
+from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.misplaced import find_misplaced
 from pyama_core.processing.workflow.results_file import find_unlike_diameters
 
@@ -121,8 +121,7 @@ def _records(output_dir: Path) -> list[Path]:
 def _describe_fov(path: Path, state: FovState) -> dict[str, Any]:
     record = state.record
     steps = {step: state.state_of(path.parent, step) for step in step_names()}
-    done = all(found in (*DONE, "not asked for") for found in steps.values())
-    status = "failed" if record.failure else "done" if done else "missing"
+    status = "failed" if record.failure else "done" if state.is_done(path.parent) else "missing"
     settings = record.settings
     return {
         "name": record.names.fov,

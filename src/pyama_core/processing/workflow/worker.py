@@ -8,10 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pyama_core.errors import CancelledError, PyamaError
 from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.locks import LockTicket
-from pyama_core.processing.workflow.graph import later_services
+from pyama_core.processing.workflow.graph import all_services, later_services
+from pyama_core.processing.workflow.keeping import KEEP_ALL, release_rest
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
 from pyama_core.processing.workflow.request import RunRequest
 from pyama_core.processing.workflow.services.base import BaseProcessingService
+from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import Scope
 from pyama_core.processing.workflow.worker_process import MainConnection
 
@@ -40,7 +42,13 @@ def run_single_worker(
     """
     scope = Scope(dict(tickets), request.identity, connection.cancelled, connection.send)
     services = later_services(scope)
-    return [process_one_fov(services, request, fov) for fov in request.fovs]
+    outcomes = []
+    for fov in request.fovs:
+        outcome = process_one_fov(services, request, fov)
+        if outcome.status is not FovStatus.CANCELLED:
+            release_rest_of(request, scope, outcome)
+        outcomes.append(outcome)
+    return outcomes
 
 
 def process_one_fov(
@@ -67,6 +75,22 @@ def process_one_fov(
             failed.append(outcome)
             in_vain.add(service.step)
     return failed[0] if failed else FovOutcome(fov, FovStatus.DONE)
+
+
+def release_rest_of(request: RunRequest, scope: Scope, outcome: FovOutcome) -> None:
+    """Release what a request does not keep of a field of view on which work has ended."""
+    if request.keep == KEEP_ALL:
+        return
+    ticket = (scope.tickets or {})[outcome.fov]
+    base_name = request.metadata.base_name
+    try:
+        folder = FovFolder(request.output_dir, base_name, outcome.fov, request.identity, ticket)
+    except PyamaError as error:
+        logger.error("FOV %d: nothing is released: %s", outcome.fov, error)
+        return
+    job = FovJob(request.metadata, request.analysis, folder)
+    failed = outcome.status is FovStatus.FAILED
+    release_rest(all_services(scope), job, request.keep, failed=failed)
 
 
 def _needs(service: BaseProcessingService, steps: Collection[str], request: RunRequest) -> bool:
