@@ -339,6 +339,38 @@ def test_a_stack_that_somebody_changed_is_kept_aside(small, finished):
     assert next(finished.rglob("*.npy")).read_bytes() == content
 
 
+# What is wanted back
+
+
+@pytest.mark.parametrize("kinds", ["fl_corrected", ["seg_labeled", "pc"]])
+def test_what_is_wanted_back_stays_in_a_run_that_keeps_less(small, whole, finished, kinds):
+    release_stacks(finished, sorted(STACKS))
+    assert statuses(go(small, finished, "traces", restore=kinds)) == {"done"}
+    wanted = {kinds} if isinstance(kinds, str) else set(kinds)
+    assert data_files(finished) == files_of_kinds(whole, wanted)
+    assert statuses(go(small, finished, "traces", restore=kinds)) == {"skipped"}
+    assert kinds_there(finished) == wanted
+
+
+def test_what_was_released_of_channels_that_are_not_asked_for_stays_on_record(small, finished):
+    release_stacks(finished, sorted(STACKS))
+    context = new_context(finished)
+    context.channels.fl = [1]
+    outcome = run_inline(describe(small), context, keep="traces", restore="fl_corrected", fovs=[0])
+    assert statuses(outcome) == {"done"}
+    record = load_record(finished / "fov_000" / "demo_fov_000_record.json")
+    assert record.outputs["demo_fov_000_fl_corrected_ch_2.npy"].released
+    assert not record.outputs["demo_fov_000_fl_corrected_ch_1.npy"].released
+
+
+@pytest.mark.parametrize("restore", ["fl_corected", ["traces_csv"], ","])
+def test_a_wrong_word_of_what_is_wanted_back_is_a_refusal(small, finished, restore):
+    before = {path: path.read_bytes() for path in find_records(finished)}
+    outcome = go(small, finished, restore=restore)
+    assert outcome.refusal.startswith("restore: expected stacks out of pc,")
+    assert {path: path.read_bytes() for path in find_records(finished)} == before
+
+
 # What is told
 
 
@@ -467,3 +499,21 @@ def test_what_was_released_takes_no_room_unless_it_is_needed_again(small, finish
     only_free(monkeypatch, finished, 0)
     assert statuses(go(small, finished)) == {"skipped"}
     assert go(small, finished, params={"extraction": {"min_frames": 1}}).exit_code == 2
+
+
+def test_what_is_wanted_back_needs_room_and_is_refused_without_being_forgotten(
+    small, finished, monkeypatch
+):
+    release_stacks(finished, sorted(STACKS))
+    before = {path: path.read_bytes() for path in find_records(finished)}
+    with monkeypatch.context() as patch:
+        only_free(patch, finished, 0)
+        assert go(small, finished, restore="pc").exit_code == 2
+        assert statuses(go(small, finished)) == {"skipped"}
+    assert {path: path.read_bytes() for path in find_records(finished)} == before
+    assert statuses(go(small, finished, restore="pc")) == {"done"}
+
+
+def test_what_is_wanted_back_and_there_already_needs_no_room(small, finished, monkeypatch):
+    only_free(monkeypatch, finished, 0)
+    assert statuses(go(small, finished, restore="pc")) == {"skipped"}

@@ -131,7 +131,12 @@ def write_configuration(flags: Flags, config: Path | None) -> int:
 
 def start(flags: Flags, config_path: Path | None, restore: str | None = None) -> int:
     """Run and say how it ended; make released stacks of some kinds again."""
-    kinds = [] if restore is None else parse_kinds(restore)
+    kinds: list[str] = []
+    if restore is not None:
+        try:
+            kinds = parse_kinds(restore)
+        except InputError as error:
+            raise InputError(f"--restore: {error}") from error
     if config_path is not None and (folder := str(config_path.parent.absolute())) not in sys.path:
         # Features of one's own may lie beside the configuration; workers have the same path.
         sys.path.append(folder)

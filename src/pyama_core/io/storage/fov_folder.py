@@ -35,7 +35,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -488,11 +488,12 @@ class FovFolder:
         except OSError:
             return False
 
-    def want_back(self, kinds: Collection[str]) -> None:
-        """Stop believing in released outputs of some kinds, so that they are made again."""
-        for name, entry in self.record.outputs.items():
-            if entry.released and entry.kind in kinds:
-                self.forget(name)
+    def want_back(self, outputs: Iterable[Output]) -> None:
+        """Stop believing in outputs that were released, so that they are made again."""
+        for output in outputs:
+            found = self.record.find(output)
+            if found is not None and found[1].released:
+                self.forget(found[0])
 
     def release(self, name: str) -> bool:
         """Delete an output to save space, and remember what it was.

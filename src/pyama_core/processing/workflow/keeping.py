@@ -8,7 +8,7 @@ asked to be kept is nowhere on record, and counts for the run that is told so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -37,6 +37,10 @@ class Keep:
     def __str__(self) -> str:
         kept = [kind.name for kind in all_kinds() if kind.releasable and self.has(kind)]
         return ", ".join(["tables", *kept])
+
+    def with_kinds(self, kinds: Iterable[str]) -> Keep:
+        """Return what keeps some kinds as well."""
+        return self if self.kinds is None else Keep(self.kinds.union(kinds))
 
     def has(self, kind: OutputKind) -> bool:
         """Whether outputs of a kind stay; those that cannot be released always do."""

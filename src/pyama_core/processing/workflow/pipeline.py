@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from pyama_core.errors import InputError, PyamaError, ShortageError
 from pyama_core.io.microscopy import MicroscopyMetadata, open_source
@@ -19,13 +20,14 @@ from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.fov_locks import FovLocks
 from pyama_core.processing.workflow.fov_state import FovState
-from pyama_core.processing.workflow.keeping import KEEP_ALL, Keep, parse_keep
+from pyama_core.processing.workflow.keeping import KEEP_ALL, parse_keep
 from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pool import THREADS_PER_WORKER, WorkerPool
 from pyama_core.processing.workflow.progress import EventSource, ProgressCallback, ProgressDrainer
 from pyama_core.processing.workflow.ranges import compute_batches as _compute_batches
 from pyama_core.processing.workflow.ranges import split_worker_ranges as _split_worker_ranges
+from pyama_core.processing.workflow.release import parse_kinds
 from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
 from pyama_core.processing.workflow.results_file import find_unlike_diameters
 from pyama_core.processing.workflow.run import Run, Workers
@@ -51,6 +53,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _THREADS_OF_A_RUN = 3
 """Heartbeat, flusher and drainer."""
@@ -90,7 +94,7 @@ def run_complete_workflow(
     cancel: threading.Event | None = None,
     executor: ForeignExecutor | None = None,
     check: bool = False,
-    restore: Sequence[str] = (),
+    restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
 ) -> bool:
     """Turn a microscope file into one fluorescence trace per cell.
@@ -118,7 +122,7 @@ def run_complete_workflow(
         Runs the work, instead of processes on this machine.
     check : bool
         Compare what is there with its checksums before believing it.
-    restore : sequence of str
+    restore : str or sequence of str
         Kinds of stacks to make again where they were released, such as ``"fl_corrected"``.
     keep : str or sequence of str
         Which stacks stay when a field of view is done: ``"all"``, ``"labels"``, ``"traces"``, or
@@ -172,7 +176,7 @@ def run_workflow(
     cancel: threading.Event | None = None,
     executor: ForeignExecutor | None = None,
     check: bool = False,
-    restore: Sequence[str] = (),
+    restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
 ) -> RunOutcome:
     """Do what `run_complete_workflow` does and tell how each field of view ended.
@@ -201,8 +205,8 @@ def run_workflow(
             batch_size=batch_size,
             n_workers=n_workers,
             check=check,
-            restore=restore,
-            keep=_parse_keep(keep),
+            restore=_named("restore", parse_kinds, restore) if restore else (),
+            keep=_named("keep", parse_keep, keep),
         )
 
     outcome = carry_out(parse, on_progress=on_progress, cancel=cancel, executor=executor)
@@ -210,11 +214,12 @@ def run_workflow(
     return outcome
 
 
-def _parse_keep(words: str | Sequence[str]) -> Keep:
+def _named(name: str, parse: Callable[[str | Sequence[str]], T], words: str | Sequence[str]) -> T:
+    """Read words of a caller; an error names the parameter."""
     try:
-        return parse_keep(words)
+        return parse(words)
     except InputError as error:
-        raise InputError(f"keep: {error}") from error
+        raise InputError(f"{name}: {error}") from error
 
 
 def carry_out(

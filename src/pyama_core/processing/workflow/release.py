@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from pyama_core.errors import DamagedFileError, InputError, PyamaError
 from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.locks import FolderLock
 from pyama_core.io.storage.naming import find_records
-from pyama_core.io.storage.records import load_record
-from pyama_core.outputs import Output, all_kinds
+from pyama_core.io.storage.records import FovRecord, load_record
+from pyama_core.outputs import Declaration, Output, all_kinds
 from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.services.base import BaseProcessingService
 from pyama_core.processing.workflow.services.job import FovJob
@@ -34,16 +34,17 @@ class Released:
     n_bytes: int
 
 
-def parse_kinds(words: str) -> list[str]:
-    """Read a list of kinds of stacks such as ``fl_corrected,seg``.
+def parse_kinds(words: str | Sequence[str]) -> list[str]:
+    """Read kinds of stacks, such as ``fl_corrected,seg``, or a list of them.
 
     Raises
     ------
     InputError
         A kind is unknown, or is a table, which is what all else is for.
     """
+    given = words.split(",") if isinstance(words, str) else list(words)
     stacks = [kind.name for kind in all_kinds() if kind.releasable]
-    chosen = [word.strip() for word in words.split(",") if word.strip()]
+    chosen = [word.strip() for word in given if word.strip()]
     unknown = [word for word in chosen if word not in stacks]
     if unknown or not chosen:
         raise InputError(
@@ -120,6 +121,29 @@ def forget_released_inputs(services: Sequence[BaseProcessingService], job: FovJo
             if (found is None or found[1].released) and output not in made:
                 made.add(output)
                 queue.append(output)
+
+
+def restored_outputs(
+    record: FovRecord, declared: Iterable[Declaration], kinds: Collection[str]
+) -> set[Output]:
+    """Return what is made again where all is done and released stacks of some kinds are wanted.
+
+    That is these, what they are made from and what is made from them, as far as it was released.
+    """
+    order = list(declared)
+    gone = {
+        each.output
+        for each in order
+        if (found := record.find(each.output)) is not None and found[1].released
+    }
+    made = {output for output in gone if output.kind.name in kinds}
+    for each in order:
+        if made.intersection(each.inputs.values()):
+            made.add(each.output)
+    for each in reversed(order):
+        if each.output in made:
+            made.update(gone.intersection(each.inputs.values()))
+    return made & gone
 
 
 def needed_still(services: Sequence[BaseProcessingService], job: FovJob) -> set[Output]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,17 @@ from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.storage.naming import find_records, record_name
 from pyama_core.io.storage.records import load_record
 from pyama_core.io.watched_files import WatchedFiles
+from pyama_core.outputs import Output
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.file_checks import check_files
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.graph import declarations
 from pyama_core.processing.workflow.keeping import CHOICES, KEEP_ALL, Keep
 from pyama_core.processing.workflow.misplaced import find_misplaced
+from pyama_core.processing.workflow.release import restored_outputs
 from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range, watch
@@ -64,7 +67,8 @@ class RunRequest:
     restore : tuple of str
         Kinds of released stacks that are wanted back.
     keep : Keep
-        Which stacks stay when a field of view is done; no part of the analysis, nor on record.
+        Which stacks stay when a field of view is done, those that are wanted back among them; no
+        part of the analysis, nor on record.
     samples : Samples or None
         What fields of view belong to, as far as the configuration says; of no concern to workers.
     """
@@ -135,7 +139,7 @@ def request_run(
         watched=watched,
         check=check,
         restore=tuple(restore),
-        keep=keep,
+        keep=keep.with_kinds(restore),
         samples=samples,
     )
     _check_nuclei(analysis)
@@ -229,12 +233,16 @@ def _check_brightness(analysis: Analysis) -> None:
         )
 
 
-def _check_folder(request: RunRequest) -> set[int]:
-    """Refuse a folder that belongs to another source; return the FOVs of which all is made."""
+def _check_folder(request: RunRequest) -> dict[int, set[Output]]:
+    """Refuse a folder that belongs to another source; return what is to be made of known FOVs.
+
+    That is, of those of which all is made, what is wanted back and with it.
+    """
     if request.output_dir.exists() and not request.output_dir.is_dir():
         raise InputError(f"the output folder {request.output_dir} is a file")
     decided: dict[SourceIdentity, bool] = {}
-    done: set[int] = set()
+    done: dict[int, set[Output]] = {}
+    declared = declarations(request.analysis)
     for path in find_records(request.output_dir):
         record = load_record(path)
         if record is None:
@@ -252,7 +260,7 @@ def _check_folder(request: RunRequest) -> set[int]:
             )
         asked = record.model_copy(update={"settings": request.analysis.as_settings()})
         if FovState(asked).is_done(path.parent):
-            done.add(record.fov)
+            done[record.fov] = restored_outputs(record, declared, request.restore)
     for each in find_misplaced(request.output_dir):
         if each.is_needed:
             logger.warning("%s: %s", request.output_dir / each.place, each)
@@ -267,7 +275,7 @@ def _may_be_of(request: RunRequest, known: SourceIdentity) -> bool:
     return identify_source(files, known.mtime_ns).is_same(known)
 
 
-def _check_space(request: RunRequest, done: set[int]) -> None:
+def _check_space(request: RunRequest, done: Mapping[int, set[Output]]) -> None:
     """Refuse a run that cannot fit; what is there already counts as written."""
     needed = _space_needed(request, request.keep, done)
     existing = request.output_dir.absolute()
@@ -283,20 +291,23 @@ def _check_space(request: RunRequest, done: set[int]) -> None:
     )
 
 
-def _space_needed(request: RunRequest, keep: Keep, done: set[int]) -> int:
+def _space_needed(request: RunRequest, keep: Keep, done: Mapping[int, set[Output]]) -> int:
     metadata, analysis, output_dir = request.metadata, request.analysis, request.output_dir
     sizes = (
-        size_of_fov(metadata, analysis, fov, keep, output_dir, is_done=fov in done)
+        size_of_fov(metadata, analysis, fov, keep, output_dir, made=done.get(fov))
         for fov in request.fovs
     )
     return most_at_once(sizes, request.batch_size, request.n_workers)
 
 
-def _keeping_less(request: RunRequest, done: set[int], needed: int, free: int) -> str:
+def _keeping_less(
+    request: RunRequest, done: Mapping[int, set[Output]], needed: int, free: int
+) -> str:
     """Phrase that names what could be kept instead, where that would fit."""
     fitting = [
         f"--keep {choice} ({_in_words(less)})"
-        for choice, keep in CHOICES.items()
+        for choice, word in CHOICES.items()
+        if (keep := word.with_kinds(request.restore)) != request.keep
         if (less := _space_needed(request, keep, done)) < needed and less <= free
     ]
     return f", or keep less: {' or '.join(fitting)}" if fitting else ""

@@ -21,7 +21,7 @@ from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.locks import LockTicket
 from pyama_core.io.storage.records import FovRecord
 from pyama_core.processing.workflow.flusher import Flusher
-from pyama_core.processing.workflow.graph import all_services
+from pyama_core.processing.workflow.graph import all_services, declarations
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
 from pyama_core.processing.workflow.pool import WorkerDiedError
 from pyama_core.processing.workflow.ranges import compute_batches, split_worker_ranges
@@ -128,12 +128,17 @@ class Run:
         """
         remaining = []
         settings = self._request.analysis.as_settings()
+        wanted_back = [
+            declared.output
+            for declared in declarations(self._request.analysis)
+            if declared.output.kind.name in self._request.restore
+        ]
         if self._request.check:
             doubt_everything()
         for fov in self._request.fovs:
             folder = self._folder(fov)
             folder.begin(settings, names_of(self._request.metadata, fov))
-            folder.want_back(self._request.restore)
+            folder.want_back(wanted_back)
             job = self._job(folder)
             try:
                 if self._request.check:

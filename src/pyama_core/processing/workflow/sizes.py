@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def size_of_fov(
     keep: Keep,
     output_dir: Path | None = None,
     *,
-    is_done: bool = False,
+    made: Collection[Output] | None = None,
 ) -> FovSize:
     """Return what a field of view will take on disk; what is there already counts as written.
 
@@ -91,14 +91,16 @@ def size_of_fov(
         What is asked for.
     output_dir : Path or None
         Folder of all outputs, where there may be some already.
-    is_done : bool
-        Whether nothing of it has to be made.
+    made : collection of Output or None
+        What has to be made, where that is known and not all that is missing.
     """
     expected = expected_outputs(metadata, analysis, fov)
     there = {} if output_dir is None else _sizes_there(output_dir, metadata, fov, expected)
-    if is_done:
+    if made is not None and not made:
         given_back = (size for output, size in there.items() if not keep.has(output.kind))
         return FovSize(given_back=sum(given_back))
+    if made is not None:
+        expected = {output: size for output, size in expected.items() if output in made}
     new = {output: max(0, size - there.get(output, 0)) for output, size in expected.items()}
     passing = {output: size for output, size in new.items() if not keep.has(output.kind)}
     copied = sum(size for output, size in passing.items() if output.kind.step == "copying")
@@ -107,7 +109,7 @@ def size_of_fov(
         kept=sum(new.values()) - sum(passing.values()) + tables,
         copied=copied,
         made=sum(passing.values()) - copied,
-        replaced=max((expected[output] for output in there), default=0),
+        replaced=max((expected[output] for output in expected.keys() & there), default=0),
     )
 
 
