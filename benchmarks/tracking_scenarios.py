@@ -28,12 +28,16 @@ class Scenario:
         (T, Y, X) what a segmentation would give: label images whose labels mean nothing, or masks.
     parents
         Mother of each daughter.
+    all_known
+        Whether two labels of the truth are two cells. Where the truth is only what is beyond
+        doubt, a cell may have another label after a doubtful moment.
     """
 
     name: str
     truth: Labels
     seen: NDArray[Any]
     parents: Mapping[int, int] = field(default_factory=dict)
+    all_known: bool = True
 
 
 def without_objects(labels: Labels, fraction: float, seed: int) -> Labels:

@@ -1,0 +1,192 @@
+"""Real cells with links to follow: labelled by people, or agreed on by programs at full speed."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.accuracy_metrics import nucleus_centres
+from benchmarks.link_metrics import Ids, ids_of_objects
+from benchmarks.other_trackers import Seen, installed
+from benchmarks.tracking_scenarios import Labels, Scenario, renumbered, without_objects
+from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
+from pyama_core.processing.tracking.iou.tracker import IoUTracker
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+logger = logging.getLogger("benchmarks.real_movies")
+
+
+def real_movies() -> Iterator[tuple[bool, Scenario]]:
+    """Yield whether cells divide, and movie, of the data that are there."""
+    for name, load in (
+        ("t98g", _glioma),
+        ("trpl", _bacteria),
+        ("hela", _nuclei_of_hela),
+        ("incucyte", _adherent),
+    ):
+        if not (DATA / name).is_dir():
+            logger.warning("left out, as its images are absent: %s", DATA / name)
+            continue
+        yield from load()
+
+
+def _every_third(scenario: Scenario) -> Scenario:
+    return replace(
+        scenario,
+        name=f"{scenario.name}, every third frame",
+        truth=scenario.truth[::3],
+        seen=scenario.seen[::3],
+    )
+
+
+def segmented(images: Sequence[NDArray[Any]], **parameters: Any) -> NDArray[Any]:
+    """Segment all images into cells, as a run does."""
+    segmenter = InstanceSegmenter(**parameters)
+    segmenter.prepare([images[0], images[(len(images) - 1) // 2], images[-1]])
+    return np.stack([segmenter.segment(image) for image in images])
+
+
+@functools.cache
+def _glioma_found() -> tuple[Labels, NDArray[Any]]:
+    import tifffile
+
+    folder = DATA / "t98g"
+    masks = sorted((folder / "masks").glob("*.png"))
+    frames = [np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)) for path in masks]
+    images = [tifffile.imread(path) for path in sorted((folder / "raw").glob("*.tif"))]
+    return np.stack(frames).astype(np.uint16), segmented(images)
+
+
+def _glioma() -> Iterator[tuple[bool, Scenario]]:
+    """Yield cells that people labelled, and what is found in their images."""
+    truth, found = _glioma_found()
+    perfect = Scenario("t98g, true labels", truth, renumbered(truth, 3))
+    yield False, perfect
+    yield False, _every_third(perfect)
+    fewer = without_objects(perfect.seen, 0.05, 0)
+    yield False, Scenario("t98g, true labels, 5 % missed", truth, fewer)
+    made = Scenario("t98g, instances", truth, found)
+    yield False, made
+    yield False, _every_third(made)
+
+
+def _bacteria() -> Iterator[tuple[bool, Scenario]]:
+    """Yield bacteria, whose divisions are plain in labels as good as these."""
+    import tifffile
+
+    seen = tifffile.imread(DATA / "trpl" / "trpL_150310-11_mask.tif").astype(np.uint16)
+    truth, parents = _followed_by_cover(seen)
+    yield True, Scenario("trpl, bacteria", truth, renumbered(seen, 3), parents)
+
+
+def _followed_by_cover(seen: Labels) -> tuple[Labels, dict[int, int]]:
+    """Follow objects of which each lies in the place of one before, daughters in their mother's.
+
+    The colony is moved to where its centroid was in the frame before, for the stage moves a lot.
+    """
+    kernel = np.ones((9, 9), np.uint8)
+    truth, parents, n = np.zeros_like(seen), dict[int, int](), 0
+    for t, frame in enumerate(seen):
+        wide = np.zeros_like(frame)
+        if t:
+            y, x = (
+                np.argwhere(frame).mean(axis=0) - np.argwhere(seen[t - 1]).mean(axis=0)
+            ).round().astype(int)  # fmt: skip
+            wide = np.roll(cv2.dilate(truth[t - 1], kernel), (y, x), (0, 1))
+        heirs: dict[int, list[int]] = {}
+        for label in np.unique(frame[frame > 0]).tolist():
+            under = np.bincount(wide[frame == label])
+            under[0] = 0
+            heirs.setdefault(int(under.argmax()) if under.any() else 0, []).append(label)
+        for cell, labels in heirs.items():
+            goes_on = cell > 0 and len(labels) == 1
+            for label in labels:
+                n += not goes_on
+                truth[t][frame == label] = cell if goes_on else n
+                if cell and not goes_on:
+                    parents[n] = cell
+    return truth, parents
+
+
+def _nuclei_of_hela() -> Iterator[tuple[bool, Scenario]]:
+    """Yield nuclei, every third frame, linked as plain trackers agree on at full speed."""
+    import tifffile
+
+    seen = tifffile.imread(DATA / "hela" / "labels_of_another_program.tif").astype(np.uint16)
+    tracker = IoUTracker()
+    overlap = ids_of_objects(seen, [tracker.update(frame) for frame in seen])
+    truth = _agreed(seen, Seen.of(seen), [overlap])
+    full = Scenario("hela, labels of another program", truth, renumbered(seen, 3), all_known=False)
+    yield False, _every_third(full)
+    faulty = without_objects(full.seen, 0.05, 0)
+    yield False, replace(full, name=f"{full.name}, 5 % missed", seen=faulty)
+
+
+def _adherent() -> Iterator[tuple[bool, Scenario]]:
+    """Yield cells found in phase contrast, linked by their nuclei in fluorescence."""
+    import tifffile
+
+    folder = DATA / "incucyte"
+    images = [tifffile.imread(path) for path in sorted(folder.glob("*_P_*.tif"))]
+    nuclei = [tifffile.imread(path) for path in sorted(folder.glob("*_R_*.tif"))]
+    centres = [nucleus_centres(image) for image in nuclei]
+    position = [points.astype(np.float64) for points in centres]
+    seen = Seen(
+        position,
+        [np.ones(len(points), np.int64) for points in centres],
+        [np.arange(1, len(points) + 1) for points in centres],
+    )
+    found = segmented(images)
+    number = _chains(seen, [], 13.0)
+    truth = np.zeros(found.shape, np.uint16)
+    for t, (labels, points) in enumerate(zip(found, centres, strict=True)):
+        at = labels[points[:, 0], points[:, 1]]
+        n_nuclei = np.bincount(at, minlength=int(labels.max()) + 1)
+        lookup = np.zeros(n_nuclei.size, np.uint16)
+        for i, label in enumerate(at.tolist()):
+            if label and n_nuclei[label] == 1:
+                lookup[label] = number[t].get(i + 1, 0)
+        truth[t] = lookup[labels]
+    made = Scenario("incucyte, instances", truth, found, all_known=False)
+    yield False, made
+    yield False, _every_third(made)
+
+
+def _agreed(seen: Labels, objects: Seen, also: Sequence[list[Ids]]) -> Labels:
+    """Return labels of chains of links that all agree on."""
+    truth = np.zeros_like(seen)
+    for t, numbers in enumerate(_chains(objects, also, 0.75 * objects.diameter)):
+        lookup = np.zeros(int(seen[t].max()) + 1, np.uint16)
+        lookup[list(numbers)] = list(numbers.values())
+        truth[t] = lookup[seen[t]]
+    return truth
+
+
+def _chains(objects: Seen, also: Sequence[list[Ids]], reach: float) -> list[Ids]:
+    """Give one number to the objects that all other trackers link."""
+    opinions = list(also)
+    for run in installed().values():
+        opinions += [run(objects, reach, False).ids]
+    chains: list[Ids] = []
+    n = 0
+    for t, labels in enumerate(objects.labels):
+        now: Ids = {}
+        for label in labels.tolist():
+            key = [ids[t].get(label, 0) for ids in opinions]
+            past = [
+                other
+                for other in (objects.labels[t - 1].tolist() if t else [])
+                if [ids[t - 1].get(other, 0) for ids in opinions] == key
+            ]
+            n += not past
+            now[label] = chains[t - 1][past[0]] if past else n
+        chains.append(now)
+    return chains

@@ -1,0 +1,154 @@
+"""The movies that trackers are compared on, and the measures, on movies small enough to count."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# The benchmarks are not a part of the package.
+sys.path.append(str(Path(__file__).parents[1]))
+
+from benchmarks import other_trackers
+from benchmarks.hard_movies import Colony, Faults
+from benchmarks.link_metrics import Asked, ids_of_objects, score_links
+from benchmarks.tracking import follow
+from benchmarks.tracking_scenarios import Scenario, renumbered
+
+from pyama_core.processing.tracking.iou.tracker import IoUTracker
+
+
+def movie_of(*frames, size=6):
+    """Label images of squares, from dictionaries of label and column."""
+    images = np.zeros((len(frames), 8, 60), np.uint16)
+    for image, cells in zip(images, frames, strict=True):
+        for label, x in cells.items():
+            image[1 : 1 + size, x : x + size] = label
+    return images
+
+
+def score(truth, seen, numbers, parents=None, found_parents=None, all_known=True):
+    asked = Asked.about(truth, seen, parents or {}, all_known)
+    return score_links(asked, numbers, found_parents)
+
+
+TWO = movie_of({1: 5, 2: 20}, {1: 6, 2: 21}, {1: 7, 2: 22})
+SAME = [{1: 1, 2: 2}] * 3
+
+
+def test_numbers_that_are_kept_are_complete():
+    perfect = score(TWO, TWO, SAME)
+    assert (perfect.complete, perfect.links, perfect.precision) == (1, 1, 1)
+
+
+def test_a_swap_costs_both_cells_and_a_new_number_costs_no_precision():
+    swapped = score(TWO, TWO, [{1: 1, 2: 2}, {1: 1, 2: 2}, {1: 2, 2: 1}])
+    assert (swapped.complete, swapped.links, swapped.precision) == (0, 0.5, 0.5)
+    cut = score(TWO, TWO, [{1: 1, 2: 2}, {1: 1, 2: 2}, {1: 3, 2: 2}])
+    assert (cut.complete, cut.links, cut.precision) == (0.5, 0.75, 1)
+
+
+def test_a_cell_that_is_missed_or_merged_is_asked_for_before_and_after():
+    missed, merged = TWO.copy(), TWO.copy()
+    missed[1][missed[1] == 1] = 0
+    merged[1][(merged[1] > 0).any(axis=1), 6:27] = 2
+    for seen in (missed, merged):
+        asked = Asked.about(TWO, seen, {})
+        assert asked.nodes[1] == [(0, 1), (2, 1)]
+        assert score_links(asked, [{1: 1, 2: 2}, {2: 2}, {1: 9, 2: 2}]).complete < 1
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_division_counts_if_mother_and_daughters_are_told_even_if_late(late):
+    truth = movie_of({1: 20}, {1: 20}, {2: 14, 3: 26}, {2: 13, 3: 27})
+    numbers = [{1: 1}, {1: 1}, {2: 1 if late else 2, 3: 3}, {2: 2, 3: 3}]
+    parents = {2: 1, 3: 1}
+    found = score(truth, truth, numbers, parents, {2: 1, 3: 1})
+    assert (found.division_recall, found.division_precision, found.n_divisions) == (1, 1, 1)
+    wrong = score(truth, truth, numbers, parents, {2: 1, 3: 4})
+    assert wrong.division_recall == 0
+    assert score(truth, truth, numbers, parents).division_recall == 0
+
+
+def test_where_the_truth_is_in_pieces_a_link_from_one_to_the_next_is_not_wrong():
+    truth, seen = movie_of({1: 5}, {2: 5}, {2: 5}), movie_of({1: 5}, {1: 5}, {1: 5})
+    numbers = [{1: 1}] * 3
+    assert score(truth, seen, numbers).precision == 0.5
+    assert score(truth, seen, numbers, all_known=False).precision == 1
+
+
+def test_an_object_has_the_number_of_most_of_its_pixels():
+    seen = movie_of({4: 5}, size=5)
+    labels = seen.copy()
+    labels[labels == 4] = 7
+    labels[0, 1:3, 5:10] = 8
+    assert ids_of_objects(seen, labels) == [{4: 7}]
+
+
+COLONY = Colony(30, 12, size=192, radius=8, speed=3, divisions=0.04, deaths=0.02, seed=1)
+
+
+def test_colonies_are_the_same_each_time_and_their_daughters_come_in_pairs():
+    (labels, parents), (again, _) = COLONY.movie(), COLONY.movie()
+    np.testing.assert_array_equal(labels, again)
+    first = {cell: int(np.flatnonzero((labels == cell).any(axis=(1, 2)))[0]) for cell in parents}
+    last = {
+        mother: int(np.flatnonzero((labels == mother).any(axis=(1, 2)))[-1])
+        for mother in set(parents.values())
+    }
+    assert len(parents) >= 10
+    assert all(first[cell] == last[mother] + 1 for cell, mother in parents.items())
+    assert all(list(parents.values()).count(mother) == 2 for mother in last)
+
+
+def test_in_every_third_frame_all_mothers_are_ancestors_that_are_seen():
+    labels, parents = COLONY.movie(3)
+    seen = set(np.unique(labels).tolist())
+    assert parents
+    assert set(parents) | set(parents.values()) <= seen
+
+
+@pytest.mark.parametrize(
+    ("faults", "sign"),
+    [
+        (Faults(split=0.2), 1),
+        (Faults(merged=0.3), -1),
+        (Faults(missed=0.2), -1),
+        (Faults(spurious=0.2), 1),
+    ],
+)
+def test_faults_come_at_their_rate_and_stay_for_a_while(faults, sign):
+    truth, _ = Colony(40, 40, size=256, radius=9, speed=2).movie()
+    n_true = np.array([np.unique(frame[frame > 0]).size for frame in truth])
+    seen = faults.of(truth)
+    n_seen = np.array([np.unique(frame[frame > 0]).size for frame in seen])
+    rate = (sign * (n_seen - n_true) / n_true).mean()
+    # Few neighbours touch, and some dirt lies on cells.
+    assert 0.05 < rate < 0.25
+    np.testing.assert_array_equal(seen, faults.of(truth))
+
+
+def test_faults_stay_as_long_as_they_should():
+    rng = np.random.default_rng(0)
+    times = Faults(duration=4)._times(rng, 0.1, 400, 200)
+    assert times.mean() == pytest.approx(0.1, rel=0.1)
+    assert (times[:-1] & times[1:]).sum() / times[:-1].sum() == pytest.approx(0.75, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["laptrack", "trackpy"])
+def test_other_programs_are_asked_about_the_same_objects(name):
+    pytest.importorskip(name)
+    truth, parents = Colony(12, 6, size=160, radius=8, speed=2).movie()
+    seen = renumbered(truth, 3)
+    found = other_trackers.OTHERS[name](other_trackers.Seen.of(seen), 12.0, False)
+    asked = Asked.about(truth, seen, parents)
+    assert score_links(asked, found.ids).complete == 1
+
+
+def test_plain_overlap_follows_cells_that_hardly_move():
+    truth, parents = Colony(12, 6, size=160, radius=8, speed=1).movie()
+    movie = Scenario("", truth, renumbered(truth, 3), parents)
+    found = follow(movie, IoUTracker())
+    assert score_links(Asked.about(truth, movie.seen, parents), found.ids).complete == 1
