@@ -56,7 +56,7 @@ Numbering = Annotated[
 ]
 _SHOWING = ("inspect", "status", "samples")
 """Commands that have done nothing if their output is lost."""
-FORM_NAMES = ("csv", "parquet", "xlsx", "fiji", "geff", "ctc", "ome-zarr")
+FORM_NAMES = ("csv", "parquet", "xlsx", "fiji", "geff", "ctc", "ome-zarr", "anndata")
 """Of exports, which are too much to import to say what there are."""
 _CHANNEL = "name, or number from 0 (name:2 or index:2 where a name is a number)"
 

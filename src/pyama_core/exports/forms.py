@@ -15,6 +15,7 @@ from typing import cast
 
 from pyama_core.errors import InputError
 from pyama_core.exports.options import (
+    FeatureOptions,
     Options,
     TableOptions,
     TextTableOptions,
@@ -119,6 +120,14 @@ _FORMS = (
         "ome-zarr",
         "images of each FOV with its cells as labels, for napari, Fiji, QuPath and others",
         "pyama_core.exports.ome_zarr",
+    ),
+    ExportForm(
+        "anndata",
+        "measurements with what is known of each cell, for scanpy and others",
+        "pyama_core.exports.anndata_file",
+        FeatureOptions,
+        suffix=".h5ad",
+        packages=("h5py",),
     ),
 )
 
