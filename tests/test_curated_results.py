@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from masked_movies import N_FRAMES, MaskedMovie, Square
 from pyama_core import open_results
+from pyama_core.cli.app import app
 from pyama_core.errors import InputError
 from pyama_core.processing.workflow.edits.log import EditLog
+from pyama_core.processing.workflow.status import describe_folder
 
 EARLY, LATE = range(5), range(6, 11)
 
@@ -65,9 +69,12 @@ def test_corrections_by_one_show_at_once_in_what_another_has_open(folder):
     assert cell_of(other, 2)["reason_GFP"] == "dead"
     assert not cell_of(other, 3)["good"]
     assert "2 in FOVs 0" in repr(other)
-    assert other.undo() == "FOV 0: 3 is bad: dead"
+    assert other.undo() == "FOV 0: 2 is bad: dead\nFOV 0: 3 is bad: dead"
     assert cell_of(mine, 3)["good"]
-    assert mine.redo(fov=0) == "FOV 0: 3 is bad: dead"
+    assert mine.redo(fov=0) == "FOV 0: 2 is bad: dead\nFOV 0: 3 is bad: dead"
+    assert mine.fov(0).undo(name=other.edits["id"][0]) == "FOV 0: 2 is bad: dead"
+    assert mine.fov(0).edits["stands"].tolist() == ["undone", "applied"]
+    assert mine.fov(0).redo() == "FOV 0: 2 is bad: dead"
     assert other.edits[["fov", "correction", "stands"]].values.tolist() == [
         [0, "2 is bad: dead", "applied"],
         [0, "3 is bad: dead", "applied"],
@@ -128,6 +135,22 @@ def test_without_corrections_tables_are_those_of_the_run(folder):
     results.undo()
     pd.testing.assert_frame_equal(results.traces, before[0])
     pd.testing.assert_frame_equal(results.cells, before[1])
+
+
+def test_results_of_an_older_version_are_corrected_from_python_and_by_the_command_alike(folder):
+    record = next(folder.glob("fov_000/*_record.json"))
+    content = json.loads(record.read_text("utf-8"))
+    for entry in content["outputs"].values():
+        if entry["kind"] in ("seg_labeled", "traces_csv"):
+            entry["provenance"]["algorithm"] += " of before"
+    record.write_text(json.dumps(content), "utf-8")
+    results = open_results(folder)
+    results.fov(0).mark_bad(2, "dead")
+    code = CliRunner().invoke(app, ["curate", str(folder), "--remove", "3"]).exit_code
+    assert code == 0
+    assert sorted(results.cells["cell"]) == [1, 2, 4]
+    assert results.edits["stands"].tolist() == ["applied", "applied"]
+    assert describe_folder(folder)["fovs"]["0"]["edits"] == {"edits": 2, "stale": 0}
 
 
 def test_verdicts_on_cells_of_which_nothing_was_measured_are_kept(tmp_path):

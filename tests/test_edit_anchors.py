@@ -128,6 +128,16 @@ def test_what_is_one_with_another_cell_now_is_not_the_same():
     assert [find_again(new, describe_cell(old, cell)) for cell in (1, 2)] == [None, None]
 
 
+@pytest.mark.parametrize("n_small", [14, 16, 20])
+def test_a_track_that_went_on_as_a_larger_cell_is_neither_of_the_two(n_small):
+    """In most frames it is the small one, by most of its pixels the other."""
+    first, then = range(n_small), range(n_small, N_FRAMES)
+    jumping = [disc(1, 0, 0, first), disc(1, SPACING * 2, 0, then, 2 * RADIUS)]
+    old = EditedCells(found("old", *jumping))
+    new = EditedCells(found("new", disc(5, 0, 0, ALL), disc(6, SPACING * 2, 0, ALL, 2 * RADIUS)))
+    assert find_again(new, describe_cell(old, 1)) is None
+
+
 def test_a_movie_that_goes_on_keeps_its_cells():
     old = EditedCells(found("old", disc(1, 0, 0, range(10)), n_frames=10))
     new = EditedCells(found("new", disc(4, 0, 0, ALL)))

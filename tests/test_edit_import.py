@@ -9,7 +9,7 @@ import pytest
 
 from pyama_core.errors import InputError
 from pyama_core.io.storage.naming import EDITS_NAME
-from pyama_core.processing.workflow.edits.actions import Cut, Edit, Remove, Verdict
+from pyama_core.processing.workflow.edits.actions import Cut, Edit, Remove, Verdict, as_batch
 from pyama_core.processing.workflow.edits.edited_cells import EditedCells
 from pyama_core.processing.workflow.edits.found import FoundCells
 from pyama_core.processing.workflow.edits.history import active_in
@@ -98,9 +98,9 @@ def test_the_log_of_another_folder_applies_to_cells_of_other_numbers_or_is_stale
     there = EditedCells(cells("there"))
     log = [make_correction(there, 0, Remove(cell=1), [], "me")]
     log.append(make_correction(there, 0, Verdict(cell=2, good=False), log, "me"))
-    log.append(make_undo(log, "me"))
+    log += make_undo(log, "me")
     edits = take(tmp_path, write(tmp_path / "a", *log), cells("here"))
-    assert edits == tuple(log)
+    assert edits == tuple(as_batch(log))
     resolved = resolve(cells("here"), active_in(edits))
     assert [stale.edit.id for stale in resolved.stale] == [log[0].id]
 

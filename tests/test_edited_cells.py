@@ -15,6 +15,7 @@ from pyama_core.processing.workflow.edits.actions import (
     Remove,
     SetParent,
     Verdict,
+    as_batch,
 )
 from pyama_core.processing.workflow.edits.edited_cells import EditedCells
 from pyama_core.processing.workflow.edits.found import FoundCells
@@ -83,16 +84,16 @@ class Curated:
 
     def undo(self) -> None:
         if len(self.states) == 1:
-            assert next_to_undo(self.log) is None
+            assert next_to_undo(self.log) == []
             return
-        self.log.append(make_undo(self.log, "somebody"))
+        self.log += make_undo(self.log, "somebody")
         self.undone.append(self.states.pop())
 
     def redo(self) -> None:
         if not self.undone:
-            assert next_to_redo(self.log) is None
+            assert next_to_redo(self.log) == []
             return
-        self.log.append(make_redo(self.log, "somebody"))
+        self.log += make_redo(self.log, "somebody")
         self.states.append(self.undone.pop())
 
 
@@ -204,21 +205,45 @@ def test_the_last_word_on_either_of_two_cells_is_that_on_the_joined_one():
 def test_what_is_undone_never_gives_its_number_to_another_cell():
     cells = cells_of("xxxx")
     first = make_correction(cells, 0, Cut(cell=1, frame=2), [], "me")
-    log = [first, make_undo([first], "me")]
+    log = [first, *make_undo([first], "me")]
     second = make_correction(cells_of("xxxx"), 0, Cut(cell=1, frame=3), log, "me")
     assert (first.action.new_cell, second.action.new_cell) == (50_001, 50_002)
+
+
+def test_what_was_asked_for_at_once_is_undone_and_done_again_at_once():
+    cells = cells_of("xxxx", "xxxx", "xxxx")
+    log: list[Edit] = []
+    for names in ((3,), (1, 2)):
+        made = []
+        for cell in names:
+            action = Verdict(cell=cell, good=False)
+            made.append(make_correction(cells, 0, action, [*log, *made], "me"))
+        log += as_batch(made)
+    single, *several = log
+    log += make_undo(log, "me")
+    assert active_in(log) == [single]
+    assert next_to_redo(log) == several
+    log += make_redo(log, "me")
+    assert active_in(log) == [single, *several]
+    log += make_undo(log, "me", several[0].id)
+    assert next_to_undo(log) == [several[1]]
+    log += make_undo(log, "me")
+    assert next_to_redo(log) == [several[1]]
+    log += make_undo(log, "me")
+    assert active_in(log) == []
+    assert next_to_redo(log) == [single]
 
 
 def test_what_depends_on_an_action_that_is_undone_by_name_is_stale_not_lost():
     cells = cells_of("xxxx")
     cut = make_correction(cells, 0, Cut(cell=1, frame=2), [], "me")
     bad = make_correction(cells, 0, Verdict(cell=50_001, good=False), [cut], "me")
-    log = [cut, bad, make_undo([cut, bad], "me", cut.id)]
+    log = [cut, bad, *make_undo([cut, bad], "me", cut.id)]
     resolved = resolve(cells.found, active_in(log))
     assert [(stale.edit, stale.reason) for stale in resolved.stale] == [
         (bad, "there is no cell 50001")
     ]
-    log.append(make_redo(log, "me"))
+    log += make_redo(log, "me")
     assert resolve(cells.found, active_in(log)).stale == ()
 
 

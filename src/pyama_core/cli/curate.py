@@ -134,8 +134,8 @@ def curate(folder: Path, asked: Asked, *, as_json: bool) -> int:
         there.warn_of_stale(edits)
     elif flag in ("--undo", "--redo"):
         act = undo if flag == "--undo" else redo
-        edit = act(there.log, fov, asked.name, asked.by)
-        echo(f"{'undone' if flag == '--undo' else 'done again'}: {there.line(edit)}")
+        for edit in act(there.log, fov, asked.name, asked.by):
+            echo(f"{'undone' if flag == '--undo' else 'done again'}: {there.line(edit)}")
     else:
         number = there.only_fov() if fov is None else fov
         actions = _actions(asked, there)

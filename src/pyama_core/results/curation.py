@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -24,7 +24,7 @@ from pyama_core.processing.workflow.edits.history import active_in
 from pyama_core.processing.workflow.edits.log import EditLog, LogContent
 from pyama_core.processing.workflow.edits.on_record import read_found
 from pyama_core.processing.workflow.edits.resolve import Resolved, resolve
-from pyama_core.processing.workflow.edits.standing import standings_in
+from pyama_core.processing.workflow.edits.standing import StandingEdit, standings_in
 from pyama_core.processing.workflow.fov_state import FovState
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class FovCuration:
     """Corrections of one field of view; files of the run are never changed.
 
     What is said here goes into the log of the output folder, shows in everything that is read from
-    then on, here and elsewhere, and can be undone (`Results.undo`). All methods raise InputError
-    if there is no such cell, and StorageError if the folder cannot be written.
+    then on, here and elsewhere, and can be undone. All methods raise InputError if there is no such
+    cell, and StorageError if the folder cannot be written.
     """
 
     number: int
@@ -110,6 +110,19 @@ class FovCuration:
         """Say that a cell came from the division of another, or (None) of no other."""
         number = None if parent is None else int(parent)
         self._correct({"action": "parent", "cell": int(cell), "parent": number})
+
+    @property
+    def edits(self) -> pd.DataFrame:
+        """All corrections of this field of view; see `Curation.edits`."""
+        return _as_table(standings_in(self._log.path.parent, self._log.read(), [self.number]))
+
+    def undo(self, name: str | None = None) -> str:
+        """Take back what was corrected last in this field of view; see `Curation.undo`."""
+        return _in_words(correcting.undo(self._log, self.number, name))
+
+    def redo(self, name: str | None = None) -> str:
+        """Make corrections of this field of view count again; see `Curation.redo`."""
+        return _in_words(correcting.redo(self._log, self.number, name))
 
     def numbers_in(self, frame: int) -> dict[int, int]:
         """Return the cell of each label of a frame where that is another than its own number.
@@ -188,30 +201,19 @@ class Curation:
 
         ``stands`` is ``applied``, ``undone``, or ``stale``: its cell is gone, as ``reason`` says.
         """
-        import pandas as pd
-
-        found = standings_in(self.folder, self._log.read())
-        return pd.DataFrame(
-            {
-                "id": pd.Series([each.edit.id for each in found], dtype="str"),
-                "fov": pd.Series([each.edit.fov for each in found], dtype="int32"),
-                "correction": pd.Series([str(each.edit.action) for each in found], dtype="str"),
-                "by": pd.Series([each.edit.by for each in found], dtype="str"),
-                "at": pd.to_datetime([each.edit.at for each in found], utc=True),
-                "stands": pd.Series([str(each.standing) for each in found], dtype="str"),
-                "reason": pd.Series([each.reason for each in found], dtype="str"),
-            }
-        )
+        return _as_table(standings_in(self.folder, self._log.read()))
 
     def undo(self, fov: SupportsIndex | str | None = None, name: str | None = None) -> str:
-        """Take a correction back, and return it in words.
+        """Take what was corrected last back, and return it in words, a line for each.
+
+        Corrections that were asked for at once are taken back at once.
 
         Parameters
         ----------
         fov : int or str, optional
             Only among those of a field of view.
         name : str, optional
-            The ``id`` of one in `edits`; by default, the last that counts.
+            The ``id`` of one in `edits`; by default it is the last that counts.
 
         Raises
         ------
@@ -222,7 +224,7 @@ class Curation:
         return _in_words(correcting.undo(self._log, number, name))
 
     def redo(self, fov: SupportsIndex | str | None = None, name: str | None = None) -> str:
-        """Make a correction count again, by default what was undone last; as `undo`."""
+        """Make corrections count again, by default what was undone last; as `undo`."""
         number = None if fov is None else self._fov_number(fov)
         return _in_words(correcting.redo(self._log, number, name))
 
@@ -242,8 +244,24 @@ class Curation:
         return len(correcting.import_file(self._log, Path(path), self._fov_number)[1])
 
 
-def _in_words(edit: Edit) -> str:
-    return f"FOV {edit.fov}: {edit.action}"
+def _as_table(found: Sequence[StandingEdit]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "id": pd.Series([each.edit.id for each in found], dtype="str"),
+            "fov": pd.Series([each.edit.fov for each in found], dtype="int32"),
+            "correction": pd.Series([str(each.edit.action) for each in found], dtype="str"),
+            "by": pd.Series([each.edit.by for each in found], dtype="str"),
+            "at": pd.to_datetime([each.edit.at for each in found], utc=True),
+            "stands": pd.Series([str(each.standing) for each in found], dtype="str"),
+            "reason": pd.Series([each.reason for each in found], dtype="str"),
+        }
+    )
+
+
+def _in_words(edits: Iterable[Edit]) -> str:
+    return "\n".join(f"FOV {edit.fov}: {edit.action}" for edit in edits)
 
 
 def _numbers(cells: Cells) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -234,6 +234,8 @@ class Edit(_Frozen):
     action: Action
     anchors: tuple[Anchor, ...] = ()
     """Of the cells of the action, in their order."""
+    batch: Identifier | None = None
+    """Name that actions share which were asked for at once, and are undone at once."""
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -249,8 +251,10 @@ class Edit(_Frozen):
 
     def to_line(self) -> str:
         r"""Return the line, which ends in ``\n``; of ASCII, so that a part of it is still text."""
-        plain = self.model_dump(mode="json", exclude={"action", "anchors"})
+        plain = self.model_dump(mode="json", exclude={"action", "anchors", "batch"})
         plain |= self.action.model_dump(mode="json")
+        if self.batch is not None:
+            plain["batch"] = self.batch
         plain["anchors"] = [anchor.model_dump(mode="json") for anchor in self.anchors]
         return json.dumps(plain, separators=(",", ":")) + "\n"
 
@@ -264,6 +268,13 @@ class Edit(_Frozen):
             It is no line of a log, or of one that a later version wrote.
         """
         return cls.model_validate({**plain, "action": parse_action(plain)})
+
+
+def as_batch(edits: Sequence[Edit]) -> list[Edit]:
+    """Return lines that are made at once, of which all know that they belong together."""
+    if len(edits) < 2:
+        return list(edits)
+    return [edit.model_copy(update={"batch": edits[0].id}) for edit in edits]
 
 
 def parse_action(plain: Mapping[str, Any]) -> Action:

@@ -4,14 +4,15 @@ As long as the label image is the same, a cell is known by its number. After a r
 another one, it is the cell that overlaps it by more than half in space and time. Space: in a frame,
 the two are one if each other's centres are near, by the size of the smaller, and their boxes
 overlap; two cells that touch are never one then, nor is a cell and what it has merged with. Time:
-they are one in more than half of the frames in which either was seen. So there is never more than
-one such cell, and no two cells become the same. Frames that only one of two movies has do not count
-(a movie that was still being taken goes on).
+they are one in more than half of the frames in which either was seen, and for more than half of
+its pixels there (a track that follows one cell for half of a movie, and a larger one for the other
+half, is neither). So there is never more than one such cell, and no two cells become the same.
+Frames that only one of two movies has do not count (a movie that was still being taken goes on).
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -59,15 +60,23 @@ def find_again(cells: EditedCells, anchor: Anchor) -> int | None:
     n_frames = min(anchor.n_frames, cells.found.n_frames)
     then = {frame for frame in parse_ranges(anchor.frames, anchor.n_frames) if frame < n_frames}
     seen = [sighting for sighting in anchor.seen if sighting.frame in then]
-    hits = Counter(cell for sighting in seen if (cell := _cell_at(cells, sighting)))
+    hits: dict[int, list[Sighting]] = {}
+    for sighting in seen:
+        if cell := _cell_at(cells, sighting):
+            hits.setdefault(cell, []).append(sighting)
     same = []
-    for cell, n_hits in hits.items():
+    for cell, hit in hits.items():
         now = {frame for frame in cells.frames_of(cell).tolist() if frame < n_frames}
         # Of the frames that both have, some were compared.
-        n_compared = sum(sighting.frame in now for sighting in seen)
-        if n_hits / n_compared * len(then & now) > len(then | now) / 2:
+        compared = [sighting for sighting in seen if sighting.frame in now]
+        part = min(len(hit) / len(compared), _size(hit) / _size(compared))
+        if part * len(then & now) > len(then | now) / 2:
             same.append(cell)
     return same[0] if len(same) == 1 else None
+
+
+def _size(seen: Iterable[Sighting]) -> float:
+    return sum(sighting.area for sighting in seen)
 
 
 def _cell_at(cells: EditedCells, sighting: Sighting) -> int:

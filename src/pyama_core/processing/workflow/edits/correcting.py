@@ -7,17 +7,15 @@ from pathlib import Path
 
 from pyama_core.errors import DamagedFileError, InputError
 from pyama_core.io.storage.naming import records_by_fov
-from pyama_core.io.storage.records import load_record
-from pyama_core.processing.workflow.edits.actions import Correction, Edit, as_text, who
+from pyama_core.processing.workflow.edits.actions import Correction, Edit, as_batch, as_text, who
 from pyama_core.processing.workflow.edits.found import FoundCells
 from pyama_core.processing.workflow.edits.history import active_in
 from pyama_core.processing.workflow.edits.importing import FovOf, import_lines, read_lines
 from pyama_core.processing.workflow.edits.log import EditLog, LogContent
 from pyama_core.processing.workflow.edits.making import make_correction, make_redo, make_undo
-from pyama_core.processing.workflow.edits.on_record import read_found
+from pyama_core.processing.workflow.edits.on_record import read_found, state_on
 from pyama_core.processing.workflow.edits.resolve import resolve
 from pyama_core.processing.workflow.edits.standing import NO_CELLS
-from pyama_core.processing.workflow.fov_state import FovState
 
 
 def correct(
@@ -64,15 +62,17 @@ def correct(
         cells = resolve(found, active_in(edits)).cells
         for action in actions:
             edits.append(make_correction(cells, fov, action, edits, author))
-        return edits[n_before:]
+        return as_batch(edits[n_before:])
 
     return log.change(decide)
 
 
 def undo(
     log: EditLog, fov: int | None = None, name: str | None = None, by: str | None = None
-) -> Edit:
-    """Take back the last correction that counts, or one of them, and return it.
+) -> list[Edit]:
+    """Take back what was corrected last, or one correction, and return it.
+
+    Corrections that were asked for at once are taken back at once.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def undo(
     fov : int, optional
         Only among those of a field of view.
     name : str, optional
-        Name of the correction.
+        Name of one correction.
     by : str, optional
         Who does it.
 
@@ -93,20 +93,18 @@ def undo(
         The folder cannot be written.
     """
     author = _author(by)
-    [line] = log.change(lambda content: [make_undo(_among(content, fov), author, name)])
-    return _meant_by(log, line)
+    return _meant_by(log, log.change(lambda content: make_undo(_among(content, fov), author, name)))
 
 
 def redo(
     log: EditLog, fov: int | None = None, name: str | None = None, by: str | None = None
-) -> Edit:
-    """Make a correction count again that was undone; parameters as `undo`.
+) -> list[Edit]:
+    """Make corrections count again that were undone, and return them; parameters as `undo`.
 
-    By default it is the one that was undone last, unless a new one followed.
+    By default it is what was undone last, unless a new one followed.
     """
     author = _author(by)
-    [line] = log.change(lambda content: [make_redo(_among(content, fov), author, name)])
-    return _meant_by(log, line)
+    return _meant_by(log, log.change(lambda content: make_redo(_among(content, fov), author, name)))
 
 
 def import_file(
@@ -138,12 +136,12 @@ def found_on(record_path: Path) -> FoundCells | None:
     DamagedFileError
         Its record cannot be believed.
     """
-    record = load_record(record_path)
-    if record is None:
+    state = state_on(record_path)
+    if state is None:
         raise DamagedFileError(
             f"{record_path} is damaged; run again to make the outputs of its FOV anew"
         )
-    return read_found(record_path.parent, FovState(record))
+    return read_found(record_path.parent, state)
 
 
 def _author(by: str | None) -> str:
@@ -154,7 +152,7 @@ def _among(content: LogContent, fov: int | None) -> Sequence[Edit]:
     return content.edits if fov is None else content.of_fov(fov)
 
 
-def _meant_by(log: EditLog, line: Edit) -> Edit:
-    """Return the correction that was undone or done again."""
-    name = getattr(line.action, "of", None)
-    return next(edit for edit in log.read().edits if edit.id == name)
+def _meant_by(log: EditLog, lines: Sequence[Edit]) -> list[Edit]:
+    """Return the corrections that were undone or done again."""
+    names = {getattr(line.action, "of", None) for line in lines}
+    return [edit for edit in log.read().edits if edit.id in names]

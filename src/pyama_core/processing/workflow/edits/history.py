@@ -33,23 +33,30 @@ def active_in(edits: Sequence[Edit]) -> list[Edit]:
     return [edit for edit in corrections_in(edits) if edit.id not in undone]
 
 
-def next_to_undo(edits: Sequence[Edit]) -> Edit | None:
-    """Return the last action that counts; None if there is none."""
-    return next(reversed(active_in(edits)), None)
+def next_to_undo(edits: Sequence[Edit]) -> list[Edit]:
+    """Return the last action that counts, with those that were asked for at once with it."""
+    active = active_in(edits)
+    return [edit for edit in active if _are_one(edit, active[-1])]
 
 
-def next_to_redo(edits: Sequence[Edit]) -> Edit | None:
-    """Return what was undone last, unless a new action followed; None if there is none."""
-    by_name = {edit.id: edit for edit in corrections_in(edits)}
-    waiting: list[str] = []
+def next_to_redo(edits: Sequence[Edit]) -> list[Edit]:
+    """Return what was undone last, and at once, unless a new action followed."""
+    undone: dict[str, Edit] = {}
+    """The line that undid an action, by the name of that, the last one last."""
     for edit in edits:
         action = edit.action
         if isinstance(action, Undo):
-            if action.of in by_name and action.of not in waiting:
-                waiting.append(action.of)
+            undone.setdefault(action.of, edit)
         elif isinstance(action, Redo):
-            if action.of in waiting:
-                waiting.remove(action.of)
+            undone.pop(action.of, None)
         else:
-            waiting.clear()
-    return by_name[waiting[-1]] if waiting else None
+            undone.clear()
+    waiting = {edit.id: edit for edit in corrections_in(edits) if edit.id in undone}
+    if not waiting:
+        return []
+    last = next(undone[name] for name in reversed(undone) if name in waiting)
+    return [edit for name, edit in waiting.items() if _are_one(undone[name], last)]
+
+
+def _are_one(edit: Edit, other: Edit) -> bool:
+    return edit.id == other.id or (edit.batch is not None and edit.batch == other.batch)

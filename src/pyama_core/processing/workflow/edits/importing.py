@@ -32,6 +32,7 @@ from pyama_core.processing.workflow.edits.actions import (
     Redo,
     SetParent,
     Undo,
+    as_batch,
     first_problem,
     parse_action,
 )
@@ -135,6 +136,8 @@ def import_lines(
 ) -> Sequence[Edit]:
     """Add lines to a log, all of them or none, and return those that were new.
 
+    They are undone at once, as they are read at once.
+
     Parameters
     ----------
     log : EditLog
@@ -153,7 +156,7 @@ def import_lines(
         describes them and does not find them is kept, as stale.
     """
     remembered = functools.cache(found_of)
-    return log.change(lambda content: _Import(content, remembered, by).take(lines))
+    return log.change(lambda content: as_batch(_Import(content, remembered, by).take(lines)))
 
 
 class _Import:

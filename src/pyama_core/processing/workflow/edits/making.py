@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pyama_core.errors import InputError
-from pyama_core.processing.workflow.edits.actions import Correction, Cut, Edit, Redo, Undo
+from pyama_core.processing.workflow.edits.actions import Correction, Cut, Edit, Redo, Undo, as_batch
 from pyama_core.processing.workflow.edits.edited_cells import (
     FIRST_NEW_CELL,
     EditedCells,
@@ -75,8 +75,8 @@ def _given_numbers(fov: int, earlier: Iterable[Edit]) -> list[int]:
     ]
 
 
-def make_undo(edits: Sequence[Edit], by: str, name: str | None = None) -> Edit:
-    """Return a line by which an action counts no longer.
+def make_undo(edits: Sequence[Edit], by: str, name: str | None = None) -> list[Edit]:
+    """Return the lines by which an action counts no longer.
 
     Parameters
     ----------
@@ -85,41 +85,46 @@ def make_undo(edits: Sequence[Edit], by: str, name: str | None = None) -> Edit:
     by : str
         Who does it.
     name : str, optional
-        Name of the action; by default, the last one that counts.
+        Name of the action, by default the last one that counts and what was asked for with it.
 
     Raises
     ------
     InputError
         There is none.
     """
-    edit = next_to_undo(edits) if name is None else _named(edits, name)
-    if edit is None:
+    meant = next_to_undo(edits) if name is None else [_named(edits, name)]
+    if not meant:
         raise InputError("there is nothing to undo")
-    if edit.id in undone_in(edits):
-        raise InputError(f"{edit.id} ({edit.action}) is undone already")
-    return Edit.now(edit.fov, Undo(of=edit.id), (), by)
+    undone = undone_in(edits)
+    for edit in meant:
+        if edit.id in undone:
+            raise InputError(f"{edit.id} ({edit.action}) is undone already")
+    return as_batch([Edit.now(edit.fov, Undo(of=edit.id), (), by) for edit in meant])
 
 
-def make_redo(edits: Sequence[Edit], by: str, name: str | None = None) -> Edit:
-    """Return a line by which an action that was undone counts again.
+def make_redo(edits: Sequence[Edit], by: str, name: str | None = None) -> list[Edit]:
+    """Return the lines by which an action that was undone counts again.
 
     Parameters
     ----------
     edits, by : see `make_undo`
     name : str, optional
-        Name of the action; by default, what was undone last, unless a new action followed.
+        Name of the action; by default, what was undone last and at once, unless a new action
+        followed.
 
     Raises
     ------
     InputError
         There is none.
     """
-    edit = next_to_redo(edits) if name is None else _named(edits, name)
-    if edit is None:
+    meant = next_to_redo(edits) if name is None else [_named(edits, name)]
+    if not meant:
         raise InputError("there is nothing to redo")
-    if edit.id not in undone_in(edits):
-        raise InputError(f"{edit.id} ({edit.action}) is not undone")
-    return Edit.now(edit.fov, Redo(of=edit.id), (), by)
+    undone = undone_in(edits)
+    for edit in meant:
+        if edit.id not in undone:
+            raise InputError(f"{edit.id} ({edit.action}) is not undone")
+    return as_batch([Edit.now(edit.fov, Redo(of=edit.id), (), by) for edit in meant])
 
 
 def _named(edits: Iterable[Edit], name: str) -> Edit:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyama_core.errors import DamagedFileError
 from pyama_core.io.checksums import name_checksum, new_hasher
 from pyama_core.io.regular_files import read_regular
-from pyama_core.io.storage.records import OutputEntry
+from pyama_core.io.storage.records import OutputEntry, load_record
 from pyama_core.io.storage.stacks import StackReader
 from pyama_core.outputs import SEG_LABELED, TRACES_CSV, TRACKS_CSV, OutputKind
 from pyama_core.processing.tracking.fates import Track
@@ -51,6 +51,15 @@ class LabelsOnRecord:
             n_frames, height, width = entry.shape or (0, 0, 0)
             return cls(entry.checksum, (n_frames, height, width), entry.missing_frames())
         return None
+
+
+def state_on(record_path: Path) -> FovState | None:
+    """Read a record as who reads results does; None if it cannot be believed.
+
+    What an older version of an algorithm made, as it was asked for, is there to be corrected.
+    """
+    record = load_record(record_path)
+    return None if record is None else FovState(record, any_version=True)
 
 
 def current(state: FovState, kind: OutputKind) -> list[tuple[str, OutputEntry]]:

@@ -8,12 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from pyama_core.io.storage.naming import records_by_fov
-from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.edits.actions import Edit, Undo
 from pyama_core.processing.workflow.edits.found import FoundCells
 from pyama_core.processing.workflow.edits.history import active_in, corrections_in
 from pyama_core.processing.workflow.edits.log import LogContent
-from pyama_core.processing.workflow.edits.on_record import LabelsOnRecord, read_found
+from pyama_core.processing.workflow.edits.on_record import LabelsOnRecord, read_found, state_on
 from pyama_core.processing.workflow.edits.resolve import resolve
 from pyama_core.processing.workflow.fov_state import FovState
 
@@ -100,8 +99,8 @@ def standings_in(
     wanted = content.fovs if fovs is None else content.fovs & set(fovs)
     found: dict[str, StandingEdit] = {}
     for fov in sorted(wanted):
-        record = load_record(records[fov]) if fov in records else None
-        cells = None if record is None else read_found(records[fov].parent, FovState(record))
+        state = state_on(records[fov]) if fov in records else None
+        cells = None if state is None else read_found(records[fov].parent, state)
         found |= {each.edit.id: each for each in standings(content.of_fov(fov), cells)}
     return [found[edit.id] for edit in content.edits if edit.id in found]
 
@@ -120,10 +119,10 @@ def counts_in(output_dir: Path, content: LogContent) -> dict[int, EditCounts]:
     counts = {}
     for fov in sorted(content.fovs):
         if active := active_in(content.of_fov(fov)):
-            record = load_record(records[fov]) if fov in records else None
+            state = state_on(records[fov]) if fov in records else None
             stale = len(active)
-            if record is not None:
-                stale = _count_stale(content.of_fov(fov), records[fov].parent, FovState(record))
+            if state is not None:
+                stale = _count_stale(content.of_fov(fov), records[fov].parent, state)
             counts[fov] = EditCounts(len(active), stale)
     return counts
 
