@@ -120,7 +120,9 @@ def test_numbers_of_cells_beyond_16_bits_are_written_as_long_as_they_are_exact(
     labels = np.zeros(fov.labels.shape, np.uint32)
     labels[0, 3, 4] = 70_001
     monkeypatch.setattr(type(fov), "labels", property(lambda self: labels))
-    with fiji.LabelStack(tmp_path / "labels.tif", LabelImages(fov), Scale()) as tif:
+    with fiji.LabelStack(
+        tmp_path / "labels.tif", LabelImages.of(sampled.select(), fov), Scale()
+    ) as tif:
         tif.append(labels[0])
         labels[1, 0, 0] = (1 << 24) + 1
         with pytest.raises(InputError, match=r"FOV 0 .*frame 1: .* the number 16777217 of a cell"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +18,7 @@ from pyama_core.exports import csv_tables
 from pyama_core.exports.exporting import export
 from pyama_core.exports.file_names import file_names, sheet_names
 from pyama_core.exports.forms import all_forms
+from pyama_core.io.storage.atomic import is_temporary
 from runs import files_in
 
 pytestmark = pytest.mark.usefixtures("zarr_ends_its_threads")
@@ -182,6 +185,40 @@ def test_an_export_that_is_cancelled_leaves_nothing(sampled, tmp_path, form):
     with pytest.raises(CancelledError, match="nothing was written"):
         export(sampled.select(), form, tmp_path / f"out{suffix}", cancelled=lambda: True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx", "ome-zarr"])
+def test_an_export_that_is_killed_leaves_nothing_that_looks_whole_and_the_next_clears_up(
+    sampled, tmp_path, form
+):
+    path = tmp_path / ("[1].xlsx" if form == "xlsx" else "[1]")
+    program = (
+        "import os, sys; from pyama_core import open_results\n"
+        "die = lambda progress: progress.done >= 2 and os._exit(9)\n"
+        "open_results(sys.argv[1]).export(sys.argv[2], sys.argv[3], on_progress=die)"
+    )
+    words = [sys.executable, "-c", program, str(sampled.folder), form, str(path)]
+    assert subprocess.run(words, check=False, timeout=120).returncode == 9
+    (left,) = tmp_path.iterdir()
+    assert is_temporary(left)
+    sampled.export(form, path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_others_write_at_the_same_time_is_not_cleared_up(sampled, tmp_path):
+    path, events = tmp_path / "out", []
+
+    def meanwhile(progress) -> None:
+        if not events:
+            events.append(progress)
+            sampled.export("parquet", path)
+
+    (tmp_path / ".out.note.tmp").mkdir()  # not of an export
+    with pytest.raises(InputError, match="is there already"):
+        sampled.export("csv", path, on_progress=meanwhile)
+    assert (path / "traces.parquet").is_file()
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".out.note.tmp", "out"]
+    (tmp_path / ".out.note.tmp").rmdir()
 
 
 def test_folders_on_the_way_are_made_and_a_place_that_cannot_be_written_is_named(sampled, tmp_path):

@@ -1,7 +1,7 @@
 """Where an export lands: whole under its name, or not at all.
 
-What is written goes to a folder of a temporary name beside the place that it is to have, and is
-renamed when it is whole. A folder that an export made holds a list of its files with their
+What is written goes into a folder of a temporary name beside the place that it is to have, and is
+moved out of it when it is whole. A folder that an export made holds a list of its files with their
 checksums, so that another export may take its place (``overwrite``) without taking anything with
 it that a person put or changed there.
 """
@@ -9,6 +9,7 @@ it that a person put or changed there.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -20,7 +21,13 @@ from pyama_core.errors import InputError, StorageError
 from pyama_core.io.checksums import file_checksum
 from pyama_core.io.regular_files import read_regular
 from pyama_core.io.storage.artifacts import is_folder, put_in_place
-from pyama_core.io.storage.atomic import move_into_place, temporary_path, write_whole
+from pyama_core.io.storage.atomic import (
+    is_temporary,
+    move_into_place,
+    temporary_path,
+    write_whole,
+)
+from pyama_core.io.storage.locks import LOCK_NAME, FolderLock, find_holder
 from pyama_core.version import __version__
 
 ABOUT_NAME = "export.json"
@@ -83,15 +90,17 @@ def _files_of_export(folder: Path) -> dict[str, str] | None:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, about: Mapping[str, Any]) -> Iterator[Path]:
+def new_folder(path: Path, about: Mapping[str, Any], *, overwrite: bool) -> Iterator[Path]:
     """Make a folder that has its name as soon as the block ends without an error.
 
     Parameters
     ----------
     path : Path
-        The name that it is to have; `require_free` was asked.
+        The name that it is to have.
     about : mapping
         What is noted of the export in it.
+    overwrite : bool
+        Whether an earlier export may be replaced.
 
     Yields
     ------
@@ -100,27 +109,35 @@ def new_folder(path: Path, about: Mapping[str, Any]) -> Iterator[Path]:
 
     Raises
     ------
+    InputError
+        As `require_free`; before the block, or after it if something came there meanwhile.
     StorageError
         The file system refuses.
     """
-    with _scratch(path) as folder:
+    require_free(path, folder=True, overwrite=overwrite)
+    with _scratch(path) as scratch:
+        folder = scratch / path.name
+        folder.mkdir()
         yield folder
         files = {
             file.relative_to(folder).as_posix(): file_checksum(file) for file in _files_in(folder)
         }
         content = {"format": _FORMAT, "version": 1, "pyama_core": __version__, **about}
         write_whole(folder / ABOUT_NAME, json.dumps({**content, "files": files}, indent=1) + "\n")
+        require_free(path, folder=True, overwrite=overwrite)
         put_in_place(folder, path)
 
 
 @contextlib.contextmanager
-def new_file(path: Path) -> Iterator[Path]:
+def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Make a file that has its name as soon as the block ends without an error.
 
     Parameters
     ----------
     path : Path
-        The name that it is to have; `require_free` was asked.
+        The name that it is to have.
+    overwrite : bool
+        Whether a file may be replaced.
 
     Yields
     ------
@@ -129,29 +146,57 @@ def new_file(path: Path) -> Iterator[Path]:
 
     Raises
     ------
-    StorageError
-        The file system refuses.
+    InputError, StorageError
+        As `new_folder`.
     """
+    require_free(path, folder=False, overwrite=overwrite)
     with _scratch(path) as folder:
         yield folder / path.name
+        require_free(path, folder=False, overwrite=overwrite)
         move_into_place(folder / path.name, path)
 
 
 @contextlib.contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
-    """Make a folder of a temporary name beside a path; it is gone afterwards."""
+    """Make a folder of a temporary name beside a path; it is gone afterwards.
+
+    A lock in it tells others that this process is at work there. Who comes next deletes what a
+    process that died left behind.
+    """
     scratch = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         scratch.mkdir()
     except OSError as error:
         raise StorageError.about("write", path, error) from error
     try:
+        FolderLock.acquire(scratch)
         yield scratch
     except OSError as error:
         raise StorageError.about("write", path, error) from error
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        _delete(scratch)
+
+
+def _sweep(path: Path) -> None:
+    """Delete what exports to a path left behind whose processes died on this host."""
+    for scratch in path.parent.glob(glob.escape(f".{path.name}.") + "*"):
+        is_ours = is_temporary(scratch) and is_folder(scratch)
+        marks = (scratch / LOCK_NAME, scratch / ABOUT_NAME)  # the latter of one that was replaced
+        if is_ours and any(mark.is_file() for mark in marks) and find_holder(scratch) is None:
+            _delete(scratch)
+
+
+def _delete(scratch: Path) -> None:
+    """Delete a folder; its lock last, by which others know whose the rest is."""
+    with contextlib.suppress(OSError):
+        for path in scratch.iterdir():
+            if is_folder(path):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != LOCK_NAME:
+                path.unlink()
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from pyama_core.errors import InputError
 from pyama_core.exports.destination import new_file, new_folder, require_free
 from pyama_core.exports.forms import ExportForm, form_named
 from pyama_core.exports.progress import OnProgress, Steps
+from pyama_core.exports.steady import steady
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.paths import given_path
 from pyama_core.results.selection import Selection
@@ -56,7 +57,7 @@ def export(
     ------
     InputError
         There is no such form or option, a package is missing, something is in the way, the results
-        lack what the form needs, or do not fit into it.
+        lack what the form needs, do not fit into it, or were made anew meanwhile.
     StorageError
         It cannot be written.
     CancelledError
@@ -71,10 +72,11 @@ def export(
         raise InputError("there is nothing to export: no FOV is in the samples that were asked for")
     steps = Steps(0, on_progress, cancelled)
     if form.is_folder:
-        with new_folder(target, _about(selection, form, checked.model_dump(mode="json"))) as folder:
+        about = _about(selection, form, checked.model_dump(mode="json"))
+        with new_folder(target, about, overwrite=overwrite) as folder, steady(selection.fovs):
             write(selection, folder, checked, steps)
     else:
-        with new_file(target) as file:
+        with new_file(target, overwrite=overwrite) as file, steady(selection.fovs):
             write(selection, file, checked, steps)
     return target
 

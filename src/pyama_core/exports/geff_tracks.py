@@ -11,7 +11,6 @@ Nodes are numbered by cell, then by frame.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
 from pyama_core.exports.columns import meaning_of
-from pyama_core.exports.labels import LabelImages
+from pyama_core.exports.labels import LabelImages, labels_if_any
 from pyama_core.exports.options import Options
 from pyama_core.exports.progress import Steps
 from pyama_core.exports.reading import tell_missing
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from geff_spec import GeffMetadata
 
-logger = logging.getLogger(__name__)
-
 _AXES = {"t": "frame", "y": "position_y", "x": "position_x"}
 """Names that readers of graphs expect, and the columns that they hold."""
 _GRAPH, _LABELS = "tracks.geff", "cells"
@@ -49,7 +46,7 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
     missing = tell_missing(selection)
     if not set(_AXES.values()).issubset({*ALWAYS, *selection.columns}):
         raise InputError(f"there are no tracks to export: {next(iter(missing), 'no traces')}")
-    labels = {fov.number: _labels_of(selection, fov) for fov in selection.fovs}
+    labels = {fov.number: labels_if_any(selection, fov) for fov in selection.fovs}
     steps.expect(len(labels) + sum(each.shape[0] for each in labels.values() if each))
     for fov in selection.fovs:
         folder = path / f"{fov_folder_name(fov.number)}.zarr"
@@ -59,15 +56,6 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
         steps.done(f"FOV {fov.number}")
         if images is not None:
             _write_labels(selection, images, folder / _LABELS, steps)
-
-
-def _labels_of(selection: Selection, fov: FovResults) -> LabelImages | None:
-    try:
-        fov.labels  # noqa: B018 - opens them
-    except InputError as error:
-        logger.warning("left out: %s", error)
-        return None
-    return LabelImages.of(selection, fov)
 
 
 def _make_group(selection: Selection, fov: FovResults, path: Path) -> None:

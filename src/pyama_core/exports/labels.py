@@ -26,19 +26,32 @@ class LabelImages:
     ----------
     fov : FovResults
         The field of view.
+    dtype : dtype
+        Type of the numbers; that of the run, or a larger one for the numbers of corrections.
     cells : array of int, or None
         Cells that are taken; None for all.
     """
 
     fov: FovResults
+    dtype: np.dtype[Any]
     cells: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, selection: Selection, fov: FovResults) -> LabelImages:
-        """Return the label images of a field of view of a selection."""
+        """Return the label images of a field of view of a selection.
+
+        Raises
+        ------
+        InputError
+            It has none; the message says what brings them back.
+        """
+        n_frames, dtype = len(fov.labels), fov.labels.dtype
+        given = (number for t in range(n_frames) for number in fov.numbers_in(t).values())
+        if max(given, default=0) > np.iinfo(dtype).max:
+            dtype = np.dtype(np.uint32)
         if not selection.good_only:
-            return cls(fov)
-        return cls(fov, selection.read(fov, ()).cells["cell"].to_numpy(np.int64))
+            return cls(fov, dtype)
+        return cls(fov, dtype, selection.read(fov, ()).cells["cell"].to_numpy(np.int64))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -46,33 +59,14 @@ class LabelImages:
         n_frames, height, width = self.fov.labels.shape
         return n_frames, height, width
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the numbers."""
-        dtype: np.dtype[Any] = self.fov.labels.dtype
-        return dtype
-
     def frames(self) -> Iterator[NDArray[Any]]:
         """Yield the label image of each frame, (Y, X)."""
         for t in range(self.shape[0]):
             yield self.frame(t)
 
     def frame(self, t: int) -> NDArray[Any]:
-        """Return the label image of a frame, (Y, X), of type `dtype`.
-
-        Raises
-        ------
-        InputError
-            A correction made a number that does not fit into the type.
-        """
-        labels = self.fov.label_image(t)
-        if labels.dtype != self.dtype:
-            if (largest := int(labels.max(initial=0))) > np.iinfo(self.dtype).max:
-                raise InputError(
-                    f"{self.fov.title}: frame {t}: the number {largest} of a cell does not fit "
-                    f"into label images of {self.dtype}"
-                )
-            labels = labels.astype(self.dtype)
+        """Return the label image of a frame, (Y, X)."""
+        labels = self.fov.label_image(t).astype(self.dtype, copy=False)
         if self.cells is None:
             return labels
         there = np.unique(labels)
@@ -80,6 +74,15 @@ class LabelImages:
             return labels
         kept = np.where(np.isin(there, dropped), 0, there).astype(labels.dtype)
         return kept[np.searchsorted(there, labels)]
+
+
+def labels_if_any(selection: Selection, fov: FovResults) -> LabelImages | None:
+    """Return the label images of a field of view; None if there are none, which is told."""
+    try:
+        return LabelImages.of(selection, fov)
+    except InputError as error:
+        logger.warning("left out: %s", error)
+        return None
 
 
 def with_labels(selection: Selection) -> Selection:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pyama_core.errors import InputError
 from pyama_core.exports.cell_colors import cell_color
 from pyama_core.exports.channel_colors import channel_colors
-from pyama_core.exports.labels import LabelImages
+from pyama_core.exports.labels import LabelImages, labels_if_any
 from pyama_core.exports.options import Options
 from pyama_core.exports.progress import Steps
 from pyama_core.exports.scale import Scale
@@ -84,21 +84,12 @@ class _Sources:
     @classmethod
     def of(cls, selection: Selection, fov: FovResults) -> _Sources:
         """Open what there is of a field of view; what is not there is told."""
-        labels = LabelImages.of(selection, fov)
-        missing: list[str] = []
-        for stack in ("labels", "masks"):
-            try:
-                getattr(fov, stack)
-            except InputError as error:
-                missing.append(stack)
-                logger.warning("left out: %s", error)
-        return cls(
-            selection,
-            fov,
-            fov.taken,
-            None if "labels" in missing else labels,
-            None if "masks" in missing else fov.masks,
-        )
+        masks = None
+        try:
+            masks = fov.masks
+        except InputError as error:
+            logger.warning("left out: %s", error)
+        return cls(selection, fov, fov.taken, labels_if_any(selection, fov), masks)
 
     @property
     def n_frames(self) -> int:

@@ -69,11 +69,16 @@ class FovResults(FovCuration):
         self.folder = record_path.parent
         self._channels = channels
         self._files = FovFiles(record_path, number, name, channels)
+        self._record_path = record_path
         self._log = log
 
     def __repr__(self) -> str:
         lacking = f", {len(self.missing)} outputs are missing" if self.missing else ""
         return f"<{self.title} in {self.folder}{lacking}>"
+
+    def under(self, log: EditLog) -> FovResults:
+        """Return the same results under the corrections of a log, such as a frozen one."""
+        return FovResults(self._record_path, self.number, self.name, self._channels, log)
 
     @property
     def title(self) -> str:

@@ -315,9 +315,14 @@ class Results(Curation):
         *,
         good_only: bool = False,
     ) -> Selection:
-        """Return a part of the results, as exports take them; parameters as `read_traces`."""
+        """Return a part of the results, as exports take them; parameters as `read_traces`.
+
+        Samples and corrections stay as they are now, so that what is exported is of one piece.
+        """
         chosen, known = self._in_samples(fovs, samples)
-        return Selection.of(self.folder, chosen, known, self.source, good_only=good_only)
+        log = self._log.frozen()
+        frozen = [fov.under(log) for fov in chosen]
+        return Selection.of(self.folder, frozen, known, self.source, good_only=good_only)
 
     def export(
         self,

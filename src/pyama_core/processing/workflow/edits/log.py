@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pyama_core.errors import FolderBusyError, StorageError
+from pyama_core.errors import FolderBusyError, InputError, StorageError
 from pyama_core.io.regular_files import read_regular, require_regular
 from pyama_core.io.storage.naming import EDITS_NAME
 from pyama_core.processing.workflow.edits.actions import LOG_VERSION, Edit, first_problem
@@ -127,6 +127,10 @@ class EditLog:
             self._seen, self._content = seen, self._parsed.read(content)
         return self._content
 
+    def frozen(self) -> FrozenLog:
+        """Return the log as it is now, whatever is added to it later; errors as `read`."""
+        return FrozenLog(self.path.parent, self.read())
+
     def change(self, decide: Callable[[LogContent], Sequence[Edit]]) -> Sequence[Edit]:
         """Add the lines that somebody decides on, all of them or none.
 
@@ -170,6 +174,30 @@ class EditLog:
         except OSError as error:
             raise StorageError.about("write", self.path, error) from error
         return True
+
+
+class FrozenLog(EditLog):
+    """A log as it was at one time, for what takes long and is to be of one piece.
+
+    Parameters
+    ----------
+    folder : Path
+        The output folder.
+    content : LogContent
+        What it said.
+    """
+
+    def __init__(self, folder: Path, content: LogContent) -> None:
+        super().__init__(folder)
+        self._content = content
+
+    def read(self) -> LogContent:
+        """Return what the log said."""
+        return self._content
+
+    def change(self, decide: Callable[[LogContent], Sequence[Edit]]) -> Sequence[Edit]:
+        """Refuse: what is added would not show here."""
+        raise InputError(f"{self.path} cannot be added to by way of a frozen copy; open it anew")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
