@@ -18,8 +18,9 @@ def write_movie(
     positions: Sequence[NDArray[Any]],
     channel_names: Sequence[str],
     interval_minutes: float | None = None,
+    names: Sequence[str] | None = None,
 ) -> Path:
-    """Write one (T, C, Y, X) array per field of view as an OME-TIFF."""
+    """Write one (T, C, Y, X) array per field of view as an OME-TIFF, with names of their own."""
     times = {}
     if interval_minutes is not None:
         times = {"TimeIncrement": interval_minutes, "TimeIncrementUnit": "min"}
@@ -30,7 +31,7 @@ def write_movie(
                 photometric="minisblack",
                 metadata={
                     "axes": "TCYX",
-                    "Name": f"position {fov}",
+                    "Name": names[fov] if names else f"position {fov}",
                     "Channel": {"Name": list(channel_names)},
                     **times,
                 },

@@ -75,7 +75,7 @@ def test_columns_of_samples_with_the_names_of_others_or_of_groups_are_kept_apart
     owned.assign_samples({"all": {"fovs": "0-2", **known}})
     with h5py.File(owned.export("anndata", tmp_path / "out.h5ad")) as file:
         rows = file["obs"]
-        found = {"a_b": 1, "fov__index": 2, "fov_cell": 3, "fov_a_b": 4, "µM": 0.5}
+        found = {"a_b-2": 1, "index": 2, "cell-2": 3, "a_b": 4, "µM": 0.5}
         assert {name: column_of(rows, name)[0] for name in found} == found
         assert column_of(rows, "cell") == owned.traces["cell"].tolist()
 

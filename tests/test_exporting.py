@@ -239,14 +239,18 @@ def test_exports_in_the_folder_of_a_run_are_no_results(owned):
 # What is missing
 
 
-def test_tables_that_cannot_be_read_are_named_and_the_rest_is_exported(owned, tmp_path, caplog):
-    (spoilt,) = owned.folder.glob("fov_001/*_traces_ch_1.csv")
+@pytest.mark.parametrize("form", ["csv", "parquet", "xlsx", "geff", "anndata"])
+@pytest.mark.parametrize("fov", [0, 1])
+def test_tables_that_cannot_be_read_are_named_and_the_rest_is_exported(
+    owned, tmp_path, caplog, form, fov
+):
+    (spoilt,) = owned.folder.glob(f"fov_{fov:03d}/*_traces_ch_1.csv")
     spoilt.write_text("fov,cell\n", "utf-8")
+    suffix = next(each.suffix for each in all_forms() if each.name == form)
     with caplog.at_level(logging.WARNING):
-        folder = open_results(owned.folder).export("csv", tmp_path / "out")
+        open_results(owned.folder).export(form, tmp_path / f"out{suffix}")
     (said,) = [record.getMessage() for record in caplog.records]
-    assert re.match(r"left out: FOV 1 .*_traces_ch_1\.csv: is not as it was written", said)
-    assert (folder / "traces.csv").is_file()
+    assert re.match(rf"left out: FOV {fov} .*_traces_ch_1\.csv: is not as it was written", said)
 
 
 def test_results_without_any_table_are_refused_with_the_reason(owned, tmp_path):

@@ -10,7 +10,6 @@ together in memory, as it will be when it is opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
 from pyama_core.exports.columns import meanings_table
-from pyama_core.exports.names import cell_of_fov_name
+from pyama_core.exports.names import cell_of_fov_name, plain_keys
 from pyama_core.exports.options import FeatureOptions, Options
 from pyama_core.exports.progress import Steps
 from pyama_core.exports.reading import tell_missing
@@ -78,25 +77,12 @@ def _observations(rows: pd.DataFrame, selection: Selection) -> pd.DataFrame:
     """Return what is known of each row, by its name."""
     known = [*ALWAYS, *(name for name in TIMES if name in rows), *_OF_CELLS]
     samples = selection.samples_table().set_index("fov").drop(columns=["sample"])
-    names_of_columns = _keys([*map(str, samples)], taken=[*map(str, rows)])
-    samples = samples.rename(columns=names_of_columns)
+    keys = plain_keys(map(str, samples), taken=map(str, rows))
+    samples = samples.rename(columns=keys)
     observations = rows[known].join(samples, on="fov")
     names = zip(rows["fov"].tolist(), rows["cell"].tolist(), rows["frame"].tolist(), strict=True)
     observations.index = [cell_of_fov_name(*each) for each in names]
     return observations
-
-
-def _keys(names: Sequence[str], taken: Iterable[str]) -> dict[str, str]:
-    """Return distinct names that HDF5 takes for one, where a slash leads into a group."""
-    used = {*taken, _INDEX, ""}
-    keys: dict[str, str] = {}
-    for name in names:
-        key = name.replace("/", "_").lstrip(".")
-        while key in used:
-            key = f"fov_{key}"
-        used.add(key)
-        keys[name] = key
-    return keys
 
 
 # The format

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
-from pyama_core.exports.columns import meaning_of
+from pyama_core.exports.columns import Meaning, meaning_of
+from pyama_core.exports.file_names import file_names
 from pyama_core.exports.labels import LabelImages, labels_if_any
 from pyama_core.exports.options import Options
 from pyama_core.exports.progress import Steps
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _AXES = {"t": "frame", "y": "position_y", "x": "position_x"}
 """Names that readers of graphs expect, and the columns that they hold."""
+_FAMILIES = ("lineage", "tracklet")
 _GRAPH, _LABELS = "tracks.geff", "cells"
 
 
@@ -76,25 +78,30 @@ def _write_graph(selection: Selection, fov: FovResults, path: Path, *, has_label
     traces = tables.traces
     nodes = np.arange(len(traces), dtype=np.uint64)
     edges = edges_of(tables)
+    columns = _columns(traces)
     properties: dict[str, Any] = {
-        name: _property(traces[column]) for name, column in _columns(traces).items()
+        name: _property(traces[column]) for name, column in columns.items()
     }
     properties |= _families(traces, edges)
+    meanings = {
+        name: meaning_of(columns.get(name, name), selection.channels) for name in properties
+    }
     write_arrays(
         path,
         nodes,
         properties,
         edges.astype(np.uint64),
         None,
-        _metadata(selection, fov, properties, has_labels=has_labels),
+        _metadata(Scale.of(selection, fov), properties, meanings, has_labels=has_labels),
         zarr_format=3,
     )
 
 
 def _columns(traces: pd.DataFrame) -> dict[str, str]:
-    """Return the columns of traces by the names of properties."""
-    own = [name for name in traces if name not in ("sample", "fov", *_AXES.values())]
-    return {**_AXES, **{str(name): str(name) for name in own}}
+    """Return the columns of traces by the names of properties, which are folders."""
+    known = ("sample", "fov", *_AXES.values())
+    own = [str(name) for name in traces if name not in known]
+    return {**_AXES, **{key: name for name, key in file_names(own, [*_AXES, *_FAMILIES]).items()}}
 
 
 def edges_of(tables: SelectedTables) -> NDArray[np.int64]:
@@ -168,7 +175,7 @@ def _families(traces: pd.DataFrame, edges: NDArray[np.int64]) -> dict[str, Any]:
     only = {cell: parent for cell, parent in parents.items() if n_daughters[parent] == 1}
     numbers, rows = np.unique(cells, return_inverse=True)
     found = {}
-    for name, links in (("lineage", parents), ("tracklet", only)):
+    for name, links in zip(_FAMILIES, (parents, only), strict=True):
         founders = founders_of(numbers.tolist(), links)
         of_each = np.array([founders[cell] for cell in numbers.tolist()], np.int64)
         found[name] = {"values": of_each[rows], "missing": None}
@@ -184,18 +191,20 @@ def _property(column: pd.Series[Any]) -> dict[str, Any]:
 
 
 def _metadata(
-    selection: Selection, fov: FovResults, properties: dict[str, Any], *, has_labels: bool
+    scale: Scale,
+    properties: Mapping[str, Any],
+    meanings: Mapping[str, Meaning],
+    *,
+    has_labels: bool,
 ) -> GeffMetadata:
     from geff_spec import Axis, GeffMetadata, PropMetadata, RelatedObject
 
-    scale = Scale.of(selection, fov)
     pixel: dict[str, Any] = {"unit": "pixel"}
     if scale.pixel_size_um:
         pixel |= {"scale": scale.pixel_size_um, "scaled_unit": "micrometer"}
     frame: dict[str, Any] = {}
     if scale.interval_min:
         frame = {"scale": scale.interval_min, "scaled_unit": "minute"}
-    described = {name: meaning_of(_AXES.get(name, name), selection.channels) for name in properties}
     return GeffMetadata(
         directed=True,
         axes=[
@@ -210,7 +219,7 @@ def _metadata(
                 unit=meaning.unit or None,
                 description=meaning.words or None,
             )
-            for name, meaning in described.items()
+            for name, meaning in meanings.items()
         },
         edge_props_metadata={},
         track_node_props={"tracklet": "tracklet", "lineage": "lineage"},

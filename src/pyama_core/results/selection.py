@@ -150,8 +150,14 @@ class Selection:
         stacked = stack_tables([traces], self.samples)
         return SelectedTables(
             stacked.reindex(columns=[*ALWAYS, *wanted]),
-            stack_tables([cells], self.samples).reindex(columns=list(self.cell_columns)),
+            self._with_all_reasons(stack_tables([cells], self.samples)),
         )
+
+    def _with_all_reasons(self, cells: pd.DataFrame) -> pd.DataFrame:
+        """Return cells with a column for each channel, of text also where it was not measured."""
+        complete = cells.reindex(columns=list(self.cell_columns))
+        lacking = set(complete.columns).difference(cells.columns)
+        return complete.astype(dict.fromkeys(lacking, "str"))
 
     def samples_table(self) -> pd.DataFrame:
         """Return a row per field of view: its number, name, sample, and what else is known."""

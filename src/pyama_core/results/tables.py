@@ -234,11 +234,13 @@ def _tracked(tracks: bytes) -> pd.DataFrame:
 
 
 def _with_daughters(cells: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
     daughters: dict[int, list[int]] = {}
     for cell, parent in cells["parent"].dropna().items():
         daughters.setdefault(int(parent), []).append(int(str(cell)))
     of_each: list[Any] = [tuple(daughters.get(int(cell), ())) for cell in cells.index]
-    ordered = cells.assign(daughters=of_each)
+    ordered = cells.assign(daughters=pd.Series(of_each, index=cells.index, dtype=object))
     return ordered[
         ["parent", "daughters", "first_frame", "last_frame", "n_frames", "n_merged", "fate"]
     ]
