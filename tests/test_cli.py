@@ -191,6 +191,7 @@ def test_a_failed_position_is_told_in_the_exit_code_the_status_and_the_next_run(
         "segmentation": "done",
         "correction": "failed",
         "tracking": "done",
+        "nuclei": "not asked for",
         "extraction": "missing",
     }
     assert obstacle.name in found["1"]["failure"]["error"]

@@ -27,6 +27,7 @@ from pyama_core.outputs import (
     all_kinds,
     step_names,
 )
+from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.workflow import fov_state, graph
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.keeping import parse_keep
@@ -34,6 +35,7 @@ from pyama_core.processing.workflow.outcome import FovStatus
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice, parse_analysis
 from pyama_core.processing.workflow.services.base import BaseProcessingService, cell_channel
+from pyama_core.processing.workflow.services.parameters import Parameters
 from pyama_core.processing.workflow.sizes import expected_outputs
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
 from runs import data_files, describe, new_context
@@ -339,7 +341,8 @@ def test_status_works_where_a_method_is_not_installed(demo, tmp_path, caplog):
 
 
 def test_every_kind_is_declared_by_the_step_that_it_names():
-    analysis = Analysis(ChannelChoice(pc=0, fl=(1,)))
+    extraction = ExtractionParameters(features=("compartments",))
+    analysis = Analysis(ChannelChoice(pc=0, fl=(1,), nuclei=2), Parameters(extraction=extraction))
     made = {
         service.step: {declared.output.kind for declared in service.declare(analysis)}
         for service in graph.all_services()

@@ -230,6 +230,7 @@ def test_status_and_verification_say_that_masks_are_others_now(movie, tmp_path):
         "segmentation": "outdated",
         "correction": "outdated",
         "tracking": "outdated",
+        "nuclei": "not asked for",
         "extraction": "outdated",
     }
     changed, unknown = find_changed_files(out)

@@ -51,7 +51,7 @@ class OutputKind:
         How their names end.
     per_channel : bool
         Whether there is one for each of several channels; otherwise there is one for the field of
-        view, of the channel in which cells are found.
+        view, of the channel in which cells are found, or nuclei.
     names_channel : bool
         Whether the name tells the channel.
     dtype : str or None
@@ -117,6 +117,8 @@ FL_CORRECTED = _stack("fl_corrected", "correction", per_channel=True, dtype="flo
 SEG_LABELED = _stack("seg_labeled", "tracking", dtype="uint16", missing=Missing.NO_OBJECT)
 TRACKS_CSV = _table("tracks_csv", "tracking", names_channel=False)
 SHIFTS_CSV = _table("shifts_csv", "tracking", names_channel=False)
+NUCLEI = _stack("nuclei", "nuclei", dtype="uint16", missing=Missing.NO_OBJECT)
+NUCLEI_CSV = _table("nuclei_csv", "nuclei", names_channel=False)
 TRACES_CSV = _table("traces_csv", "extraction", per_channel=True)
 
 KINDS: tuple[OutputKind, ...] = (
@@ -127,6 +129,8 @@ KINDS: tuple[OutputKind, ...] = (
     SEG_LABELED,
     TRACKS_CSV,
     SHIFTS_CSV,
+    NUCLEI,
+    NUCLEI_CSV,
     TRACES_CSV,
 )
 """All kinds, in the order of the steps that make them."""
@@ -143,7 +147,7 @@ def step_names() -> list[str]:
     Examples
     --------
     >>> step_names()
-    ['copying', 'segmentation', 'correction', 'tracking', 'extraction']
+    ['copying', 'segmentation', 'correction', 'tracking', 'nuclei', 'extraction']
     """
     return list(dict.fromkeys(kind.step for kind in KINDS))
 

@@ -223,7 +223,11 @@ def run(
     ] = None,
     nuclei: Annotated[
         str | None,
-        typer.Option("--nuclei", metavar="CH", help="Nuclei, by which cells are separated."),
+        typer.Option(
+            "--nuclei",
+            metavar="CH",
+            help="Nuclei: they separate cells, and are measured apart (extraction.features).",
+        ),
     ] = None,
     segmentation: Annotated[
         str | None,

@@ -34,11 +34,16 @@ class WorkCounter:
         The source.
     fovs : sequence of int
         Fields of view of the run.
+    steps : sequence of str
+        Its steps.
     """
 
-    def __init__(self, metadata: MicroscopyMetadata, fovs: Sequence[int]) -> None:
+    def __init__(
+        self, metadata: MicroscopyMetadata, fovs: Sequence[int], steps: Sequence[str]
+    ) -> None:
         n_frames = sum(metadata.shape_of(fov)[0] for fov in fovs)
-        self.total = n_frames * len(step_names())
+        self.total = n_frames * len(steps)
+        self._n_steps = len(steps)
         self._seen: dict[tuple[int, str], int] = {}
 
     def count(self, event: ProgressEvent) -> None:
@@ -53,7 +58,7 @@ class WorkCounter:
     @property
     def frames(self) -> float:
         """Frames done, counting a frame when all steps have had it."""
-        return self.done / len(step_names())
+        return self.done / self._n_steps
 
 
 class RunDisplay:
@@ -96,7 +101,7 @@ class RunDisplay:
 
 @contextlib.contextmanager
 def progress_display(
-    metadata: MicroscopyMetadata, fovs: Sequence[int] | None
+    metadata: MicroscopyMetadata, fovs: Sequence[int] | None, steps: Sequence[str]
 ) -> Iterator[ProgressCallback | None]:
     """Show bars on a terminal; elsewhere leave it to the log, a line for each event."""
     console = Console(stderr=True)
@@ -115,5 +120,5 @@ def progress_display(
     # Warnings are printed by way of standard error, which rich puts above its bars.
     quieten(logging.WARNING)
     with Progress(*columns, console=console, redirect_stderr=True) as progress:
-        display = RunDisplay(progress, WorkCounter(metadata, chosen))
+        display = RunDisplay(progress, WorkCounter(metadata, chosen, steps))
         yield display.show

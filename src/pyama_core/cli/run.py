@@ -22,6 +22,7 @@ from pyama_core.io.paths import without_tilde
 from pyama_core.io.storage.atomic import write_whole
 from pyama_core.io.storage.naming import LOG_NAME, RESULTS_NAME
 from pyama_core.io.urls import is_url, local_path
+from pyama_core.outputs import NUCLEI, step_names
 from pyama_core.processing.workflow.keeping import parse_keep
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import carry_out
@@ -180,12 +181,18 @@ def start(flags: Flags, config_path: Path | None, restore: str | None = None) ->
     cancel = threading.Event()
     with (
         cancel_on_interrupt(cancel),
-        progress_display(metadata, fovs) as on_progress,
+        progress_display(metadata, fovs, _steps_of(config)) as on_progress,
     ):
         outcome = carry_out(parse, on_progress=on_progress, cancel=cancel)
     if outcome.refusal is None:
         _tell(outcome, output)
     return outcome.exit_code
+
+
+def _steps_of(config: RunConfig) -> list[str]:
+    """Return the steps that a run has."""
+    left_out = () if config.extraction.needs_nuclei else (NUCLEI.step,)
+    return [step for step in step_names() if step not in left_out]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pyama_core.cli.streams import echo
 from pyama_core.io.titles import titled
-from pyama_core.outputs import step_names
+from pyama_core.outputs import NUCLEI, step_names
 from pyama_core.processing.workflow.misplaced import find_misplaced
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
 from pyama_core.processing.workflow.status import describe_folder, find_changed_files, verify_folder
@@ -25,12 +25,13 @@ def show(folder: Path, *, as_json: bool) -> int:
     from rich.table import Table
     from rich.text import Text
 
+    shown = _steps_shown(described)
     table = Table(
-        "FOV", "status", *step_names(), "good cells", title=Text(str(folder)), title_justify="left"
+        "FOV", "status", *shown, "good cells", title=Text(str(folder)), title_justify="left"
     )
     for fov, found in described["fovs"].items():
         steps = found.get("steps", {})
-        states = (steps.get(step, "") for step in step_names())
+        states = (steps.get(step, "") for step in shown)
         # Text: what stands in brackets in a name is not for rich to interpret.
         table.add_row(Text(_title(fov, found)), found["status"], *states, _cells(found))
     # Without a terminal there is no width to keep to.
@@ -71,6 +72,13 @@ def show(folder: Path, *, as_json: bool) -> int:
             echo(f"FOV {title}: cells taken for {diameter} px, in most for {typical} px")
     _show_parameters(described)
     return 0
+
+
+def _steps_shown(described: dict[str, Any]) -> list[str]:
+    """Return the steps but for that of nuclei where no FOV asks for it."""
+    found = [fov.get("steps", {}) for fov in described["fovs"].values()]
+    is_asked = any(steps.get(NUCLEI.step, "not asked for") != "not asked for" for steps in found)
+    return [step for step in step_names() if is_asked or step != NUCLEI.step]
 
 
 def _title(fov: str, found: dict[str, Any]) -> str:

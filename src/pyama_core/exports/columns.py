@@ -48,6 +48,13 @@ _PLAIN: Mapping[str, Meaning] = {
     "eccentricity": Meaning("1", "of the ellipse with the same second moments, 0 to 1"),
     "solidity": Meaning("1", "part of the convex hull that is cell, 0 to 1"),
     "orientation": Meaning("rad", "of the long axis of the ellipse"),
+    "n_nuclei": Meaning("", "number of nuclei of the cell; empty where nuclei are not known"),
+    "area_nucleus": Meaning("px²", "number of pixels of the nucleus; empty without one"),
+    "perimeter_nucleus": Meaning("px", "length of the outline of the nucleus"),
+    "eccentricity_nucleus": Meaning("1", "of the nucleus, 0 to 1"),
+    "solidity_nucleus": Meaning("1", "of the nucleus, 0 to 1"),
+    "orientation_nucleus": Meaning("rad", "of the nucleus"),
+    "area_ring": Meaning("px²", "number of pixels of the ring around the nucleus; empty without"),
     "parent": Meaning("", "cell that divided into this one; empty for none"),
     "daughters": Meaning("", "cells that this one divided into"),
     "first_frame": Meaning("", "first frame in which the cell is seen, from 0"),
@@ -67,8 +74,21 @@ _OF_CHANNELS: Mapping[str, Meaning] = {
     "intensity_p5": Meaning(_GREY, "5th percentile of the corrected fluorescence"),
     "intensity_p95": Meaning(_GREY, "95th percentile of the corrected fluorescence"),
     "background_local": Meaning(_GREY, "median of the corrected fluorescence around the cell"),
+    "ratio_nucleus_ring": Meaning("1", "ratio of the means in the nucleus and the ring around it"),
     "reason": Meaning("", "why the cell cannot be trusted; empty if it can"),
 }
+
+
+_COMPARTMENTS = {"nucleus": "nucleus", "ring": "ring around the nucleus"}
+
+
+def _of_a_channel(stem: str) -> Meaning | None:
+    """Return what a column holds, by its name without the channel."""
+    for ending, place in _COMPARTMENTS.items():
+        if (feature := stem.removesuffix(f"_{ending}")) in _OF_CHANNELS and feature != stem:
+            known = _OF_CHANNELS[feature]
+            return Meaning(known.unit, f"{known.words.removesuffix(' over the cell')}, {place}")
+    return _OF_CHANNELS.get(stem)
 
 
 def meaning_of(column: str, channels: Iterable[str]) -> Meaning:
@@ -90,8 +110,8 @@ def meaning_of(column: str, channels: Iterable[str]) -> Meaning:
         return _PLAIN[column]
     for channel in channels:
         stem = column.removesuffix(f"_{channel}")
-        if stem in _OF_CHANNELS and stem != column:
-            known = _OF_CHANNELS[stem]
+        known = _of_a_channel(stem)
+        if known is not None and stem != column:
             return Meaning(known.unit, f"{known.words}, channel {channel}")
     return Meaning("", "")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def needed_columns(channels: Iterable[str]) -> set[str]:
     """Return the columns of traces without which corrections cannot be applied."""
-    return {*PLACES, *(f"intensity_total_{channel}" for channel in channels)}
+    return {*PLACES, "n_nuclei", *(f"intensity_total_{channel}" for channel in channels)}
 
 
 def found_cells(tables: FovTables, basis: Basis) -> FoundCells:

@@ -14,6 +14,7 @@ from pyama_core.io.storage.records import FovRecord
 from pyama_core.outputs import (
     FL,
     FL_CORRECTED,
+    NUCLEI,
     PC,
     SEG,
     SEG_LABELED,
@@ -21,6 +22,8 @@ from pyama_core.outputs import (
     TRACKS_CSV,
     OutputKind,
 )
+from pyama_core.processing.extraction.parameters import ExtractionParameters
+from pyama_core.processing.extraction.ring_size import RingSize
 from pyama_core.processing.workflow.edits.actions import Edit
 from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.edits.resolve import resolve
@@ -224,6 +227,11 @@ class FovResults(FovCuration):
         return self._only(SEG_LABELED)
 
     @property
+    def nuclei(self) -> NDArray[Any]:
+        """Label images of nuclei, (T, Y, X), with the numbers of their cells; as `labels`."""
+        return self._only(NUCLEI)
+
+    @property
     def fluorescence(self) -> StacksByChannel:
         """Fluorescence as it was taken, (T, Y, X), by the name of the channel."""
         return self._by_channel(FL)
@@ -264,10 +272,28 @@ class FovResults(FovCuration):
         InputError
             There is no such frame, or there are no label images.
         """
-        labels = self.labels
-        if not 0 <= t < len(labels):
-            raise InputError(f"{self._files.where} has frames 0 to {len(labels) - 1}, not {t}")
-        return relabelled(np.array(labels[t]), self.numbers_in(t))
+        return self._numbered(self.labels, t)
+
+    def nuclei_image(self, t: int) -> NDArray[Any]:
+        """Return the label image of the nuclei in a frame, (Y, X); as `label_image`."""
+        return self._numbered(self.nuclei, t)
+
+    def ring_image(self, t: int) -> NDArray[Any]:
+        """Return the label image of the rings around nuclei in a frame, (Y, X).
+
+        They are those that were measured, with the numbers of their cells as in the tables.
+
+        Raises
+        ------
+        InputError
+            There is no such frame, no label images of cells or nuclei, or no rings.
+        """
+        from pyama_core.processing.extraction.cells import FrameCells  # loads the compiler
+        from pyama_core.processing.extraction.rings import find_rings
+
+        cells, nuclei = self._frame(self.labels, t), self._frame(self.nuclei, t)
+        rings = find_rings(FrameCells.of(cells), FrameCells.of(nuclei), self._ring_size())
+        return relabelled(rings, self.numbers_in(t))
 
     def outlines(self, t: int, cells: Collection[int] | None = None) -> dict[int, list[Polygon]]:
         """Return the outlines of cells in a frame; see `pyama_core.results.outlines.outlines_of`.
@@ -395,6 +421,25 @@ class FovResults(FovCuration):
             return draw_film_strip(self, cell, named, n_frames, margin)
         middle = len(self.labels) // 2 if t is None else t
         return draw_frame(self, middle, named[0] if named else self.segmented)
+
+    def _numbered(self, labels: NDArray[Any], t: int) -> NDArray[Any]:
+        """Return a frame of label images with the numbers of the tables."""
+        return relabelled(self._frame(labels, t), self.numbers_in(t))
+
+    def _frame(self, labels: NDArray[Any], t: int) -> NDArray[Any]:
+        if not 0 <= t < len(labels):
+            raise InputError(f"{self._files.where} has frames 0 to {len(labels) - 1}, not {t}")
+        return np.array(labels[t])
+
+    def _ring_size(self) -> RingSize:
+        """Return the size of the rings, in pixels, that were measured."""
+        for _, entry in self._files.entries(TRACES_CSV).values():
+            made = entry.provenance
+            names = made.parameters.keys() & {"ring_width", "ring_gap"}
+            chosen = ExtractionParameters.model_validate({n: made.parameters[n] for n in names})
+            pixel_size = made.inputs.get("pixel_size_um")
+            return chosen.ring_in_pixels(None if pixel_size is None else float(pixel_size))
+        raise InputError(f"{self._files.where}: no rings were measured")
 
     def _only(self, kind: OutputKind) -> NDArray[Any]:
         there = self._files.entries(kind)

@@ -39,13 +39,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyama_core.processing.extraction.feature_names import SHAPE_FEATURES
+from pyama_core.processing.extraction.feature_names import COMPARTMENT_SHAPES, SHAPE_FEATURES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHARED = ("position_x", "position_y", "area", *SHAPE_FEATURES)
-"""Columns that are the same in the tables of all channels: they are of the label image."""
+SHARED = ("position_x", "position_y", "area", *SHAPE_FEATURES, *COMPARTMENT_SHAPES)
+"""Columns that are the same in the tables of all channels: they are of label images."""
 KEYS = ("fov", "cell", "frame")
 TIMES = ("time_min", "time_h")
 _OF_CELLS = ("good", "reason")

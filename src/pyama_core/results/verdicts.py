@@ -77,6 +77,8 @@ def judge_as_the_run(
     rows = _places(traces) | {"cell": traces["cell"].to_numpy(np.int64)}
     if criteria.corrected:
         rows["intensity_total"] = traces[f"intensity_total_{channel}"].to_numpy()
+    if "n_nuclei" in traces:
+        rows["n_nuclei"] = traces["n_nuclei"].to_numpy()
     n_frames, height, width = basis.shape
     verdicts = judge_tracks(
         {name: column[seen] for name, column in rows.items()},

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.extraction.cells import FrameCells
+from pyama_core.processing.extraction.compartments import CellNuclei, Compartments
 from pyama_core.processing.extraction.crops import measure_custom
 from pyama_core.processing.extraction.intensities import measure_intensities
 from pyama_core.processing.extraction.selection import Selection
@@ -23,6 +24,7 @@ def measure_cells(
     images: Sequence[NDArray[Any]],
     selection: Selection | None = None,
     ring: int = 10,
+    nuclei: CellNuclei | None = None,
 ) -> tuple[Columns, list[Columns]]:
     """Measure the cells of a frame.
 
@@ -36,15 +38,17 @@ def measure_cells(
         What to measure besides the basic features.
     ring
         Width of the surroundings that the local background is taken from, in pixels.
+    nuclei
+        The nuclei of the cells; without them, what is selected of compartments is NaN.
 
     Returns
     -------
     shapes : dict of str to ndarray
-        ``cell`` (int64, ascending), ``area``, ``position_x``, ``position_y``, the bounding box and
-        what of `measure_shapes` is selected.
+        ``cell`` (int64, ascending), ``area``, ``position_x``, ``position_y``, the bounding box,
+        what of `measure_shapes` is selected, and of compartments.
     channels : list of dict
-        Per channel ``intensity_total``, and what is selected of `measure_intensities` and of the
-        user's features. Features beyond the basic ones are float32.
+        Per channel ``intensity_total``, and what is selected of `measure_intensities`, of
+        compartments and of the user's features. Features beyond the basic ones are float32.
 
     Raises
     ------
@@ -62,14 +66,25 @@ def measure_cells(
     selection = Selection() if selection is None else selection
     cells = FrameCells.of(labels)
     shapes = measure_shapes(cells, dict.fromkeys([*_BOX, *selection.shapes]))
+    compartments = None
+    if selection.has_compartments:
+        compartments = Compartments.of(cells, nuclei)
+        shapes |= compartments.measure_shapes(selection.compartment_shapes)
     channels = []
     for image in images:
         found = measure_intensities(cells, image, selection.intensities, ring)
+        if compartments is not None:
+            found |= compartments.measure_intensities(image, selection.compartment_intensities)
         if selection.custom:
             found |= measure_custom(cells, image, selection.custom)
         del found["cell"]
-        channels.append(_compact(found, selection.intensities))
-    return _compact(shapes, set(selection.shapes) - set(_BOX)), channels
+        channels.append(_compact(found, _of_images(selection)))
+    of_shapes = {*selection.shapes, *selection.compartment_shapes}
+    return _compact(shapes, of_shapes - set(_BOX)), channels
+
+
+def _of_images(selection: Selection) -> tuple[str, ...]:
+    return (*selection.intensities, *selection.compartment_intensities)
 
 
 def unmeasured(n_cells: int, selection: Selection) -> Columns:
@@ -89,8 +104,8 @@ def unmeasured(n_cells: int, selection: Selection) -> Columns:
     {'intensity_total': array([nan]), 'intensity_mean': array([nan], dtype=float32)}
     """
     own = [feature.column for feature in selection.custom]
-    names = ["intensity_total", *selection.intensities, *own]
-    return _compact({name: np.full(n_cells, np.nan) for name in names}, selection.intensities)
+    names = ["intensity_total", *_of_images(selection), *own]
+    return _compact({name: np.full(n_cells, np.nan) for name in names}, _of_images(selection))
 
 
 def _compact(columns: Columns, names: Sequence[str] | set[str]) -> Columns:

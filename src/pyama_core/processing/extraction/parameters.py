@@ -6,11 +6,13 @@ from pydantic import Field, field_validator
 
 from pyama_core.processing.extraction.custom import is_registered, registered_names
 from pyama_core.processing.extraction.feature_names import (
+    BUILT_IN,
     GROUPS,
-    INTENSITY_FEATURES,
-    SHAPE_FEATURES,
+    are_of_compartments,
 )
 from pyama_core.processing.extraction.quality import QualityParameters
+from pyama_core.processing.extraction.ring_size import RingSize
+from pyama_core.processing.lengths import Length, length_in_pixels
 
 
 class ExtractionParameters(QualityParameters):
@@ -20,7 +22,18 @@ class ExtractionParameters(QualityParameters):
         ("shape", "intensity"),
         description="what is measured besides position, total intensity and area: shape and "
         "intensity (all of either), single ones such as perimeter, intensity_median and "
-        "background_local, your own as module:function, or nothing: []",
+        "background_local, your own as module:function, or nothing: []; with a channel of nuclei "
+        "compartments (n_nuclei, area_nucleus, area_ring, intensity_mean_nucleus, "
+        "intensity_mean_ring, ratio_nucleus_ring), and single ones such as intensity_median_ring",
+    )
+    ring_width: Length = Field(
+        5.0,
+        description="width of the ring around a nucleus, within its cell, in pixels, as 5, or with "
+        "a unit, as 2 um",
+    )
+    ring_gap: Length = Field(
+        1.0,
+        description="how far from the nucleus, and from those of other cells, the ring begins",
     )
     background_ring: int = Field(
         10,
@@ -35,10 +48,28 @@ class ExtractionParameters(QualityParameters):
         description="minutes between frames, for files that do not tell the times",
     )
 
+    @property
+    def needs_nuclei(self) -> bool:
+        """Whether some of the features are of nuclei or of the rings around them."""
+        return are_of_compartments(self.features)
+
+    def ring_in_pixels(self, pixel_size_um: float | None) -> RingSize:
+        """Return the size of rings in pixels.
+
+        Raises
+        ------
+        InputError
+            It is a length and the pixel size is unknown, or there can be no such rings.
+        """
+        return RingSize(
+            length_in_pixels(self.ring_width, pixel_size_um, "ring_width"),
+            length_in_pixels(self.ring_gap, pixel_size_um, "ring_gap"),
+        )
+
     @field_validator("features")
     @classmethod
     def _known(cls, words: tuple[str, ...]) -> tuple[str, ...]:
-        known = [*GROUPS, *SHAPE_FEATURES, *INTENSITY_FEATURES]
+        known = [*GROUPS, *BUILT_IN]
         for word in words:
             if word not in known and ":" not in word and not is_registered(word):
                 raise ValueError(

@@ -24,6 +24,8 @@ Reason = Literal[
     "unusual size",
     "area jump",
     "intensity jump",
+    "no nucleus",
+    "several nuclei",
     "not corrected",
 ]
 LIMITS: Mapping[Reason, tuple[str, ...]] = {
@@ -35,6 +37,11 @@ LIMITS: Mapping[Reason, tuple[str, ...]] = {
     "intensity jump": ("max_intensity_jump",),
 }
 """What speaks against a cell, and the parameters that decide about it."""
+OF_NUCLEI: Mapping[Reason, tuple[str, ...]] = {
+    "no nucleus": ("max_odd_nuclei_part",),
+    "several nuclei": ("max_odd_nuclei_part",),
+}
+"""The same, where nuclei are known."""
 REASONS: tuple[Reason, ...] = tuple(LIMITS)
 NOT_CORRECTED: Reason = "not corrected"
 _OUT_OF_LINE = 5.0
@@ -92,6 +99,13 @@ class QualityParameters(BaseModel):
         allow_inf_nan=False,
         description="the same for its total intensity",
     )
+    max_odd_nuclei_part: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="part of its frames in which a good cell may have no nucleus, and in which it "
+        "may have several; where nuclei are measured",
+    )
 
     @model_validator(mode="after")
     def _areas_in_order(self) -> QualityParameters:
@@ -141,12 +155,12 @@ class Verdicts:
     def summary(self) -> dict[str, int]:
         """Number of cells, of good cells, and of those that are not for each reason."""
         counts = Counter(self.reason)
-        uncorrected = {"not corrected": counts["not corrected"]} if counts["not corrected"] else {}
+        further: tuple[Reason, ...] = (*OF_NUCLEI, NOT_CORRECTED)
         return {
             "cells": len(self.reason),
             "good": counts[""],
             **{reason: counts[reason] for reason in REASONS},
-            **uncorrected,
+            **{reason: counts[reason] for reason in further if counts[reason]},
         }
 
     def without_correction(self) -> Verdicts:
@@ -168,14 +182,15 @@ def judge_tracks(
     too many of its frames; of unusual size if its median area is far from the median of all
     cells'; and it jumps if its area or total intensity changes, between two frames in which it is
     seen, by more than the allowed part of its median, and by five times more than it usually does
-    (which lets dim cells, whose trace is all noise, pass).
+    (which lets dim cells, whose trace is all noise, pass). Where nuclei are measured, it has no
+    nucleus, or several, if that is so in too many of the frames in which it is known.
 
     Parameters
     ----------
     rows
         Equally long columns ``cell``, ``area``, ``box_top``, ``box_left``, ``box_bottom``,
-        ``box_right`` as `measure_cells` gives them, and ``intensity_total`` if there is one;
-        sorted by cell, then by frame.
+        ``box_right`` as `measure_cells` gives them, ``intensity_total`` and ``n_nuclei`` if there
+        are any; sorted by cell, then by frame.
     tracks
         What the tracker says about the cells; cells that it does not know are not merged.
     shape
@@ -207,7 +222,9 @@ def judge_tracks(
         "area jump": _jumps(traces, rows["area"], parameters.max_area_jump),
         "intensity jump": _jumps(traces, intensity, parameters.max_intensity_jump),
     }
-    reasons = np.array(["", *REASONS], object)
+    if "n_nuclei" in rows:
+        broken |= _odd_nuclei(traces, rows["n_nuclei"], parameters.max_odd_nuclei_part)
+    reasons = np.array(["", *broken], object)
     first = np.argmax([~np.any(list(broken.values()), axis=0), *broken.values()], axis=0)
     return Verdicts(cells, reasons[first].tolist())
 
@@ -260,6 +277,16 @@ def _merged(cells: IntArray, tracks: Iterable[Track], max_part: float) -> NDArra
         if track.fate == "merged" or track.n_merged > max_part * track.n_frames
     ]
     return np.isin(cells, merged)
+
+
+def _odd_nuclei(
+    traces: Traces, n_nuclei: NDArray[Any], max_part: float
+) -> dict[str, NDArray[np.bool_]]:
+    """Return which cells have no nucleus, and several, in too many frames; NaN is not known."""
+    known = np.add.reduceat(np.isfinite(n_nuclei).astype(np.int64), traces.begin)
+    none = np.add.reduceat((n_nuclei == 0).astype(np.int64), traces.begin)
+    several = np.add.reduceat((n_nuclei > 1).astype(np.int64), traces.begin)
+    return {"no nucleus": none > max_part * known, "several nuclei": several > max_part * known}
 
 
 def _unusual(median_area: Float64Array, parameters: QualityParameters) -> NDArray[np.bool_]:

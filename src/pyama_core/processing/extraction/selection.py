@@ -8,9 +8,14 @@ from functools import lru_cache
 from pyama_core.errors import InputError
 from pyama_core.processing.extraction.custom import CustomFeature, load_feature
 from pyama_core.processing.extraction.feature_names import (
+    BUILT_IN,
+    COMPARTMENT_INTENSITIES,
+    COMPARTMENT_SHAPES,
     GROUPS,
     INTENSITY_FEATURES,
     SHAPE_FEATURES,
+    are_of_compartments,
+    names_of,
 )
 
 ALGORITHM = "features/2"
@@ -36,11 +41,24 @@ class Selection:
     shapes: tuple[str, ...] = ()
     intensities: tuple[str, ...] = ()
     custom: tuple[CustomFeature, ...] = ()
+    compartment_shapes: tuple[str, ...] = ()
+    compartment_intensities: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of their columns."""
-        return (*self.shapes, *self.intensities, *(feature.column for feature in self.custom))
+        return (
+            *self.shapes,
+            *self.compartment_shapes,
+            *self.intensities,
+            *self.compartment_intensities,
+            *(feature.column for feature in self.custom),
+        )
+
+    @property
+    def has_compartments(self) -> bool:
+        """Whether nuclei are needed."""
+        return bool(self.compartment_shapes or self.compartment_intensities)
 
 
 def current_features(words: tuple[str, ...]) -> Selection:
@@ -76,16 +94,19 @@ def select_features(words: tuple[str, ...]) -> Selection:
     >>> select_features(("solidity", "intensity_p5")).columns
     ('solidity', 'intensity_p5')
     """
-    named = {name for word in words for name in GROUPS.get(word, (word,))}
-    built_in = {*SHAPE_FEATURES, *INTENSITY_FEATURES}
+    named = names_of(words)
+    if are_of_compartments(words):
+        named.add("n_nuclei")  # without which the other columns, and verdicts, say little
     selection = Selection(
         tuple(name for name in SHAPE_FEATURES if name in named),
         tuple(name for name in INTENSITY_FEATURES if name in named),
         tuple(
             load_feature(word)
             for word in dict.fromkeys(words)
-            if word not in built_in and word not in GROUPS
+            if word not in BUILT_IN and word not in GROUPS
         ),
+        tuple(name for name in COMPARTMENT_SHAPES if name in named),
+        tuple(name for name in COMPARTMENT_INTENSITIES if name in named),
     )
     columns = ["fov", *BASIC_COLUMNS, *selection.columns]
     for column in columns:

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pyama_core.outputs import TRACES_CSV
-from pyama_core.processing.extraction.quality import LIMITS, NOT_CORRECTED, Reason
+from pyama_core.processing.extraction.quality import LIMITS, NOT_CORRECTED, OF_NUCLEI, Reason
 from pyama_core.processing.workflow.fov_state import FovState
 
 _FEW = 0.5
+_LIMITS = {**LIMITS, **OF_NUCLEI}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class FewGood:
     n_for_reason: int
 
     def __str__(self) -> str:
-        limits = " or ".join(f"extraction.{name}" for name in LIMITS.get(self.reason, ()))
+        limits = " or ".join(f"extraction.{name}" for name in _LIMITS.get(self.reason, ()))
         told = (
             f"only {self.n_good} of {self.n_traces} traces are good; the usual reason against the "
             f"others is '{self.reason}' ({self.n_for_reason})"
@@ -51,7 +52,7 @@ def find_few_good(states: Iterable[FovState]) -> FewGood | None:
     n_traces, n_good = counts["cells"], counts["good"]
     if n_good >= _FEW * n_traces:
         return None
-    against: Counter[Reason] = Counter({reason: counts[reason] for reason in LIMITS})
+    against: Counter[Reason] = Counter({reason: counts[reason] for reason in _LIMITS})
     against[NOT_CORRECTED] = n_traces - n_good - against.total()
     ((reason, n_for_reason),) = against.most_common(1)
     return FewGood(n_traces, n_good, reason, n_for_reason)

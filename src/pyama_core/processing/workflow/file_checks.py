@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
 from pyama_core.processing.method_files import files_of_parameters, templates_of
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.copying import chosen_plane
@@ -31,7 +32,20 @@ def check_files(metadata: MicroscopyMetadata, analysis: Analysis, fovs: Sequence
     """
     files_of_parameters(analysis.parameters.correction)
     files_of_parameters(analysis.parameters.tracking)
-    parameters = analysis.parameters.segmentation
+    sections = {"segmentation": analysis.parameters.segmentation}
+    if analysis.has_compartments:
+        sections["nuclei"] = analysis.parameters.nuclei
+    for step, parameters in sections.items():
+        _check_segmentation(step, parameters, metadata, analysis, fovs)
+
+
+def _check_segmentation(
+    step: str,
+    parameters: MethodParameters,
+    metadata: MicroscopyMetadata,
+    analysis: Analysis,
+    fovs: Sequence[int],
+) -> None:
     method = find_segmentation(parameters.method)
     with _Presence(metadata, analysis) as presence:
         for fov in fovs:
@@ -43,17 +57,15 @@ def check_files(metadata: MicroscopyMetadata, analysis: Analysis, fovs: Sequence
                 is_there = functools.partial(presence.of_frame, fov)
                 method.check(parameters, fov, shape, is_there)
             except InputError as error:
-                raise InputError(f"FOV {fov}, segmentation: {error}") from error
-    _tell_shared(parameters, len(fovs))
+                raise InputError(f"FOV {fov}, {step}: {error}") from error
+    _tell_shared(step, parameters, len(fovs))
 
 
-def _tell_shared(parameters: BaseModel, n_fovs: int) -> None:
+def _tell_shared(step: str, parameters: BaseModel, n_fovs: int) -> None:
     """Say if all fields of view would get what was made for one."""
     for name in templates_of(parameters):
         if n_fovs > 1 and "{fov" not in str(getattr(parameters, name)):
-            logger.warning(
-                "segmentation.%s has no {fov}: all %d FOVs get the same masks", name, n_fovs
-            )
+            logger.warning("%s.%s has no {fov}: all %d FOVs get the same masks", step, name, n_fovs)
 
 
 class _Presence:

@@ -14,6 +14,7 @@ from pyama_core.io.storage.records import FovRecord, OutputEntry, Provenance, Se
 from pyama_core.outputs import (
     FL,
     FL_CORRECTED,
+    NUCLEI,
     PC,
     SEG,
     TRACKS_CSV,
@@ -256,6 +257,8 @@ class _Asked:
 def _choices_with(output: Output, asked: ChannelChoice) -> list[ChannelChoice]:
     """Return the choices of channels, like the one asked for, that an output may belong to."""
     channel = output.channel
+    if output.kind.step == NUCLEI.step:
+        return [dataclasses.replace(asked, nuclei=channel)]
     if output.kind.per_channel:
         known = channel in (asked.copied if output.kind is FL else asked.fl)
         return [asked if known else dataclasses.replace(asked, fl=(*asked.fl, channel))]

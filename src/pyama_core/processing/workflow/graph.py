@@ -18,6 +18,7 @@ from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.scope import ALONE, Scope
 from pyama_core.processing.workflow.services.steps.correction import CorrectionService
 from pyama_core.processing.workflow.services.steps.extraction import ExtractionService
+from pyama_core.processing.workflow.services.steps.nuclei import NucleiService
 from pyama_core.processing.workflow.services.steps.segmentation import SegmentationService
 from pyama_core.processing.workflow.services.steps.tracking import TrackingService
 
@@ -25,6 +26,7 @@ LATER_SERVICES: Sequence[type[BaseProcessingService]] = (
     SegmentationService,
     CorrectionService,
     TrackingService,
+    NucleiService,
     ExtractionService,
 )
 """The services that follow the copying, in order."""

@@ -33,6 +33,7 @@ from pyama_core.processing.workflow.services.base import identify, validate_fov_
 from pyama_core.processing.workflow.services.copying import chosen_plane
 from pyama_core.processing.workflow.services.selection import find_fovs
 from pyama_core.processing.workflow.services.steps.extraction import warn_of_times
+from pyama_core.processing.workflow.services.steps.nuclei import nuclei_channel
 from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
 from pyama_core.processing.workflow.sizes import most_at_once, size_of_fov
 
@@ -207,19 +208,27 @@ def _check_channels(metadata: MicroscopyMetadata, channels: ChannelChoice) -> No
 
 
 def _check_diameter(metadata: MicroscopyMetadata, analysis: Analysis) -> None:
-    """Refuse a cell diameter in micrometres that cannot be one in pixels."""
-    parameters = analysis.parameters.segmentation
-    if isinstance(parameters, CellDiameterParameters):
-        parameters.in_pixels(metadata.pixel_size_um)
+    """Refuse a cell diameter in micrometres that cannot be one in pixels; the same of rings."""
+    segmentations = [analysis.parameters.segmentation]
+    if analysis.has_compartments:
+        segmentations.append(analysis.parameters.nuclei)
+        analysis.parameters.extraction.ring_in_pixels(metadata.pixel_size_um)
+    for parameters in segmentations:
+        if isinstance(parameters, CellDiameterParameters):
+            parameters.in_pixels(metadata.pixel_size_um)
 
 
 def _check_nuclei(analysis: Analysis) -> None:
-    """Refuse a nuclei channel of which the segmentation would make no use."""
+    """Refuse a nuclei channel of which no use would be made, and compartments without one."""
+    if analysis.has_compartments:
+        nuclei_channel(analysis)
+        return
     method = analysis.parameters.segmentation.method
     if analysis.channels.nuclei is not None and not find_segmentation(method).by_nuclei:
         raise InputError(
             f"the segmentation method {method} makes no use of nuclei; leave the nuclei channel "
-            "out, or choose a method that does: segmentation.method: instances"
+            "out, or choose a method that does (segmentation.method: instances), or measure "
+            "nuclei and rings around them (extraction.features: [compartments, ...])"
         )
 
 

@@ -8,23 +8,29 @@ workers that share the algorithms among them, as none can use what another is st
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.background.corrector import find_correction
-from pyama_core.processing.extraction.selection import Selection, select_features
+from pyama_core.processing.extraction.ring_size import RingSize
+from pyama_core.processing.extraction.selection import select_features
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import SelfCalibrating, find_segmentation
 from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.parameters import Parameters
 from pyama_core.processing.workflow.threads import start_thread
+
+if TYPE_CHECKING:
+    from pyama_core.processing.extraction.compartments import CellNuclei
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +64,14 @@ def warm_ups(analysis: Analysis, dtype: str) -> list[WarmUp]:
         The longest first. They can be sent to other processes, and called in any order.
     """
     parameters, nuclei = analysis.parameters, analysis.channels.nuclei is not None
-    return [
-        partial(_segment, parameters, dtype, nuclei),
+    calls: list[WarmUp] = [
+        partial(_segment, parameters.segmentation, dtype, nuclei),
         partial(_track, parameters),
         partial(_correct_and_measure, parameters, dtype),
     ]
+    if analysis.has_compartments:
+        calls.insert(2, partial(_segment, parameters.nuclei, dtype, False))
+    return calls
 
 
 def warm_up_all(calls: list[WarmUp]) -> None:
@@ -99,8 +108,7 @@ def _say_why_it_takes_so_long() -> None:
         )
 
 
-def _segment(chosen: Parameters, dtype: str, nuclei: bool) -> None:
-    parameters = chosen.segmentation
+def _segment(parameters: MethodParameters, dtype: str, nuclei: bool) -> None:
     method = find_segmentation(parameters.method)
     if not method.compiled:
         return
@@ -145,13 +153,20 @@ def _correct_and_measure(parameters: Parameters, dtype: str) -> None:
     if method.compiled:
         corrector = method.create(method.resolve(parameters.correction, None), labels.shape)
         corrected = corrector.correct(frame, corrector.estimate(frame, labels > 0))
-    measure_cells(labels, [corrected], _built_in(parameters), parameters.extraction.background_ring)
+    # The user's own features are not ours to call for nothing.
+    selection = dataclasses.replace(select_features(parameters.extraction.features), custom=())
+    nuclei = _nuclei_of(labels) if selection.has_compartments else None
+    ring = parameters.extraction.background_ring
+    measure_cells(labels, [corrected], selection, ring, nuclei)
 
 
-def _built_in(parameters: Parameters) -> Selection:
-    """Return the chosen features without the user's own, which are not ours to call for nothing."""
-    selection = select_features(parameters.extraction.features)
-    return Selection(selection.shapes, selection.intensities)
+def _nuclei_of(labels: NDArray[np.uint16]) -> CellNuclei:
+    """Find nuclei in all the forms that a segmentation may give them."""
+    from pyama_core.processing.extraction.compartments import CellNuclei
+    from pyama_core.processing.extraction.nuclei import assign_nuclei
+
+    assign_nuclei(labels > 0, labels)
+    return CellNuclei(assign_nuclei(labels, labels).labels, {}, RingSize(1, 0))
 
 
 def _numbered(centres: tuple[tuple[int, int], ...]) -> NDArray[np.uint16]:

@@ -39,7 +39,8 @@ class ChannelChoice:
     fl : tuple of int
         Fluorescence channels, each of which gives traces; in order.
     nuclei : int or None
-        A channel that shows nuclei, for segmentation methods that use one.
+        A channel that shows nuclei, for segmentation methods that use one, and to be measured
+        apart.
     segment : int or None
         The channel in which cells are found where that is not phase contrast, or not said to be.
     """
@@ -83,6 +84,11 @@ class Analysis:
     channels: ChannelChoice
     parameters: Parameters = field(default_factory=Parameters)
     time_units: str = TIME_UNITS
+
+    @property
+    def has_compartments(self) -> bool:
+        """Whether nuclei are found, and measured apart from the cells that they belong to."""
+        return self.parameters.extraction.needs_nuclei
 
     def as_settings(self) -> Settings:
         """Return this in the form that records keep, defaults included."""

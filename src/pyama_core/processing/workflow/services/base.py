@@ -150,7 +150,7 @@ class BaseProcessingService(ABC):
             missing = [output for output in planned if job.folder.proves(output) is None]
             if missing:
                 self.make(job, missing)
-            else:
+            elif planned:
                 n_frames = job.shape[0]
                 logger.info("FOV %d, %s: already done", job.fov, self.step)
                 self.progress_callback(job.fov, n_frames, n_frames, f"{self.step}: already done")

@@ -26,6 +26,7 @@ from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.method_files import with_absolute_paths
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.instances.method import InstanceParameters
+from pyama_core.processing.segmentation.log_std.method import LogStdParameters
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod, find_segmentation
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.tracker import TrackingMethod, find_tracking
@@ -48,8 +49,9 @@ class CopyingParameters(BaseModel):
 class StepParameters(BaseModel):
     """One section per step, named as the step, in the form in which parameters are validated.
 
-    The sections of segmentation, correction and tracking are those of the default methods; another
-    method puts its own in their place (`validate_sections`).
+    The sections of segmentation, correction, tracking and nuclei are those of the default methods;
+    another method puts its own in their place (`validate_sections`). Nuclei are segmented by the
+    methods by which cells are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +60,7 @@ class StepParameters(BaseModel):
     segmentation: InstanceParameters = InstanceParameters()
     correction: TiledInterpolationParameters = TiledInterpolationParameters()
     tracking: LineageParameters = LineageParameters()
+    nuclei: LogStdParameters = LogStdParameters()
     extraction: ExtractionParameters = ExtractionParameters()
 
     def steps(self) -> Parameters:
@@ -74,6 +77,7 @@ class Parameters:
     segmentation: MethodParameters = field(default_factory=InstanceParameters)
     correction: MethodParameters = field(default_factory=TiledInterpolationParameters)
     tracking: MethodParameters = field(default_factory=LineageParameters)
+    nuclei: MethodParameters = field(default_factory=LogStdParameters)
     extraction: ExtractionParameters = field(default_factory=ExtractionParameters)
 
     def of_step(self, step: str) -> BaseModel | None:
@@ -103,8 +107,8 @@ def validate_params(params: Mapping[str, Mapping[str, Any]] | None) -> StepParam
     Parameters
     ----------
     params : mapping or None
-        ``{step: {name: value}}``. The name ``method`` of segmentation, correction and tracking
-        decides which other names there are.
+        ``{step: {name: value}}``. The name ``method`` of segmentation, correction, tracking and
+        nuclei decides which other names there are.
 
     Returns
     -------
@@ -136,6 +140,7 @@ def validate_sections(
         _parameters_of(find_segmentation, content, "segmentation", "instances"),
         _parameters_of(find_correction, content, "correction", "tiled-interpolation"),
         _parameters_of(find_tracking, content, "tracking", "lineage"),
+        _parameters_of(find_segmentation, content, "nuclei", "log-std"),
     )
     try:
         checked = chosen.model_validate(content)
@@ -167,18 +172,25 @@ def _with_methods(
     segmentation: type[BaseModel],
     correction: type[BaseModel],
     tracking: type[BaseModel],
+    nuclei: type[BaseModel],
 ) -> type[SectionsT]:
     """Return a model whose sections have the names that the chosen methods know."""
-    defaults = (InstanceParameters, TiledInterpolationParameters, LineageParameters)
-    if (segmentation, correction, tracking) == defaults:
+    sections = {
+        "segmentation": segmentation,
+        "correction": correction,
+        "tracking": tracking,
+        "nuclei": nuclei,
+    }
+    if all(StepParameters.model_fields[name].annotation is sections[name] for name in sections):
         return model
+    fields: dict[str, Any] = {
+        name: (found, Field(default_factory=found)) for name, found in sections.items()
+    }
     chosen: type[SectionsT] = create_model(
         model.__name__,
         __base__=model,
         __doc__=model.__doc__,
-        segmentation=(segmentation, Field(default_factory=segmentation)),
-        correction=(correction, Field(default_factory=correction)),
-        tracking=(tracking, Field(default_factory=tracking)),
+        **fields,
     )
     return chosen
 
@@ -222,6 +234,7 @@ def _of_another_method(place: list[str]) -> str:
         "correction": {m: find_correction(m).parameters for m in ("tiled-interpolation",)},
         "tracking": {m: find_tracking(m).parameters for m in ("lineage", "iou")},
     }
+    methods["nuclei"] = methods["segmentation"]
     for method, parameters in methods.get(step, {}).items():
         if name in parameters.model_fields:
             return f"; {step}.method: {method} has it, set that too"

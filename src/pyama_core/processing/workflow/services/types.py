@@ -30,7 +30,8 @@ class Channels:
     fl : list of int or str
         Fluorescence channels, each of which gives traces.
     nuclei : int, str or None
-        A channel that shows nuclei, for segmentation methods that use one.
+        A channel that shows nuclei, for segmentation methods that use one, and to be measured
+        apart.
     segment : int, str or None
         The channel that is segmented, in place of `pc`, whatever it shows; it may be one of `fl`.
 

@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from pyama_core.io.storage.stacks import StackReader
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import (
     FL_CORRECTED,
+    NUCLEI,
+    NUCLEI_CSV,
     SEG_LABELED,
     TRACES_CSV,
     TRACKS_CSV,
@@ -44,6 +47,14 @@ from pyama_core.processing.workflow.services.base import (
     cell_channel,
 )
 from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.steps.nuclei import (
+    Counts,
+    nuclei_channel,
+    read_counts,
+)
+
+if TYPE_CHECKING:
+    from pyama_core.processing.extraction.compartments import CellNuclei
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +67,18 @@ class ExtractionService(BaseProcessingService):
     step = "extraction"
 
     def declare(self, analysis: Analysis) -> list[Declaration]:
-        """Declare one table per channel, from labels, tracks and corrected fluorescence."""
+        """Declare one table per channel, from labels, tracks and corrected fluorescence.
+
+        And from nuclei where they are measured apart.
+        """
         cells = cell_channel(analysis)
         inputs = {
             "seg_labeled": Output(SEG_LABELED, cells),
             "tracks_csv": Output(TRACKS_CSV, cells),
         }
+        if analysis.has_compartments:
+            nuclei = nuclei_channel(analysis)
+            inputs |= {kind.name: Output(kind, nuclei) for kind in (NUCLEI, NUCLEI_CSV)}
         return [
             Declaration(
                 Output(TRACES_CSV, channel),
@@ -82,12 +99,17 @@ class ExtractionService(BaseProcessingService):
         return inputs
 
     def further_inputs(self, job: FovJob, declared: Declaration) -> dict[str, str]:
-        """Return the times, and the code of a user's own features."""
-        features = current_features(job.analysis.parameters.extraction.features).custom
-        return {
+        """Return the times, the code of a user's own features, and the pixel size if it decides."""
+        parameters = job.analysis.parameters.extraction
+        features = current_features(parameters.features).custom
+        inputs = {
             "times": value_checksum(frame_times(job)),
             **{f"feature {feature.column}": feature.identity for feature in features},
         }
+        lengths = (parameters.ring_width, parameters.ring_gap)
+        if parameters.needs_nuclei and any(isinstance(length, str) for length in lengths):
+            inputs["pixel_size_um"] = repr(job.metadata.pixel_size_um)
+        return inputs
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Measure frame by frame, all channels of a frame under one label image."""
@@ -102,13 +124,18 @@ class ExtractionService(BaseProcessingService):
         with contextlib.ExitStack() as stack:
             label_images = stack.enter_context(job.open(outputs[0].inputs["seg_labeled"]))
             channels = [_Channel(job, output, stack) for output in outputs]
+            nuclei = _Nuclei(job, outputs[0], stack) if selection.has_compartments else None
             for t in self.frames(job.fov, job.shape[0]):
                 there = [channel for channel in channels if t not in channel.missing]
                 corrected = [channel for channel in there if channel.frames is not None]
                 images = [channel.frames.read(t) for channel in there if channel.frames is not None]
                 with at_frame(t):
                     shapes[t], measured = measure_cells(
-                        label_images.read(t), images, selection, parameters.background_ring
+                        label_images.read(t),
+                        images,
+                        selection,
+                        parameters.background_ring,
+                        None if nuclei is None else nuclei.read(t),
                     )
                 for channel in there:
                     channel.measured[t] = unmeasured(shapes[t]["cell"].size, selection)
@@ -130,6 +157,25 @@ class _Channel:
         if not job.why_not_made(corrected):
             self.frames = stack.enter_context(job.open(corrected))
         self.measured: dict[int, Columns] = {}
+
+
+class _Nuclei:
+    """The nuclei of the cells, frame by frame."""
+
+    def __init__(self, job: FovJob, output: PlannedOutput, stack: contextlib.ExitStack) -> None:
+        labels, table = output.inputs[NUCLEI.name], output.inputs[NUCLEI_CSV.name]
+        self._ring = job.analysis.parameters.extraction.ring_in_pixels(job.metadata.pixel_size_um)
+        self._missing = job.missing(labels)
+        self._labels = stack.enter_context(job.open(labels))
+        self._counts: Counts = read_counts(job, table)
+
+    def read(self, t: int) -> CellNuclei | None:
+        """Return the nuclei of a frame; None where they are not known."""
+        from pyama_core.processing.extraction.compartments import CellNuclei
+
+        if t in self._missing:
+            return None
+        return CellNuclei(self._labels.read(t), self._counts.get(t, {}), self._ring)
 
 
 def _tracks_file(job: FovJob, inputs: Mapping[str, Output]) -> Path | None:

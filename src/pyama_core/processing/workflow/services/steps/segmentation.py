@@ -37,10 +37,11 @@ class SegmentationService(BaseProcessingService):
     def declare(self, analysis: Analysis) -> list[Declaration]:
         """Declare the stack of masks, made from the copies of what shows cells, and of nuclei."""
         channel, nuclei = cell_channel(analysis), analysis.channels.nuclei
+        method = method_of(analysis.parameters.segmentation)
         inputs = cell_image(analysis)
-        if nuclei is not None:
+        if nuclei is not None and (method.by_nuclei or not analysis.has_compartments):
             inputs["nuclei"] = Output(FL, nuclei)
-        dtype = "uint16" if method_of(analysis.parameters.segmentation).labels else "bool"
+        dtype = "uint16" if method.labels else "bool"
         return [Declaration(Output(SEG, channel), inputs, dtype)]
 
     def algorithm(self, analysis: Analysis) -> str:
