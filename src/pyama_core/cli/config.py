@@ -67,8 +67,8 @@ class ChannelWords(BaseModel):
     fl: list[Word] = Field(default=[], description="fluorescence, which is measured")
     nuclei: Word | None = Field(
         default=None,
-        description="shows nuclei, by which segmentation (instances) separates cells, and which are "
-        "measured apart where extraction.features asks for compartments",
+        description="shows nuclei, by which segmentation (instances) separates cells, and which "
+        "are measured apart where extraction.features asks for compartments",
     )
 
 
