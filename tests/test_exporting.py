@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from pyama_core.exports import csv_tables
 from pyama_core.exports.exporting import export
 from pyama_core.exports.file_names import file_names, sheet_names
 from pyama_core.exports.forms import all_forms
+from pyama_core.exports.left_out import tell_left_out
 from pyama_core.io.storage.atomic import is_temporary
 from runs import files_in
 
@@ -239,7 +241,7 @@ def test_exports_in_the_folder_of_a_run_are_no_results(owned):
 # What is missing
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet", "xlsx", "geff", "anndata"])
+@pytest.mark.parametrize("form", [form.name for form in all_forms() if form.name != "fiji"])
 @pytest.mark.parametrize("fov", [0, 1])
 def test_tables_that_cannot_be_read_are_named_and_the_rest_is_exported(
     owned, tmp_path, caplog, form, fov
@@ -251,6 +253,42 @@ def test_tables_that_cannot_be_read_are_named_and_the_rest_is_exported(
         open_results(owned.folder).export(form, tmp_path / f"out{suffix}")
     (said,) = [record.getMessage() for record in caplog.records]
     assert re.match(rf"left out: FOV {fov} .*_traces_ch_1\.csv: is not as it was written", said)
+
+
+@every_form
+def test_a_fov_whose_record_is_damaged_is_named_and_the_others_are_exported(
+    owned, tmp_path, caplog, form
+):
+    (record,) = owned.folder.glob("fov_000/*record.json")
+    record.write_text("{", "utf-8")
+    suffix = next(each.suffix for each in all_forms() if each.name == form)
+    path = open_results(owned.folder).export(form, tmp_path / f"out{suffix}")
+    assert re.search(r"left out: FOV 0 .*record\.json is damaged; run again", caplog.text)
+    if path.is_dir():
+        assert not [name for name in files_in(path) if re.match(r"(fov_)?000?[._]", name)]
+
+
+def test_of_many_fovs_that_lack_something_the_first_few_are_named(caplog):
+    with caplog.at_level(logging.WARNING):
+        tell_left_out([f"FOV {fov}: gone" for fov in range(2000)])
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == "left out: FOV 0: gone"
+    assert said[5:] == ["left out: 1995 more; see pyama status"]
+
+
+@pytest.mark.parametrize("at", ["out.h5ad", ".pyama.lock"])
+def test_a_full_disk_is_told_in_one_line(sampled, tmp_path, monkeypatch, at):
+    write_bytes = Path.write_bytes
+
+    def fail(path, content):
+        if at in path.name:
+            raise OSError(28, "No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(StorageError, match=r"^cannot write .*out\.h5ad: No space left on device$"):
+        sampled.export("anndata", tmp_path / "out.h5ad")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_results_without_any_table_are_refused_with_the_reason(owned, tmp_path):

@@ -10,6 +10,7 @@ together in memory, as it will be when it is opened.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -57,7 +58,9 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
         steps.done(f"FOV {fov.number}")
     rows = pd.concat(parts, ignore_index=True)
     variables = meanings_table(features, selection.channels).set_index("column")
-    with h5py.File(path, "w") as file:
+    # By way of memory, for HDF5 tells of a full disk in its own way, and not always.
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
         _mark(file, "anndata", "0.1.0")
         _write_array(file, "X", rows[features].to_numpy(np.float64))
         _write_frame(file, "obs", _observations(rows, selection))
@@ -65,6 +68,7 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
         for name in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
             _mark(file.create_group(name), "dict", "0.1.0")
         _write_array(file, "obsm/spatial", rows[_PLACES].to_numpy(np.float64))
+    path.write_bytes(image.getbuffer())
 
 
 def _rows(tables: SelectedTables) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from pyama_core.errors import InputError
 from pyama_core.exports.labels import LabelImages, with_labels
 from pyama_core.exports.options import Options
 from pyama_core.exports.progress import Steps
+from pyama_core.exports.reading import tell_missing
 from pyama_core.results.selection import Selection
 
 _LARGEST = (1 << 16) - 1
@@ -51,6 +52,7 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
     """Fill a folder with a folder of masks and tracks per FOV, ``00_RES`` and so on."""
     del options
     selection = with_labels(selection)
+    tell_missing(selection)
     each = [LabelImages.of(selection, fov) for fov in selection.fovs]
     steps.expect(sum(images.shape[0] for images in each))
     for images in each:

@@ -171,12 +171,22 @@ def _scratch(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorageError.about("write", path, error) from error
     try:
-        FolderLock.acquire(scratch)
+        _acquire(scratch, path)
         yield scratch
     except OSError as error:
         raise StorageError.about("write", path, error) from error
     finally:
         _delete(scratch)
+
+
+def _acquire(scratch: Path, path: Path) -> None:
+    """Lock a folder; errors name what the export is to be, rather than the lock."""
+    try:
+        FolderLock.acquire(scratch)
+    except StorageError as error:
+        if isinstance(error.__cause__, OSError):
+            raise StorageError.about("write", path, error.__cause__) from error
+        raise
 
 
 def _sweep(path: Path) -> None:

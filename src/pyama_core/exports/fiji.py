@@ -23,6 +23,7 @@ from pyama_core.exports.labels import LabelImages, with_labels
 from pyama_core.exports.names import cell_name
 from pyama_core.exports.options import Options
 from pyama_core.exports.progress import Steps
+from pyama_core.exports.reading import tell_missing
 from pyama_core.exports.scale import Scale
 from pyama_core.io.storage.naming import fov_folder_name
 from pyama_core.results.outlines import Polygon, outlines_of
@@ -43,6 +44,8 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
     """Fill a folder with an archive of ROIs and a stack of label images per FOV."""
     del options
     selection = with_labels(selection)
+    if selection.good_only:
+        tell_missing(selection)
     each = [LabelImages.of(selection, fov) for fov in selection.fovs]
     steps.expect(sum(images.shape[0] for images in each))
     for images in each:

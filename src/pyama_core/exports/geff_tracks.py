@@ -23,9 +23,10 @@ from pyama_core.errors import InputError
 from pyama_core.exports.columns import Meaning, meaning_of
 from pyama_core.exports.file_names import file_names
 from pyama_core.exports.labels import LabelImages, labels_if_any
+from pyama_core.exports.left_out import tell_left_out
 from pyama_core.exports.options import Options
 from pyama_core.exports.progress import Steps
-from pyama_core.exports.reading import tell_missing
+from pyama_core.exports.reading import missing_tables, tell_missing
 from pyama_core.exports.scale import Scale
 from pyama_core.exports.zarr_images import ImageShape, ImageWriter
 from pyama_core.io.storage.naming import fov_folder_name
@@ -48,9 +49,12 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
     missing = tell_missing(selection)
     if not set(_AXES.values()).issubset({*ALWAYS, *selection.columns}):
         raise InputError(f"there are no tracks to export: {next(iter(missing), 'no traces')}")
-    labels = {fov.number: labels_if_any(selection, fov) for fov in selection.fovs}
+    fovs = [fov for fov in selection.fovs if _has_tracks(selection, fov)]
+    left_out: list[str] = []
+    labels = {fov.number: labels_if_any(selection, fov, left_out) for fov in fovs}
+    tell_left_out(left_out)
     steps.expect(len(labels) + sum(each.shape[0] for each in labels.values() if each))
-    for fov in selection.fovs:
+    for fov in fovs:
         folder = path / f"{fov_folder_name(fov.number)}.zarr"
         images = labels[fov.number]
         _make_group(selection, fov, folder)
@@ -58,6 +62,11 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
         steps.done(f"FOV {fov.number}")
         if images is not None:
             _write_labels(selection, images, folder / _LABELS, steps)
+
+
+def _has_tracks(selection: Selection, fov: FovResults) -> bool:
+    """Whether tracks are known; they are also where no cell was found."""
+    return not missing_tables(fov) or not selection.read(fov, ()).traces.empty
 
 
 def _make_group(selection: Selection, fov: FovResults, path: Path) -> None:

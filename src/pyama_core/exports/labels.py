@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.errors import InputError
+from pyama_core.errors import DamagedFileError, InputError
+from pyama_core.exports.left_out import tell_left_out
 from pyama_core.outputs import SEG_LABELED
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.selection import Selection
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,12 @@ class LabelImages:
         return kept[np.searchsorted(there, labels)]
 
 
-def labels_if_any(selection: Selection, fov: FovResults) -> LabelImages | None:
-    """Return the label images of a field of view; None if there are none, which is told."""
+def labels_if_any(selection: Selection, fov: FovResults, left_out: list[str]) -> LabelImages | None:
+    """Return the label images of a field of view; None, and the reason added, if there are none."""
     try:
         return LabelImages.of(selection, fov)
     except InputError as error:
-        logger.warning("left out: %s", error)
+        left_out.append(str(error))
         return None
 
 
@@ -98,14 +96,20 @@ def with_labels(selection: Selection) -> Selection:
         try:
             fov.labels  # noqa: B018 - opens them
         except InputError as error:
-            entries = fov.record.outputs.values()
-            if any(entry.released for entry in entries if entry.kind == SEG_LABELED.name):
+            if _were_released(fov):
                 raise
             reasons.append(str(error))
         else:
             kept.append(fov)
     if not kept:
         raise InputError(f"there are no label images to export: {reasons[0]}")
-    for reason in reasons:
-        logger.warning("left out: %s", reason)
+    tell_left_out(reasons)
     return replace(selection, fovs=tuple(kept))
+
+
+def _were_released(fov: FovResults) -> bool:
+    try:
+        entries = fov.record.outputs.values()
+    except DamagedFileError:
+        return False
+    return any(entry.released for entry in entries if entry.kind == SEG_LABELED.name)

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,10 @@ from pyama_core.errors import InputError
 from pyama_core.exports.cell_colors import cell_color
 from pyama_core.exports.channel_colors import channel_colors
 from pyama_core.exports.labels import LabelImages, labels_if_any
+from pyama_core.exports.left_out import tell_left_out
 from pyama_core.exports.options import Options
 from pyama_core.exports.progress import Steps
+from pyama_core.exports.reading import missing_tables
 from pyama_core.exports.scale import Scale
 from pyama_core.exports.zarr_images import VERSION, ImageShape, ImageWriter
 from pyama_core.io.storage.naming import fov_folder_name
@@ -34,8 +35,8 @@ from pyama_core.results.fov_results import FovResults
 from pyama_core.results.images import StacksByChannel
 from pyama_core.results.selection import Selection
 
-logger = logging.getLogger(__name__)
-
+_KINDS = (PC.name, FL.name, "record")
+"""What may be missing of images."""
 _SAMPLED_FRAMES = 5
 _SAMPLED_STEP = 4
 _DARKEST, _BRIGHTEST = 0.1, 99.9
@@ -51,7 +52,11 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
         A FOV has no images any more; the message says what brings them back.
     """
     del options
-    sources = [_Sources.of(selection, fov) for fov in _with_images(selection)]
+    left_out: list[str] = []
+    sources = [_Sources.of(selection, fov, left_out) for fov in _with_images(selection, left_out)]
+    for each in sources:
+        left_out += missing_tables(each.fov)
+    tell_left_out(left_out)
     steps.expect(sum(each.n_frames for each in sources))
     for each in sources:
         _write_fov(each, path / f"{fov_folder_name(each.fov.number)}.ome.zarr", steps)
@@ -82,14 +87,14 @@ class _Sources:
     masks: NDArray[Any] | None
 
     @classmethod
-    def of(cls, selection: Selection, fov: FovResults) -> _Sources:
-        """Open what there is of a field of view; what is not there is told."""
+    def of(cls, selection: Selection, fov: FovResults, left_out: list[str]) -> _Sources:
+        """Open what there is of a field of view; what is not there is added to what is left out."""
         masks = None
         try:
             masks = fov.masks
         except InputError as error:
-            logger.warning("left out: %s", error)
-        return cls(selection, fov, fov.taken, labels_if_any(selection, fov), masks)
+            left_out.append(str(error))
+        return cls(selection, fov, fov.taken, labels_if_any(selection, fov, left_out), masks)
 
     @property
     def n_frames(self) -> int:
@@ -110,16 +115,16 @@ class _Sources:
         return Scale.of(self.selection, self.fov)
 
 
-def _with_images(selection: Selection) -> Iterator[FovResults]:
-    """Yield the fields of view that have images, and tell which have not."""
+def _with_images(selection: Selection, left_out: list[str]) -> Iterator[FovResults]:
+    """Yield the fields of view that have images, and add the others to what is left out."""
     reasons = []
     for fov in selection.fovs:
         if fov.taken:
             yield fov
         else:
-            lacking = (lack.reason for lack in fov.missing if lack.kind in (PC.name, FL.name))
+            lacking = (lack.reason for lack in fov.missing if lack.kind in _KINDS)
             reasons.append(f"{fov.title}: {next(lacking, 'there are no images')}")
-            logger.warning("left out: %s", reasons[-1])
+            left_out.append(reasons[-1])
     if len(reasons) == len(selection.fovs):
         raise InputError(f"there are no images to export: {reasons[0]}")
 

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyama_core.errors import InputError
+from pyama_core.exports.left_out import tell_left_out
 from pyama_core.exports.options import TableOptions
 from pyama_core.exports.progress import Steps
 from pyama_core.exports.wide_tables import WideTables
 from pyama_core.outputs import TRACES_CSV, TRACKS_CSV
+from pyama_core.results.fov_results import FovResults
 from pyama_core.results.selection import SelectedTables, Selection
 
 logger = logging.getLogger(__name__)
 
 _TABLES = (TRACES_CSV.name, TRACKS_CSV.name, "record")
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,16 @@ class TablesToWrite:
 
 def tell_missing(selection: Selection) -> list[str]:
     """Warn of tables that were asked of the run and cannot be read; return what was said."""
-    missing = [
-        f"{fov.title}: {lack.output}: {lack.reason}"
-        for fov in selection.fovs
-        for lack in fov.missing
-        if lack.kind in _TABLES
-    ]
-    for words in missing[:_SHOWN]:
-        logger.warning("left out: %s", words)
-    if len(missing) > _SHOWN:
-        logger.warning("left out: %d more tables; see pyama status", len(missing) - _SHOWN)
+    missing = [words for fov in selection.fovs for words in missing_tables(fov)]
+    tell_left_out(missing)
     return missing
+
+
+def missing_tables(fov: FovResults) -> list[str]:
+    """Return which tables of a field of view cannot be read, and why."""
+    return [
+        f"{fov.title}: {lack.output}: {lack.reason}" for lack in fov.missing if lack.kind in _TABLES
+    ]
 
 
 @contextmanager

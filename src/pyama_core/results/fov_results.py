@@ -446,7 +446,8 @@ class FovResults(FovCuration):
         if there:
             asked = self._files.channels.cells
             return self._files.open(kind, asked if asked in there else next(iter(there)))
-        reason = "; ".join(lack.reason for lack in self.missing if lack.kind == kind.name)
+        reasons = [lack.reason for lack in self.missing if lack.kind in (kind.name, "record")]
+        reason = "; ".join(reasons)
         raise InputError(
             f"{self._files.where}: there is no {kind.name}: {reason or 'not asked for'}"
         )
