@@ -20,6 +20,7 @@ ROOT = Path(pyama_core.__file__).parent
 FLOORS: list[tuple[str, ...]] = [
     ("__main__",),
     ("cli",),
+    ("app",),
     ("exports",),
     ("results",),
     ("processing.workflow", "demo"),

@@ -77,8 +77,10 @@ def options(
     """From time-lapse microscopy files to one fluorescence trace per cell."""
 
 
-def command(function: Callable[..., int]) -> Callable[..., None]:
+def command(function: Callable[..., int], name: str | None = None) -> Callable[..., None]:
     """Register a command: its return value is the exit code, its errors are one or two lines.
+
+    It is called like the function, if no other name is given.
 
     Every command gains the option `--debug`, and refuses paths whose text is empty.
     """
@@ -116,7 +118,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     typed = [*map(_as_typed, signature.parameters.values()), parameter]
     run.__signature__ = signature.replace(parameters=typed)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in typed}
-    app.command()(run)
+    app.command(name)(run)
     return run
 
 
@@ -564,6 +566,33 @@ def export(
         good_only=good_only,
         overwrite=overwrite,
     )
+
+
+@functools.partial(command, name="app")
+def page(
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FOLDER]...",
+            help="Data and results below these can be opened; by default the current folder.",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help="0 takes any that is free.")] = 0,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address and open nothing.")
+    ] = False,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Other than this computer's own: take care.")
+    ] = "127.0.0.1",
+) -> int:
+    """Open the page in the browser: look at data and results, tune, run, correct, export."""
+    from pyama_core.app.server import Asked, serve
+    from pyama_core.io.paths import given_path
+
+    places = [given_path(folder, "FOLDER") for folder in folders or ["."]]
+    serve(Asked(places, port=port, host=host, opens_browser=not no_browser))
+    return 0
 
 
 def main() -> None:

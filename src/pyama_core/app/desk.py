@@ -1,0 +1,88 @@
+"""What the server has open: results below the roots, and who listens for news."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyama_core.app.events import Hub, modified_ns
+from pyama_core.app.roots import Roots
+from pyama_core.io.storage.naming import SOURCE_NAME
+from pyama_core.results.fov_results import FovResults
+from pyama_core.results.results import Results, open_results
+
+_MOST_OPEN = 16
+
+
+@dataclass(frozen=True)
+class _Opened:
+    results: Results
+    seen: tuple[int, ...]
+
+
+class Desk:
+    """The state of the server, which handlers share; safe to use from several threads.
+
+    Parameters
+    ----------
+    roots : Roots
+        Folders below which things may be opened.
+
+    Attributes
+    ----------
+    hub : Hub
+        Hands events to all pages.
+    """
+
+    def __init__(self, roots: Roots) -> None:
+        self.roots = roots
+        self.hub = Hub()
+        self._lock = threading.Lock()
+        self._opened: OrderedDict[Path, _Opened] = OrderedDict()
+
+    def results(self, place: str) -> Results:
+        """Open an output folder, or return it as it was opened before, with what is new in it.
+
+        Raises
+        ------
+        InputError
+            It is not below the roots, or holds no results.
+        """
+        folder = self.roots.inside(place)
+        self.roots.require_links_inside(folder)
+        seen = (modified_ns(folder), modified_ns(folder / SOURCE_NAME))
+        with self._lock:
+            opened = self._opened.get(folder)
+            if opened is None or opened.seen != seen:
+                opened = _Opened(open_results(folder), seen)
+                self._opened[folder] = opened
+            self._opened.move_to_end(folder)
+            while len(self._opened) > _MOST_OPEN:
+                self._opened.popitem(last=False)
+        return opened.results
+
+    def fov(self, place: str, number: int) -> FovResults:
+        """Open a field of view of an output folder; errors as `results`.
+
+        Raises
+        ------
+        InputError
+            There are no results of it.
+        """
+        return self._checked(self.results(place).fov(number))
+
+    def fovs(self, place: str) -> list[FovResults]:
+        """Open all fields of view that have results; errors as `results`."""
+        return [self._checked(fov) for fov in self.results(place).chosen()]
+
+    def _checked(self, fov: FovResults) -> FovResults:
+        self.roots.require_links_inside(self.roots.inside(fov.folder))
+        return fov
+
+    @property
+    def open_folders(self) -> list[Path]:
+        """Output folders that are open."""
+        with self._lock:
+            return list(self._opened)

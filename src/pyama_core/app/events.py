@@ -1,0 +1,165 @@
+"""What happens while a page is open, told to all pages as one stream.
+
+A page opens one stream for all of its tabs. Whoever has news, publishes it in the `Hub`; what
+other programs do to folders that are open (a run, `pyama curate`, another page) is found out by
+looking at their files every second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+from pyama_core.app.messages import Message
+from pyama_core.io.storage.locks import LOCK_NAME
+from pyama_core.io.storage.naming import EDITS_NAME, SAMPLES_NAME, records_by_fov
+
+_PERIOD_S = 1.0
+_LARGEST_SHARE = 0.05
+"""Of the time that may be spent on looking."""
+_QUIET_S = 15.0
+_LONGEST_QUEUE = 1000
+
+
+class ResultsChanged(Message):
+    """Something in an output folder is not as it was."""
+
+    kind: Literal["results"] = "results"
+    at: str
+    """The folder."""
+    fovs: tuple[int, ...]
+    """Fields of view whose records changed, or that are worked on now, or not any more."""
+    corrections: bool
+    """Whether cells were corrected."""
+    samples: bool
+    """Whether fields of view belong to other samples."""
+
+
+class Missed(Message):
+    """So much happened that some of it was not told: look at everything anew."""
+
+    kind: Literal["missed"] = "missed"
+
+
+Event = ResultsChanged | Missed
+"""What the stream tells; a new kind of news is one more class here."""
+
+
+class Hub:
+    """Hands news to everybody who listens, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: dict[asyncio.Queue[Event], asyncio.AbstractEventLoop] = {}
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
+
+    def publish(self, event: Event) -> None:
+        """Tell everybody who listens now."""
+        with self._lock:
+            listeners = list(self._listeners.items())
+        for queue, loop in listeners:
+            loop.call_soon_threadsafe(_put, queue, event)
+
+    async def listen(self) -> AsyncGenerator[Event | None, None]:
+        """Yield what happens from now on; None after a while in which nothing did."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(_LONGEST_QUEUE)
+        with self._lock:
+            self._listeners[queue] = asyncio.get_running_loop()
+        try:
+            yield None
+            while True:
+                try:
+                    yield await asyncio.wait_for(queue.get(), _QUIET_S)
+                except TimeoutError:
+                    yield None
+        finally:
+            with self._lock:
+                del self._listeners[queue]
+
+
+def _put(queue: asyncio.Queue[Event], event: Event) -> None:
+    if queue.full():
+        while not queue.empty():
+            queue.get_nowait()
+        event = Missed()
+    queue.put_nowait(event)
+
+
+class _Seen(Message):
+    """What was there when a folder was looked at last."""
+
+    records: dict[int, tuple[int, int]]
+    corrections: int
+    samples: int
+
+
+class Watcher:
+    """Looks at the folders that are open, as long as somebody listens.
+
+    Parameters
+    ----------
+    hub : Hub
+        Told of what changed.
+    folders : callable
+        Returns the folders that are open.
+    """
+
+    def __init__(self, hub: Hub, folders: Callable[[], Iterable[Path]]) -> None:
+        self._hub, self._folders = hub, folders
+        self._seen: dict[Path, _Seen] = {}
+
+    async def watch(self) -> None:
+        """Look, again and again, until cancelled."""
+        while True:
+            started = time.monotonic()
+            if self._hub.is_heard:
+                await asyncio.to_thread(self.look)
+            taken = time.monotonic() - started
+            await asyncio.sleep(max(_PERIOD_S, taken / _LARGEST_SHARE))
+
+    def look(self) -> None:
+        """Look once at each folder, and tell what changed since the last time."""
+        folders = list(self._folders())
+        for folder in folders:
+            before, now = self._seen.get(folder), _look_at(folder)
+            self._seen[folder] = now
+            if before is not None and before != now:
+                self._hub.publish(_difference(folder, before, now))
+        self._seen = {folder: self._seen[folder] for folder in folders}
+
+
+def _difference(folder: Path, before: _Seen, now: _Seen) -> ResultsChanged:
+    fovs = sorted(before.records.keys() | now.records.keys())
+    return ResultsChanged(
+        at=str(folder),
+        fovs=tuple(fov for fov in fovs if before.records.get(fov) != now.records.get(fov)),
+        corrections=before.corrections != now.corrections,
+        samples=before.samples != now.samples,
+    )
+
+
+def _look_at(folder: Path) -> _Seen:
+    return _Seen(
+        records={
+            fov: (modified_ns(path), modified_ns(path.parent / LOCK_NAME))
+            for fov, path in records_by_fov(folder).items()
+        },
+        corrections=modified_ns(folder / EDITS_NAME),
+        samples=modified_ns(folder / SAMPLES_NAME),
+    )
+
+
+def modified_ns(path: Path) -> int:
+    """Return when a file was changed last; 0 if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

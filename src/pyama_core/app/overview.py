@@ -1,0 +1,167 @@
+"""What results hold, at a glance, from their records alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from pyama_core.app.messages import Message
+from pyama_core.errors import DamagedFileError, InputError
+from pyama_core.io.storage.locks import find_holder
+from pyama_core.outputs import TRACES_CSV, TRACKS_CSV, step_names
+from pyama_core.processing.workflow.fov_state import DONE, FovState
+from pyama_core.results.fov_results import FovResults
+from pyama_core.results.results import Results
+
+State = Literal["done", "running", "unfinished", "failed", "damaged"]
+
+_FEW_GOOD = 0.5
+_COUNTS = ("cells", "good", "rows")
+
+
+class FovRow(Message):
+    """A field of view in the list of all."""
+
+    fov: int
+    name: str
+    sample: str
+    state: State
+    n_cells: int | None
+    """That the run found."""
+    n_good: int | None
+    """That can be trusted in all channels, as far as the record tells; at most."""
+    trouble: float
+    """How much it needs a look, from 0 to 1."""
+    words: str
+    """What the trouble is; empty if there is none."""
+
+
+class SampleRow(Message):
+    """A condition, and its fields of view."""
+
+    sample: str
+    fovs: tuple[int, ...]
+
+
+class Overview(Message):
+    """What an output folder holds."""
+
+    at: str
+    title: str
+    source: str
+    """Where the microscope file was; empty where that is not known."""
+    n_frames: int
+    pixel_size_um: float | None
+    channels: tuple[str, ...]
+    """That were measured."""
+    samples: tuple[SampleRow, ...]
+    samples_problem: str
+    """Why samples cannot be read; empty if they can."""
+    fovs: tuple[FovRow, ...]
+
+
+def overview_of(results: Results, fovs: Sequence[FovResults]) -> Overview:
+    """Describe an output folder by its records."""
+    samples, problem = None, ""
+    try:
+        samples = results.read_samples()
+    except InputError as error:
+        problem = str(error)
+    rows = [_row(fov, samples.of(fov.number) if samples else "") for fov in fovs]
+    there = {fov.number for fov in fovs}
+    groups = {} if samples is None else {name: samples.fovs_of(name) for name in samples.all()}
+    source = results.source
+    return Overview(
+        at=str(results.folder),
+        title=results.folder.name,
+        source=source.path if source else "",
+        n_frames=max((shape[0] for shape in source.fov_shapes), default=0) if source else 0,
+        pixel_size_um=source.pixel_size_um if source else None,
+        channels=tuple(results.channels),
+        samples=tuple(
+            SampleRow(sample=name, fovs=tuple(fov for fov in members if fov in there))
+            for name, members in groups.items()
+            if there & set(members)
+        ),
+        samples_problem=problem,
+        fovs=tuple(rows),
+    )
+
+
+def _row(fov: FovResults, sample: str) -> FovRow:
+    try:
+        state = fov.state
+    except DamagedFileError as error:
+        return FovRow(
+            fov=fov.number,
+            name=fov.name,
+            sample=sample,
+            state="damaged",
+            n_cells=None,
+            n_good=None,
+            trouble=1.0,
+            words=str(error),
+        )
+    n_cells, n_good, reasons = _counted(state)
+    word = state_of(fov, state)
+    trouble, words = _trouble(word, state, n_cells, n_good, reasons)
+    return FovRow(
+        fov=fov.number,
+        name=fov.name,
+        sample=sample,
+        state=word,
+        n_cells=n_cells,
+        n_good=n_good,
+        trouble=trouble,
+        words=words,
+    )
+
+
+def state_of(fov: FovResults, state: FovState) -> State:
+    """Return how far the run came with a field of view."""
+    if find_holder(fov.folder) is not None:
+        return "running"
+    if state.record.failure is not None:
+        return "failed"
+    steps = {state.state_of(fov.folder, step) for step in step_names()} - {"not asked for"}
+    return "done" if steps <= set(DONE) else "unfinished"
+
+
+def _counted(state: FovState) -> tuple[int | None, int | None, Counter[str]]:
+    """Return how many cells there are, how many are good at most, and why others are not."""
+    cells, good, reasons = None, None, Counter[str]()
+    for name, entry in state.record.outputs.items():
+        if entry.kind not in (TRACKS_CSV.name, TRACES_CSV.name) or name in state.outdated:
+            continue
+        cells = max(cells or 0, entry.summary.get("cells", 0))
+        if "good" in entry.summary:
+            here = entry.summary["good"]
+            good = here if good is None else min(good, here)
+            reasons |= Counter({k: n for k, n in entry.summary.items() if k not in _COUNTS})
+    return cells, good, reasons
+
+
+def _trouble(
+    word: State, state: FovState, n_cells: int | None, n_good: int | None, reasons: Counter[str]
+) -> tuple[float, str]:
+    """Return how much a field of view needs a look, and why."""
+    failure = state.record.failure
+    if word == "failed" and failure is not None:
+        return 1.0, f"{failure.step} failed: {failure.error}"
+    if word == "unfinished":
+        return 0.9, "not finished; run again to go on"
+    if n_cells == 0:
+        return 0.8, "no cells in any frame"
+    if uncorrected := state.uncorrected():
+        return 0.7, f"not corrected: {next(iter(uncorrected.values()))}"
+    if missing := state.missing_frames():
+        return 0.6, f"frames {next(iter(missing.values()))} are missing in the file"
+    if n_cells and n_good is not None:
+        bad = 1 - n_good / n_cells
+        if bad > _FEW_GOOD:
+            most = reasons.most_common(1)
+            why = f", most others: {most[0][0]}" if most and most[0][1] else ""
+            return bad / 2, f"{n_good} of {n_cells} cells are good{why}"
+        return bad / 2, ""
+    return 0.0, ""

@@ -1,0 +1,1 @@
+"""What the client can ask for, a module for each place of the page."""

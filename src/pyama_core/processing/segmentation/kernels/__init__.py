@@ -1,1 +1,0 @@
-"""Kernels that segmentations share."""

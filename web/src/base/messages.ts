@@ -1,0 +1,203 @@
+// Generated from the server's types by `python -m pyama_core.app.client_types`; do not edit.
+
+import type { Pixels, Table } from "./binary.js";
+
+/** How a value changes in samples, or (`fovs`) in some fields of view taken together. */
+export interface AskCourses {
+  at: string;
+  column: string;
+  time?: "time_h" | "time_min" | "frame";
+  good?: boolean;
+  fovs?: readonly number[];
+}
+
+/** A field of view. */
+export interface AskFov {
+  at: string;
+  fov: number;
+}
+
+/** Some fields of view. */
+export interface AskFovs {
+  at: string;
+  fovs: readonly number[];
+}
+
+/** A frame of a layer. */
+export interface AskFrame {
+  at: string;
+  fov: number;
+  kind: "phase" | "raw" | "corrected" | "labels";
+  channel?: string;
+  t: number;
+  level?: number;
+}
+
+/** An output folder. */
+export interface AskResults {
+  at: string;
+}
+
+/** A cell through its life. */
+export interface AskStrip {
+  at: string;
+  fov: number;
+  cell: number;
+  kind: "phase" | "raw" | "corrected" | "labels";
+  channel?: string;
+  frames: readonly number[];
+  size?: number;
+}
+
+/** Traces of a field of view. */
+export interface AskTraces {
+  at: string;
+  fov: number;
+  columns?: readonly string[];
+}
+
+/** The cells of a field of view, column by column; -1 stands for none. */
+export interface Cells {
+  cell: readonly number[];
+  parent: readonly number[];
+  first_frame: readonly number[];
+  last_frame: readonly number[];
+  n_frames: readonly number[];
+  fate: readonly string[];
+  good: readonly (boolean | null)[];
+  reason: readonly string[];
+  corrections: readonly string[];
+}
+
+/** A column of a table: its name, numpy name of its type, and length. */
+export interface Column {
+  name: string;
+  dtype: string;
+  length: number;
+}
+
+/** Cells of a field of view as they are now, corrections applied. */
+export interface Count {
+  fov: number;
+  n_cells: number;
+  n_good: number;
+  by_frame: readonly number[];
+}
+
+/** Cells of some fields of view. */
+export interface Counts {
+  counts: readonly Count[];
+}
+
+/** Median and quartiles over the cells of a sample. */
+export interface Course {
+  sample: string;
+  n_cells: number;
+  n_fovs: number;
+  x: readonly number[];
+  median: readonly number[];
+  low: readonly number[];
+  high: readonly number[];
+}
+
+/** Median and quartiles of samples. */
+export interface Courses {
+  courses: readonly Course[];
+}
+
+/** Why something could not be answered. */
+export interface Failure {
+  error: string;
+}
+
+/** What can be looked at of a field of view. */
+export interface Fov {
+  fov: number;
+  title: string;
+  n_frames: number;
+  height: number;
+  width: number;
+  pixel_size_um: number | null;
+  times_min: readonly (number | null)[];
+  missing_frames: readonly number[];
+  layers: readonly Layer[];
+  has_labels: boolean;
+  columns: readonly string[];
+  missing: readonly string[];
+}
+
+/** A field of view in the list of all. */
+export interface FovRow {
+  fov: number;
+  name: string;
+  sample: string;
+  state: "done" | "running" | "unfinished" | "failed" | "damaged";
+  n_cells: number | null;
+  n_good: number | null;
+  trouble: number;
+  words: string;
+}
+
+/** A stack that can be shown. */
+export interface Layer {
+  kind: "phase" | "raw" | "corrected" | "labels";
+  channel: string;
+  dtype: string;
+  low: number;
+  high: number;
+  emission_nm: number | null;
+}
+
+/** So much happened that some of it was not told: look at everything anew. */
+export interface Missed {
+  kind: "missed";
+}
+
+/** What an output folder holds. */
+export interface Overview {
+  at: string;
+  title: string;
+  source: string;
+  n_frames: number;
+  pixel_size_um: number | null;
+  channels: readonly string[];
+  samples: readonly SampleRow[];
+  samples_problem: string;
+  fovs: readonly FovRow[];
+}
+
+/** Something in an output folder is not as it was. */
+export interface ResultsChanged {
+  kind: "results";
+  at: string;
+  fovs: readonly number[];
+  corrections: boolean;
+  samples: boolean;
+}
+
+/** A condition, and its fields of view. */
+export interface SampleRow {
+  sample: string;
+  fovs: readonly number[];
+}
+
+/** What a table in bytes begins with. */
+export interface TableHeader {
+  columns: readonly Column[];
+}
+
+export type Event = ResultsChanged | Missed;
+
+export interface Reads {
+  "/api/overview": { asks: AskResults; answers: Overview };
+  "/api/fov": { asks: AskFov; answers: Fov };
+  "/api/frame": { asks: AskFrame; answers: Pixels };
+  "/api/cells": { asks: AskFov; answers: Cells };
+  "/api/traces": { asks: AskTraces; answers: Table };
+  "/api/counts": { asks: AskFovs; answers: Counts };
+  "/api/courses": { asks: AskCourses; answers: Courses };
+  "/api/strip": { asks: AskStrip; answers: Table };
+}
+
+export interface Changes {
+}

@@ -1,0 +1,154 @@
+// Traces of the cells of a position, or of samples, and the table of cells below.
+
+import { computed } from "@preact/signals";
+import { go, shift } from "../base/address.js";
+import { VERDICTS } from "../base/colours.js";
+import { Says, StateOf } from "../base/Says.js";
+import { Split } from "../base/Split.js";
+import { count } from "../base/units.js";
+import { Chart, type Drawn } from "../traces/Chart.js";
+import { CellTable, listedCells } from "./CellTable.js";
+import {
+  bySample,
+  cell,
+  cells,
+  chooseCell,
+  courses,
+  fov,
+  goodOnly,
+  hovered,
+  rowOfCell,
+  sampleColour,
+  shownColumn,
+  t,
+  traces,
+} from "./state.js";
+
+const isDrawn = computed(() => {
+  const table = cells.value.value;
+  const rows = rowOfCell.value;
+  const only = goodOnly.value;
+  if (bySample.value) return () => false;
+  return (number: number): boolean => {
+    if (!only || !table) return true;
+    const where = rows.get(number);
+    return where !== undefined && table.good[where] === true;
+  };
+});
+
+function colourOf(number: number): string {
+  const where = rowOfCell.value.get(number);
+  const good = where === undefined ? null : cells.value.value?.good[where];
+  return good === null || good === undefined ? VERDICTS.unknown : good ? VERDICTS.good : VERDICTS.bad;
+}
+
+const drawn = computed<Drawn>(() => {
+  const known = traces.value.value ?? null;
+  const unit = known?.unit ?? "h";
+  const minutes = fov.value.value?.times_min[t.value];
+  const now = unit === "frame" ? t.value : typeof minutes === "number" ? minutes / 60 : null;
+  return {
+    traces: known,
+    isDrawn: isDrawn.value,
+    colourOf,
+    courses: courses.value.value?.courses ?? NONE,
+    colourOfCourse: sampleColourOrAccent,
+    unit,
+    title: shownColumn.value,
+    now,
+  };
+});
+const NONE: never[] = [];
+
+function sampleColourOrAccent(sample: string): string {
+  return sample ? sampleColour(sample) : VERDICTS.good;
+}
+
+export function TracesPanel() {
+  const column = shownColumn.value;
+  const columns = fov.value.value?.columns ?? [];
+  const found = courses.value.value?.courses ?? [];
+  return (
+    <section class="traces" aria-label="traces">
+      <Split name="cells" direction="column" sized="second" initial={290} label="cells">
+        {[
+          <div class="chart-panel">
+            <header class="panel-head">
+              <select
+                aria-label="what is drawn"
+                value={column}
+                onChange={(event) => shift({ column: event.currentTarget.value })}
+              >
+                {columns.map((name) => (
+                  <option key={name} value={name}>
+                    {inWords(name)}
+                  </option>
+                ))}
+              </select>
+              <div class="choice" role="group" aria-label="traces of">
+                <button type="button" aria-pressed={!bySample.value} onClick={() => go({ scope: null })}>
+                  cells
+                </button>
+                <button type="button" aria-pressed={bySample.value} onClick={() => go({ scope: "samples" })}>
+                  samples
+                </button>
+              </div>
+            </header>
+            <div class="chart-box">
+              <StateOf of={traces} what="traces" />
+              {!column && fov.value.value && (
+                <Says title="Nothing is measured yet">
+                  <p>Traces are there once the run has extracted this position.</p>
+                </Says>
+              )}
+              <Chart
+                drawn={() => drawn.value}
+                chosen={() => cell.value}
+                hovered={() => hovered.value}
+                onHover={(hit) => {
+                  hovered.value = hit?.cell ?? null;
+                }}
+                onChoose={(hit) => {
+                  if (hit) chooseCell(hit.cell, hit.frame);
+                }}
+              />
+            </div>
+            <footer class="legend">
+              {found.map((course) => (
+                <span key={course.sample}>
+                  <svg width="18" height="10" aria-hidden="true">
+                    <rect y="1" width="18" height="8" fill={sampleColourOrAccent(course.sample)} opacity="0.25" />
+                    <path d="M0 5h18" stroke={sampleColourOrAccent(course.sample)} stroke-width="2" stroke-dasharray="5 2" />
+                  </svg>
+                  {course.sample || "median"} <span class="quiet">{count(course.n_cells, "good cell")}</span>
+                </span>
+              ))}
+              {!bySample.value && (
+                <label>
+                  <input
+                    type="checkbox"
+                    checked={goodOnly.value}
+                    onChange={(event) => shift({ good: event.currentTarget.checked ? "1" : null })}
+                  />
+                  good only
+                </label>
+              )}
+            </footer>
+          </div>,
+          <div class="table-panel">
+            <StateOf of={cells} what="cells" />
+            <CellTable />
+          </div>,
+        ]}
+      </Split>
+    </section>
+  );
+}
+
+/** `intensity_total_GFP` as people say it. */
+export function inWords(column: string): string {
+  const units: Record<string, string> = { area: " (px)", perimeter: " (px)" };
+  return column.replaceAll("_", " ") + (units[column] ?? "");
+}
+
+export { listedCells };

@@ -1,0 +1,85 @@
+// The page: a bar with the places, and the place that the address tells.
+
+import { render } from "preact";
+import { address, go, linkTo } from "./base/address.js";
+import { listen } from "./base/events.js";
+import { Help } from "./base/Help.js";
+import { helpIsOpen, listenToKeys } from "./base/keys.js";
+import { Notices } from "./base/notices.js";
+import type { Place } from "./base/places.js";
+import { Files } from "./files/Files.js";
+import { Look } from "./look/Look.js";
+import "uplot/dist/uPlot.min.css";
+import "./style.css";
+
+const PLACES: readonly Place[] = [
+  { name: "files", title: "Files", Content: Files },
+  { name: "look", title: "Look", Content: Look },
+];
+
+function Bar(props: { place: Place }) {
+  const at = address.value["at"] ?? "";
+  return (
+    <header class="bar">
+      <span class="name">pyama</span>
+      <a
+        class="opened"
+        href={linkTo({ place: "files" })}
+        title={at || "nothing is open"}
+        onClick={follow}
+      >
+        {at ? at.split(/[\\/]/).slice(-2).join(" / ") : "open …"}
+      </a>
+      <nav>
+        {PLACES.map((place) => (
+          <a
+            key={place.name}
+            href={linkTo({ place: place.name })}
+            aria-current={place === props.place ? "page" : undefined}
+            onClick={follow}
+          >
+            {place.title}
+          </a>
+        ))}
+      </nav>
+      <button
+        type="button"
+        class="quiet"
+        title="keys (?)"
+        aria-label="keys"
+        onClick={() => {
+          helpIsOpen.value = true;
+        }}
+      >
+        ?
+      </button>
+    </header>
+  );
+}
+
+/** Follow a link within the page, without loading it anew. */
+function follow(event: MouseEvent): void {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const place = new URL((event.currentTarget as HTMLAnchorElement).href).searchParams.get("place");
+  go({ place });
+}
+
+function Page() {
+  const name = address.value["place"] ?? "";
+  const place = PLACES.find((each) => each.name === name) ?? (PLACES[0] as Place);
+  return (
+    <>
+      <Bar place={place} />
+      <main>
+        <place.Content />
+      </main>
+      <Notices />
+      <Help />
+    </>
+  );
+}
+
+listen();
+listenToKeys();
+render(<Page />, document.getElementById("page") as HTMLElement);
