@@ -20,7 +20,7 @@ ROOT = Path(pyama_core.__file__).parent
 FLOORS: list[tuple[str, ...]] = [
     ("__main__",),
     ("cli",),
-    ("app",),
+    ("app", "viewing"),
     ("exports",),
     ("results",),
     ("processing.workflow", "demo"),

@@ -595,6 +595,22 @@ def page(
     return 0
 
 
+@command
+def view(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of outputs.")],
+    fov: Annotated[
+        str | None,
+        typer.Option(
+            "--fov", metavar="LIST", help="FOVs by number or name, side by side; default the first."
+        ),
+    ] = None,
+) -> int:
+    """Show images, cells and tracks in napari; corrections are applied."""
+    from pyama_core.cli.view import view as show
+
+    return show(folder, fov)
+
+
 def main() -> None:
     """Entry point of the command `pyama`."""
     forgive_lost_output()

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pyama_core.errors import InputError
 from pyama_core.exports.cell_colors import cell_color
 from pyama_core.exports.channel_colors import channel_colors
+from pyama_core.exports.grey_range import grey_range
 from pyama_core.exports.labels import LabelImages, labels_if_any
 from pyama_core.exports.left_out import tell_left_out
 from pyama_core.exports.options import Options
@@ -37,10 +38,6 @@ from pyama_core.results.selection import Selection
 
 _KINDS = (PC.name, FL.name, "record")
 """What may be missing of images."""
-_SAMPLED_FRAMES = 5
-_SAMPLED_STEP = 4
-_DARKEST, _BRIGHTEST = 0.1, 99.9
-"""Percentiles of the pixels between which a channel is shown."""
 
 
 def write(selection: Selection, path: Path, options: Options, steps: Steps) -> None:
@@ -206,24 +203,20 @@ def _about(sources: _Sources) -> dict[str, Any]:
 
 def _channels(sources: _Sources, stacks: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
     colors = channel_colors([*stacks], sources.emissions_nm, sources.fov.phase_channel)
+    missing = sources.fov.missing_frames
     return [
-        {"label": name, "color": color, "active": True, "window": _window(stack)}
+        {"label": name, "color": color, "active": True, "window": _window(stack, missing)}
         for (name, stack), color in zip(stacks.items(), colors, strict=True)
     ]
 
 
-def _window(stack: NDArray[Any]) -> dict[str, float]:
-    """Return the grey values between which a channel is shown, of some frames and pixels."""
-    frames = np.unique(np.linspace(0, len(stack) - 1, _SAMPLED_FRAMES).round().astype(int))
-    pixels = stack[frames, ::_SAMPLED_STEP, ::_SAMPLED_STEP]
-    if stack.dtype.kind == "f":
-        pixels = pixels[np.isfinite(pixels)]
-    start, end = np.percentile(pixels, [_DARKEST, _BRIGHTEST]).tolist() if pixels.size else (0, 1)
+def _window(stack: NDArray[Any], missing: Collection[int]) -> dict[str, float]:
+    """Return the grey values between which a channel is shown, and those that there can be."""
+    start, end = grey_range(stack, missing)
+    lowest, highest = start, end
     if stack.dtype.kind in "iu":
         lowest, highest = np.iinfo(stack.dtype).min, np.iinfo(stack.dtype).max
-    else:
-        lowest, highest = start, end
-    return {"min": lowest, "max": highest, "start": start, "end": max(end, start + 1)}
+    return {"min": lowest, "max": highest, "start": start, "end": end}
 
 
 def _properties(sources: _Sources) -> list[dict[str, Any]]:

@@ -174,7 +174,7 @@ class FovFiles:
         if entry.not_made:
             return entry.not_made
         if entry.released:
-            return released(entry)
+            return released(entry.kind)
         path, kind = self.folder / name, kind_named(entry.kind)
         if is_as_written(path, entry):
             return ""

@@ -35,7 +35,7 @@ class ProvenStacks:
             It is gone, or not as it was written.
         """
         if entry.released:
-            raise NotProvenError(released(entry))
+            raise NotProvenError(released(entry.kind))
         if entry.not_made:
             raise NotProvenError(f"not made: {entry.not_made}")
         try:

@@ -37,10 +37,11 @@ class NotProvenError(PyamaError):
     """A file is not as the record says that it was written."""
 
 
-def released(entry: OutputEntry) -> str:
-    """Say that a stack was released, and what brings it back."""
+def released(*kinds: str) -> str:
+    """Say that stacks of some kinds were released, and what brings them back."""
     return (
-        f"released to save space; the command of the run with --restore {entry.kind} makes it again"
+        "released to save space; the command of the run with --restore "
+        f"{','.join(kinds)} makes {'it' if len(kinds) == 1 else 'them'} again"
     )
 
 
