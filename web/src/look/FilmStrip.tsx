@@ -9,7 +9,7 @@ import { StateOf } from "../base/Says.js";
 import { resource } from "../base/resource.js";
 import { hoursAndMinutes } from "../base/units.js";
 import { spread } from "./family.js";
-import { at, cell, cells, chooseCell, fov, layers, rowOfCell, t, traces } from "./state.js";
+import { at, cell, cells, chooseCell, fov, layers, rowOfCell, t } from "./state.js";
 
 const MOST = 24;
 
@@ -19,12 +19,8 @@ const shown = computed(() => {
   return all.find((each) => each.layer.kind !== "phase") ?? all[0] ?? layers.value[0];
 });
 
-/** Side of the squares: what holds the cell, and some of its neighbours. */
-const side = computed(() => {
-  const known = traces.value.value;
-  if (!known || cell.value === null) return 64;
-  return 64;
-});
+/** Side of the squares, the same for all cells of a position, so that sizes can be compared. */
+const SIDE = 64;
 
 const question = computed(() => {
   const where = cell.value === null ? undefined : rowOfCell.value.get(cell.value);
@@ -39,15 +35,16 @@ const question = computed(() => {
     kind: layer.kind,
     channel: layer.channel,
     frames,
-    size: side.value,
+    size: SIDE,
   };
 });
+type Asks = NonNullable<typeof question.value>;
 const asked = computed(() => (question.value ? JSON.stringify(question.value) : null));
 
 const strip = resource(
   () => asked.value,
   async (text, abort) => {
-    const asks = JSON.parse(text) as NonNullable<typeof question.value>;
+    const asks = JSON.parse(text) as Asks;
     return { asks, table: await get("/api/strip", asks, abort) };
   },
 );
@@ -57,12 +54,29 @@ export function FilmStrip() {
   if (strip.error.value) return <StateOf of={strip} what="the film strip" />;
   if (!found) return <p class="quiet pad">{strip.loading.value ? "reading the film strip …" : ""}</p>;
   const { table, asks } = found;
+  return <Strip table={table} asks={asks} />;
+}
+
+function Strip(props: { table: Table; asks: Asks }) {
+  const { table, asks } = props;
+  const box = useRef<HTMLOListElement>(null);
+  const place = asks.frames.findLastIndex((frame) => frame <= t.value);
+  useEffect(() => {
+    const element = box.current;
+    const item = element?.children[Math.max(place, 0)] as HTMLElement | undefined;
+    if (!element || !item) return;
+    const left = item.offsetLeft - element.offsetLeft;
+    if (left < element.scrollLeft) element.scrollLeft = left - 8;
+    else if (left + item.offsetWidth > element.scrollLeft + element.clientWidth) {
+      element.scrollLeft = left + item.offsetWidth - element.clientWidth + 8;
+    }
+  }, [place, table]);
   const seen = column(table, "seen");
   return (
-    <ol class="strip" aria-label="film strip">
+    <ol class="strip" aria-label="film strip" ref={box}>
       {asks.frames.map((frame, i) => {
         const minutes = fov.value.value?.times_min[frame];
-        const isNow = frame <= t.value && (asks.frames[i + 1] ?? Infinity) > t.value;
+        const isNow = i === place;
         return (
           <li key={frame} aria-current={isNow ? "true" : undefined} class={seen[i] ? "" : "gap"}>
             <button type="button" onClick={() => chooseCell(asks.cell, frame)}>

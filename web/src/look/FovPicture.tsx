@@ -6,7 +6,7 @@ import { PALETTE, rgb, VERDICTS } from "../base/colours.js";
 import type { AskFrame } from "../base/messages.js";
 import { useKeysOf, withKey } from "../base/keys.js";
 import { Says, StateOf } from "../base/Says.js";
-import { hoursAndMinutes } from "../base/units.js";
+import { count, hoursAndMinutes } from "../base/units.js";
 import { Picture } from "../picture/Picture.js";
 import { labelAt, type DrawnLayer, type Lookup, type Scene } from "../picture/renderer.js";
 import { fitting, levelFor, showing, type Size, type View } from "../picture/view.js";
@@ -266,7 +266,9 @@ export function FovPicture() {
         }}
       >
         <StateOf of={fov} what="this position" />
-        {known && !known.n_frames && <NothingToShow missing={known.missing} />}
+        {known && !(known.n_frames && known.layers.length) && (
+          <NothingToShow missing={known.missing} />
+        )}
         {failure && <p class="problem over">{failure}</p>}
         <CellLabel />
         <ScaleBar />
@@ -278,7 +280,7 @@ export function FovPicture() {
 
 function NothingToShow(props: { missing: readonly string[] }) {
   return (
-    <Says title="There is no picture of this position yet">
+    <Says title="There is no picture of this position">
       <ul>
         {props.missing.slice(0, 6).map((each) => (
           <li key={each}>{each}</li>
@@ -387,6 +389,16 @@ function Controls() {
         <button type="button" class="quiet" title={withKey("the whole image", "f")} onClick={fit}>
           fit
         </button>
+        {known && known.layers.length > 0 && known.missing.length > 0 && (
+          <details class="missing">
+            <summary>! {count(known.missing.length, "output")} missing</summary>
+            <ul>
+              {known.missing.map((each) => (
+                <li key={each}>{each}</li>
+              ))}
+            </ul>
+          </details>
+        )}
       </div>
     </div>
   );

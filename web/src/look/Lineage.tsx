@@ -15,13 +15,13 @@ const family = computed(() => {
 export function Lineage() {
   const all = family.value;
   const n = Math.max((fov.value.value?.n_frames ?? 1) - 1, 1);
-  if (!all.length) return null;
+  if (all.length < 2) return null;
   const lines = Math.max(...all.map((each) => each.line)) + 1;
   const x = (frame: number) => 6 + (frame / n) * (WIDTH - 36);
   const y = (line: number) => 10 + line * ROW;
   return (
     <div class="lineage">
-      <h3>{all.length > 1 ? "family" : "no relatives"}</h3>
+      <h3>family</h3>
       <svg width={WIDTH} height={lines * ROW + 6} role="group" aria-label="lineage">
         {all.map((each) => (
           <g
