@@ -8,7 +8,7 @@ from pydantic import BeforeValidator
 
 from pyama_core.errors import InputError
 from pyama_core.processing.lengths import parse_length
-from pyama_core.processing.parameters import MethodParameters
+from pyama_core.processing.segmentation.growth import GrowthParameters
 
 AUTO = "auto"
 SMALLEST, LARGEST = 6.0, 2000.0
@@ -50,7 +50,7 @@ Diameter = Annotated[float | str, BeforeValidator(parse_diameter)]
 DiameterOrAuto = Annotated[float | str, BeforeValidator(_parse_or_auto)]
 
 
-class CellDiameterParameters(MethodParameters):
+class CellDiameterParameters(GrowthParameters):
     """Parameters of a method that is told how large cells are."""
 
     cell_diameter: float | str | None

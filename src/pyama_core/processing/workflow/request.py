@@ -20,6 +20,7 @@ from pyama_core.outputs import Output
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
+from pyama_core.processing.segmentation.growth import growth_in_pixels
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.file_checks import check_files
 from pyama_core.processing.workflow.fov_state import FovState
@@ -214,6 +215,7 @@ def _check_diameter(metadata: MicroscopyMetadata, analysis: Analysis) -> None:
         segmentations.append(analysis.parameters.nuclei)
         analysis.parameters.extraction.ring_in_pixels(metadata.pixel_size_um)
     for parameters in segmentations:
+        growth_in_pixels(parameters, metadata.pixel_size_um)
         if isinstance(parameters, CellDiameterParameters):
             parameters.in_pixels(metadata.pixel_size_um)
 

@@ -10,15 +10,15 @@ from pydantic import Field
 
 from pyama_core.io.paths import PathTemplate
 from pyama_core.io.read_files import FilesOfParameters
-from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.segmentation.from_files.pairing import find_masks
+from pyama_core.processing.segmentation.growth import GrowthParameters
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
 ALGORITHM = "files/2"
 
 
-class MaskFileParameters(MethodParameters):
+class MaskFileParameters(GrowthParameters):
     """Where the masks are, and what they are."""
 
     method: Literal["files"] = Field("files", description="name of the segmentation")

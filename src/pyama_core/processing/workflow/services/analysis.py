@@ -15,6 +15,7 @@ from typing import Any
 
 from pyama_core.errors import InputError
 from pyama_core.io.storage.records import Settings
+from pyama_core.processing.segmentation.growth import GrowthParameters
 from pyama_core.processing.workflow.services.parameters import Parameters, validate_params
 from pyama_core.processing.workflow.services.selection import find_channel
 from pyama_core.processing.workflow.services.types import (
@@ -177,7 +178,33 @@ def choose(
         segment=None if segment is None else number_of(segment, "channels.segment"),
     )
     tracking = parameters.tracking.with_channels(number_of)
-    return Analysis(chosen, dataclasses.replace(parameters, tracking=tracking), time_units)
+    parameters = dataclasses.replace(parameters, tracking=tracking)
+    return Analysis(*_with_nuclei_of_grown_cells(chosen, parameters), time_units)
+
+
+def _with_nuclei_of_grown_cells(
+    chosen: ChannelChoice, parameters: Parameters
+) -> tuple[ChannelChoice, Parameters]:
+    """Let the nuclei of cells that are grown be what they were grown from, unless others are given.
+
+    So cells and nuclei that are found in one channel, and of which one is to be measured apart from
+    the other, need no channel and no section of their own for the nuclei.
+    """
+    found = parameters.segmentation
+    if (
+        not parameters.extraction.needs_nuclei
+        or not isinstance(found, GrowthParameters)
+        or found.grow_by is None
+        or chosen.segment is None
+        or chosen.nuclei not in (None, chosen.segment)
+        or parameters.nuclei != Parameters().nuclei
+    ):
+        return chosen, parameters
+    nuclei = found.model_copy(update={"grow_by": None})
+    return (
+        dataclasses.replace(chosen, nuclei=chosen.segment),
+        dataclasses.replace(parameters, nuclei=nuclei),
+    )
 
 
 def recorded_analysis(settings: Settings | None) -> Analysis | None:

@@ -18,6 +18,7 @@ from pyama_core.io.regular_files import open_regular
 from pyama_core.io.storage.fov_folder import PlannedOutput
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import FL, NUCLEI, NUCLEI_CSV, SEG_LABELED, Declaration, Output
+from pyama_core.processing.segmentation.growth import growth_in_pixels
 from pyama_core.processing.segmentation.segmenter import KnowsTheMovie
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
@@ -75,7 +76,9 @@ class NucleiService(BaseProcessingService):
         from pyama_core.processing.extraction.nuclei import assign_nuclei  # loads the compiler
 
         wanted = {planned.output.kind: planned for planned in outputs}
-        segmenter = create_segmenter(job.analysis.parameters.nuclei, job)
+        parameters = job.analysis.parameters.nuclei
+        segmenter = create_segmenter(parameters, job)
+        growth = growth_in_pixels(parameters, job.metadata.pixel_size_um)
         table = _Table()
         with contextlib.ExitStack() as stack:
             if isinstance(segmenter, contextlib.AbstractContextManager):
@@ -99,7 +102,7 @@ class NucleiService(BaseProcessingService):
                     if labels is not None:
                         labels.append_missing()
                     continue
-                found = segment_frame(segmenter, frames, None, t)
+                found = segment_frame(segmenter, frames, None, t, growth)
                 with at_frame(t):
                     nuclei = assign_nuclei(found, cells.read(t))
                 if labels is not None:

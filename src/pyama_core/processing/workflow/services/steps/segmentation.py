@@ -9,6 +9,7 @@ from pyama_core.errors import InputError
 from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.io.storage.fov_folder import PlannedOutput
 from pyama_core.outputs import FL, SEG, Declaration, Output
+from pyama_core.processing.segmentation.growth import GrowthParameters, growth_in_pixels
 from pyama_core.processing.segmentation.segmenter import KnowsTheMovie
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
@@ -41,7 +42,8 @@ class SegmentationService(BaseProcessingService):
         inputs = cell_image(analysis)
         if nuclei is not None and (method.by_nuclei or not analysis.has_compartments):
             inputs["nuclei"] = Output(FL, nuclei)
-        dtype = "uint16" if method.labels else "bool"
+        has_labels = method.labels or _is_grown(analysis)
+        dtype = "uint16" if has_labels else "bool"
         return [Declaration(Output(SEG, channel), inputs, dtype)]
 
     def algorithm(self, analysis: Analysis) -> str:
@@ -59,7 +61,9 @@ class SegmentationService(BaseProcessingService):
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Segment frame by frame."""
-        segmenter = create_segmenter(job.analysis.parameters.segmentation, job)
+        parameters = job.analysis.parameters.segmentation
+        segmenter = create_segmenter(parameters, job)
+        growth = growth_in_pixels(parameters, job.metadata.pixel_size_um)
         with contextlib.ExitStack() as stack:
             if isinstance(segmenter, contextlib.AbstractContextManager):
                 stack.enter_context(segmenter)
@@ -76,7 +80,7 @@ class SegmentationService(BaseProcessingService):
             if not there:
                 raise InputError("no frame has both the channel that is segmented and nuclei")
             found = calibrate(segmenter, frames, there, job)
-            first = segment_frame(segmenter, frames, nuclei, there[0])
+            first = segment_frame(segmenter, frames, nuclei, there[0], growth)
             masks = stack.enter_context(
                 job.folder.new_stack(outputs[0], job.shape, first.dtype, found)
             )
@@ -85,6 +89,13 @@ class SegmentationService(BaseProcessingService):
                     masks.append_missing()
                 else:
                     masks.append(
-                        first if t == there[0] else segment_frame(segmenter, frames, nuclei, t)
+                        first
+                        if t == there[0]
+                        else segment_frame(segmenter, frames, nuclei, t, growth)
                     )
             require_files_unchanged(outputs)
+
+
+def _is_grown(analysis: Analysis) -> bool:
+    parameters = analysis.parameters.segmentation
+    return isinstance(parameters, GrowthParameters) and parameters.grow_by is not None

@@ -13,6 +13,7 @@ from pyama_core.errors import InputError
 from pyama_core.io.storage.stacks import StackReader
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
+from pyama_core.processing.segmentation.growth import GrowthParameters, grow_objects
 from pyama_core.processing.segmentation.segmenter import (
     Calibration,
     SegmentationMethod,
@@ -49,7 +50,10 @@ def decided_elsewhere(parameters: MethodParameters, job: FovJob) -> dict[str, st
     if resolved != parameters:
         names = method_of(parameters).resolved
         inputs = {name: str(getattr(resolved, name)) for name in names}
-    if _in_pixels(resolved, job) != resolved:
+    grows_by_a_length = isinstance(parameters, GrowthParameters) and isinstance(
+        parameters.grow_by, str
+    )
+    if grows_by_a_length or _in_pixels(resolved, job) != resolved:
         inputs["pixel_size_um"] = repr(job.metadata.pixel_size_um)
     return inputs
 
@@ -97,9 +101,16 @@ def calibrate(
 
 
 def segment_frame(
-    segmenter: Segmenter, frames: StackReader, nuclei: StackReader | None, t: int
+    segmenter: Segmenter,
+    frames: StackReader,
+    nuclei: StackReader | None,
+    t: int,
+    growth: float = 0.0,
 ) -> NDArray[Any]:
-    """Segment a frame; labels become uint16, the type of a stack being that of its first frame."""
+    """Segment a frame; labels become uint16, the type of a stack being that of its first frame.
+
+    Objects are grown by so many pixels; those of masks become labels if it is more than 0.
+    """
     frame = frames.read(t)
     with at_frame(t):
         if isinstance(segmenter, SegmentsByIndex):
@@ -108,6 +119,8 @@ def segment_frame(
             found = segmenter.segment(frame, nuclei.read(t))
         else:
             found = segmenter.segment(frame)
+        if growth > 0:
+            found = grow_objects(found, growth)
         if found.dtype == np.bool_:
             return found
         if found.max() > _MOST_LABELS:
