@@ -52,7 +52,7 @@ from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.tracking import tracker
 from pyama_core.processing.tracking.tracker import find_tracking
 
-OF_OTHER_PACKAGES = {"instanseg", "stardist", "cellpose", "laptrack", "trackastra"}
+OF_OTHER_PACKAGES = {"bioimageio", "instanseg", "stardist", "cellpose", "laptrack", "trackastra"}
 COMPUTES_NOTHING = {"files"}
 
 Found = dict[str, str | list[float]]

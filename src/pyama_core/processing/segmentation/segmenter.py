@@ -24,6 +24,7 @@ _BUILT_IN = {
     "log-std": "pyama_core.processing.segmentation.log_std.method:segmentation_method",
     "files": "pyama_core.processing.segmentation.from_files.method:segmentation_method",
     "cellpose": "pyama_core.processing.segmentation.cellpose:segmentation_method",
+    "bioimageio": "pyama_core.processing.segmentation.bioimageio:segmentation_method",
     "stardist": "pyama_core.processing.segmentation.stardist:segmentation_method",
     "instanseg": "pyama_core.processing.segmentation.instanseg:segmentation_method",
 }
