@@ -105,6 +105,17 @@ def segment_instances() -> Found:
     }
 
 
+def find_nuclei_by_cells() -> Found:
+    method = find_segmentation("seeds")
+    given = method.create(method.parameters(cell_diameter=24), 0)
+    large = method.create(method.parameters(cell_diameter=48), 0)
+    return {
+        "easy": digest(given.segment(nuclei())),
+        "easy, twice as large": digest(large.segment(twice_as_large(nuclei()))),
+        "difficult": digest(given.segment(difficult_nuclei())),
+    }
+
+
 def segment_by_log_std() -> Found:
     method = find_segmentation("log-std")
     usual = method.create(method.parameters(), 0)
@@ -194,6 +205,7 @@ def measure() -> Found:
 
 COMPUTED: dict[str, Callable[[], Found]] = {
     "instances": segment_instances,
+    "seeds": find_nuclei_by_cells,
     "log-std": segment_by_log_std,
     "tiled-interpolation": correct_by_tiles,
     "iou": track_by_overlap,
@@ -209,6 +221,11 @@ PINNED: dict[str, Found] = {
         "difficult": "52 labels, 28263 pixels, 04a289e13b847788",
         "difficult, by nuclei": "28 labels, 17652 pixels, 73acfc97aebe69de",
         "estimated diameter": [22.0],
+    },
+    "seeds/1": {
+        "easy": "10 labels, 1238 pixels, 9af209f46f7c66ad",
+        "easy, twice as large": "10 labels, 4954 pixels, dc1db90e8851881b",
+        "difficult": "28 labels, 3068 pixels, b58f93ff13983af4",
     },
     "log-std/1": {
         "few grey values": "1 labels, 11582 pixels, daa39aa557860b92",

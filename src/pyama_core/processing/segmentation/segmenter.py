@@ -23,6 +23,7 @@ _BUILT_IN = {
     "instances": "pyama_core.processing.segmentation.instances.method:segmentation_method",
     "log-std": "pyama_core.processing.segmentation.log_std.method:segmentation_method",
     "files": "pyama_core.processing.segmentation.from_files.method:segmentation_method",
+    "seeds": "pyama_core.processing.segmentation.seeds:segmentation_method",
     "cellpose": "pyama_core.processing.segmentation.cellpose:segmentation_method",
     "bioimageio": "pyama_core.processing.segmentation.bioimageio:segmentation_method",
     "stardist": "pyama_core.processing.segmentation.stardist:segmentation_method",
@@ -66,6 +67,14 @@ class SelfCalibrating(Protocol):
 
         The same frames must always set the same. None is a `Calibration` without a diameter.
         """
+
+
+@runtime_checkable
+class FitsToCells(Protocol):
+    """A segmenter of nuclei that works by the size of the cells which they are in."""
+
+    def fit_to_cells(self, diameter: float, /) -> None:
+        """Take the typical diameter of the cells of the field of view, in pixels."""
 
 
 @runtime_checkable

@@ -23,7 +23,11 @@ from pyama_core.processing.extraction.ring_size import RingSize
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
-from pyama_core.processing.segmentation.segmenter import SelfCalibrating, find_segmentation
+from pyama_core.processing.segmentation.segmenter import (
+    FitsToCells,
+    SelfCalibrating,
+    find_segmentation,
+)
 from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.parameters import Parameters
@@ -115,6 +119,8 @@ def _segment(parameters: MethodParameters, dtype: str, nuclei: bool) -> None:
     if isinstance(parameters, CellDiameterParameters) and parameters.length is not None:
         parameters = parameters.model_copy(update={"cell_diameter": 2.0 * _RADIUS + 2})
     segmenter = method.create(parameters, 0)
+    if isinstance(segmenter, FitsToCells):
+        segmenter.fit_to_cells(2.0 * _RADIUS)
     frames = [_textured(centres).astype(dtype) for centres in _MOVIE]
     if isinstance(segmenter, SelfCalibrating):
         segmenter.prepare(frames)

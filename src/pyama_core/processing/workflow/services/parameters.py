@@ -26,7 +26,7 @@ from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.method_files import with_absolute_paths
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.instances.method import InstanceParameters
-from pyama_core.processing.segmentation.log_std.method import LogStdParameters
+from pyama_core.processing.segmentation.seeds import SeedParameters
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod, find_segmentation
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.tracker import TrackingMethod, find_tracking
@@ -60,7 +60,7 @@ class StepParameters(BaseModel):
     segmentation: InstanceParameters = InstanceParameters()
     correction: TiledInterpolationParameters = TiledInterpolationParameters()
     tracking: LineageParameters = LineageParameters()
-    nuclei: LogStdParameters = LogStdParameters()
+    nuclei: SeedParameters = SeedParameters()
     extraction: ExtractionParameters = ExtractionParameters()
 
     def steps(self) -> Parameters:
@@ -77,7 +77,7 @@ class Parameters:
     segmentation: MethodParameters = field(default_factory=InstanceParameters)
     correction: MethodParameters = field(default_factory=TiledInterpolationParameters)
     tracking: MethodParameters = field(default_factory=LineageParameters)
-    nuclei: MethodParameters = field(default_factory=LogStdParameters)
+    nuclei: MethodParameters = field(default_factory=SeedParameters)
     extraction: ExtractionParameters = field(default_factory=ExtractionParameters)
 
     def of_step(self, step: str) -> BaseModel | None:
@@ -140,7 +140,7 @@ def validate_sections(
         _parameters_of(find_segmentation, content, "segmentation", "instances"),
         _parameters_of(find_correction, content, "correction", "tiled-interpolation"),
         _parameters_of(find_tracking, content, "tracking", "lineage"),
-        _parameters_of(find_segmentation, content, "nuclei", "log-std"),
+        _parameters_of(find_segmentation, content, "nuclei", "seeds"),
     )
     try:
         checked = chosen.model_validate(content)

@@ -16,10 +16,11 @@ from pyama_core.errors import DamagedFileError, InputError, reason_of
 from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.io.regular_files import open_regular
 from pyama_core.io.storage.fov_folder import PlannedOutput
+from pyama_core.io.storage.stacks import StackReader
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import FL, NUCLEI, NUCLEI_CSV, SEG_LABELED, Declaration, Output
 from pyama_core.processing.segmentation.growth import growth_in_pixels
-from pyama_core.processing.segmentation.segmenter import KnowsTheMovie
+from pyama_core.processing.segmentation.segmenter import FitsToCells, KnowsTheMovie
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
@@ -92,6 +93,8 @@ class NucleiService(BaseProcessingService):
             there = [t for t in range(job.shape[0]) if t not in missing]
             if not there:
                 raise InputError("no frame has both cells and nuclei")
+            if isinstance(segmenter, FitsToCells):
+                segmenter.fit_to_cells(_typical_diameter(cells, there))
             calibration = calibrate(segmenter, frames, there, job, "nuclei")
             labels = None
             if NUCLEI in wanted:
@@ -130,6 +133,15 @@ def nuclei_channel(analysis: Analysis) -> int:
             "nuclei; name it as nuclei (--nuclei CH)"
         )
     return channel
+
+
+def _typical_diameter(cells: StackReader, there: list[int]) -> float:
+    """Return the diameter of a disc of the typical area of cells, of three frames; 0 for none."""
+    last = len(there) - 1
+    areas = [np.bincount(cells.read(there[i]).ravel())[1:] for i in sorted({0, last // 2, last})]
+    seen = np.concatenate(areas)
+    seen = seen[seen > 0]
+    return float(np.sqrt(4 / np.pi * np.median(seen))) if seen.size else 0.0
 
 
 def _columns_of(nuclei: Any) -> dict[str, NDArray[Any]]:
