@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("starlette", reason="the page needs pyama-core[app]")
 
@@ -139,3 +141,22 @@ def _found(known: Sequence[BaseRoute], before: str = "") -> Iterator[tuple[str, 
 
 def paths_of_changes() -> set[str]:
     return {endpoint.path for endpoint in endpoints() if endpoint.method == "POST"}
+
+
+def read_pixels(answer: Answer) -> NDArray[Any]:
+    """Read an array as the client does."""
+    shape = tuple(map(int, answer.headers["x-shape"].split(",")))
+    dtype = np.dtype(answer.headers["x-dtype"]).newbyteorder("<")
+    return np.frombuffer(answer.content, dtype).reshape(shape)
+
+
+def read_table(content: bytes) -> dict[str, NDArray[Any]]:
+    """Read a table as the client does."""
+    length = int.from_bytes(content[:4], "little")
+    header, offset, columns = json.loads(content[4 : 4 + length]), 4 + length, {}
+    for column in header["columns"]:
+        assert offset % 8 == 0
+        dtype = np.dtype(column["dtype"]).newbyteorder("<")
+        columns[column["name"]] = np.frombuffer(content, dtype, column["length"], offset)
+        offset += -(-column["length"] * dtype.itemsize // 8) * 8
+    return columns

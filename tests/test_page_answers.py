@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asking import Page, endpoints
+from asking import Page, endpoints, read_pixels, read_table
 from pyama_core.app.client_types import as_typescript
 from pyama_core.app.events import Hub, Missed, ResultsChanged, Watcher
 from pyama_core.app.levels import averaged, sampled
@@ -19,23 +18,6 @@ from pyama_core.processing.workflow.release import parse_kinds, release_stacks
 from pyama_core.results.results import open_results
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def read_pixels(answer):
-    shape = tuple(map(int, answer.headers["x-shape"].split(",")))
-    dtype = np.dtype(answer.headers["x-dtype"]).newbyteorder("<")
-    return np.frombuffer(answer.content, dtype).reshape(shape)
-
-
-def read_table(content):
-    length = int.from_bytes(content[:4], "little")
-    header, offset, columns = json.loads(content[4 : 4 + length]), 4 + length, {}
-    for column in header["columns"]:
-        assert offset % 8 == 0
-        dtype = np.dtype(column["dtype"]).newbyteorder("<")
-        columns[column["name"]] = np.frombuffer(content, dtype, column["length"], offset)
-        offset += -(-column["length"] * dtype.itemsize // 8) * 8
-    return columns
 
 
 @pytest.fixture

@@ -273,9 +273,7 @@ def test_what_is_missing_is_told_in_words_and_the_rest_is_shown(browser, copied_
     release_stacks(copied_results, parse_kinds("pc,fl,fl_corrected,seg_labeled"))
     with serving(copied_results) as server, tabs(browser, server) as [tab]:
         tab.open(place="look", at=str(copied_results))
-        told = tab.page.locator(".picture .says")
-        told.wait_for()
-        assert "--restore" in told.inner_text()
+        tab.page.locator(".picture .says", has_text="--restore").wait_for()
         tab.page.locator(".table .scroll .row").first.wait_for()
         tab.page.locator(".legend", has_text="good cells").wait_for()
 
@@ -300,3 +298,22 @@ def test_a_folder_that_holds_no_results_is_told_in_words(tab, at):
     tab.open(place="look", at=at + "/fov_000")
     tab.page.locator("text=holds no results").wait_for()
     tab.errors[:] = [each for each in tab.errors if "400" not in each]
+
+
+def test_results_are_found_and_opened_by_a_click(tab, results_of_demo):
+    tab.open()
+    card = tab.page.locator(".card", has_text=results_of_demo.name)
+    card.locator("text=3 done").wait_for()
+    card.click()
+    tab.wait_for_state(place="look", at=str(results_of_demo))
+    tab.wait_for_picture("phase 0 0")
+
+
+def test_an_empty_folder_says_how_to_begin(browser, tmp_path):
+    with serving(tmp_path) as server, tabs(browser, server) as [tab]:
+        tab.open()
+        tab.page.get_by_role("button", name="write the demo here").wait_for()
+        assert "ND2" in tab.page.locator(".says").inner_text()
+        tab.open(place="look")
+        tab.page.get_by_role("button", name="to the files").click()
+        tab.wait_for_state(place="files")

@@ -6,7 +6,7 @@ import { listen } from "./base/events.js";
 import { Help } from "./base/Help.js";
 import { helpIsOpen, listenToKeys } from "./base/keys.js";
 import { Notices } from "./base/notices.js";
-import type { Place } from "./base/places.js";
+import { knownPlaces, type Place } from "./base/places.js";
 import { Files } from "./files/Files.js";
 import { Look } from "./look/Look.js";
 import "uplot/dist/uPlot.min.css";
@@ -80,6 +80,7 @@ function Page() {
   );
 }
 
+knownPlaces.value = PLACES;
 listen();
 listenToKeys();
 render(<Page />, document.getElementById("page") as HTMLElement);

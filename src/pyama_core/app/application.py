@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from pyama_core.app.desk import Desk
 from pyama_core.app.events import Watcher
 from pyama_core.app.guard import SHELL, App, Guard, Identity
+from pyama_core.app.routes import files as files_routes
 from pyama_core.app.routes import looking
 from pyama_core.app.routing import Endpoint, as_route
 
@@ -25,7 +26,7 @@ EVENTS = "/api/events"
 
 def endpoints() -> Sequence[Endpoint]:
     """Return everything that the client can ask for, from all places of the page."""
-    return (*looking.ENDPOINTS,)
+    return (*files_routes.ENDPOINTS, *looking.ENDPOINTS)
 
 
 def make_application(desk: Desk, identity: Identity) -> App:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyama_core.app.events import Hub, modified_ns
+from pyama_core.app.file_cards import FileCards
 from pyama_core.app.roots import Roots
 from pyama_core.io.storage.naming import SOURCE_NAME
 from pyama_core.results.fov_results import FovResults
@@ -34,11 +35,14 @@ class Desk:
     ----------
     hub : Hub
         Hands events to all pages.
+    cards : FileCards
+        What microscope files hold.
     """
 
     def __init__(self, roots: Roots) -> None:
         self.roots = roots
         self.hub = Hub()
+        self.cards = FileCards()
         self._lock = threading.Lock()
         self._opened: OrderedDict[Path, _Opened] = OrderedDict()
 

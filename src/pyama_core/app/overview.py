@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from pyama_core.app.messages import Message
@@ -30,7 +31,8 @@ class FovRow(Message):
     n_cells: int | None
     """That the run found."""
     n_good: int | None
-    """That can be trusted in all channels, as far as the record tells; at most."""
+    """That can be trusted, where a single channel was measured: of several, records tell only how
+    many are good in each."""
     trouble: float
     """How much it needs a look, from 0 to 1."""
     words: str
@@ -103,16 +105,16 @@ def _row(fov: FovResults, sample: str) -> FovRow:
             trouble=1.0,
             words=str(error),
         )
-    n_cells, n_good, reasons = _counted(state)
+    counted = _counted(state)
     word = state_of(fov, state)
-    trouble, words = _trouble(word, state, n_cells, n_good, reasons)
+    trouble, words = _trouble(word, state, counted)
     return FovRow(
         fov=fov.number,
         name=fov.name,
         sample=sample,
         state=word,
-        n_cells=n_cells,
-        n_good=n_good,
+        n_cells=counted.cells,
+        n_good=counted.good if counted.n_channels == 1 else None,
         trouble=trouble,
         words=words,
     )
@@ -128,40 +130,48 @@ def state_of(fov: FovResults, state: FovState) -> State:
     return "done" if steps <= set(DONE) else "unfinished"
 
 
-def _counted(state: FovState) -> tuple[int | None, int | None, Counter[str]]:
-    """Return how many cells there are, how many are good at most, and why others are not."""
-    cells, good, reasons = None, None, Counter[str]()
+@dataclass(frozen=True)
+class _Counted:
+    """What a record tells of cells: how many, how many are good at most, why others are not."""
+
+    cells: int | None
+    good: int | None
+    n_channels: int
+    reasons: Counter[str]
+
+
+def _counted(state: FovState) -> _Counted:
+    found: list[int] = []
+    good: list[int] = []
+    reasons = Counter[str]()
     for name, entry in state.record.outputs.items():
-        if entry.kind not in (TRACKS_CSV.name, TRACES_CSV.name) or name in state.outdated:
-            continue
-        cells = max(cells or 0, entry.summary.get("cells", 0))
-        if "good" in entry.summary:
-            here = entry.summary["good"]
-            good = here if good is None else min(good, here)
-            reasons |= Counter({k: n for k, n in entry.summary.items() if k not in _COUNTS})
-    return cells, good, reasons
+        if entry.kind in (TRACKS_CSV.name, TRACES_CSV.name) and name not in state.outdated:
+            found.append(entry.summary.get("cells", 0))
+            if "good" in entry.summary:
+                good.append(entry.summary["good"])
+                reasons |= Counter({k: n for k, n in entry.summary.items() if k not in _COUNTS})
+    return _Counted(max(found, default=None), min(good, default=None), len(good), reasons)
 
 
-def _trouble(
-    word: State, state: FovState, n_cells: int | None, n_good: int | None, reasons: Counter[str]
-) -> tuple[float, str]:
+def _trouble(word: State, state: FovState, counted: _Counted) -> tuple[float, str]:
     """Return how much a field of view needs a look, and why."""
     failure = state.record.failure
     if word == "failed" and failure is not None:
         return 1.0, f"{failure.step} failed: {failure.error}"
     if word == "unfinished":
         return 0.9, "not finished; run again to go on"
-    if n_cells == 0:
+    if counted.cells == 0:
         return 0.8, "no cells in any frame"
     if uncorrected := state.uncorrected():
         return 0.7, f"not corrected: {next(iter(uncorrected.values()))}"
     if missing := state.missing_frames():
         return 0.6, f"frames {next(iter(missing.values()))} are missing in the file"
-    if n_cells and n_good is not None:
-        bad = 1 - n_good / n_cells
+    if counted.cells and counted.good is not None:
+        bad = 1 - counted.good / counted.cells
         if bad > _FEW_GOOD:
-            most = reasons.most_common(1)
+            most = counted.reasons.most_common(1)
             why = f", most others: {most[0][0]}" if most and most[0][1] else ""
-            return bad / 2, f"{n_good} of {n_cells} cells are good{why}"
+            limit = "at most " if counted.n_channels > 1 else ""
+            return bad / 2, f"{limit}{counted.good} of {counted.cells} cells are good{why}"
         return bad / 2, ""
     return 0.0, ""

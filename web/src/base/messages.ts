@@ -11,6 +11,11 @@ export interface AskCourses {
   fovs?: readonly number[];
 }
 
+/** A folder; empty for where to begin. */
+export interface AskFolder {
+  at?: string;
+}
+
 /** A field of view. */
 export interface AskFov {
   at: string;
@@ -49,11 +54,23 @@ export interface AskStrip {
   size?: number;
 }
 
+/** A file or folder. */
+export interface AskThing {
+  at: string;
+}
+
 /** Traces of a field of view. */
 export interface AskTraces {
   at: string;
   fov: number;
   columns?: readonly string[];
+}
+
+/** What a file or folder holds. */
+export interface Card {
+  words: string;
+  details: readonly string[];
+  states: readonly (readonly ["done" | "running" | "unfinished" | "failed" | "damaged", number])[];
 }
 
 /** The cells of a field of view, column by column; -1 stands for none. */
@@ -105,9 +122,27 @@ export interface Courses {
   courses: readonly Course[];
 }
 
+/** Something in a folder. */
+export interface Entry {
+  name: string;
+  at: string;
+  kind: "folder" | "results" | "file" | "images";
+  size: number;
+  modified: number;
+}
+
 /** Why something could not be answered. */
 export interface Failure {
   error: string;
+}
+
+/** A folder below a root. */
+export interface Folder {
+  at: string;
+  parents: readonly string[];
+  entries: readonly Entry[];
+  n_left_out: number;
+  is_images: boolean;
 }
 
 /** What can be looked at of a field of view. */
@@ -146,6 +181,16 @@ export interface Layer {
   low: number;
   high: number;
   emission_nm: number | null;
+}
+
+/** Something was made. */
+export interface Made {
+  at: string;
+}
+
+/** Write the demo into a folder. */
+export interface MakeDemo {
+  at: string;
 }
 
 /** So much happened that some of it was not told: look at everything anew. */
@@ -189,6 +234,9 @@ export interface TableHeader {
 export type Event = ResultsChanged | Missed;
 
 export interface Reads {
+  "/api/folder": { asks: AskFolder; answers: Folder };
+  "/api/card": { asks: AskThing; answers: Card };
+  "/api/thumbnail": { asks: AskThing; answers: Pixels };
   "/api/overview": { asks: AskResults; answers: Overview };
   "/api/fov": { asks: AskFov; answers: Fov };
   "/api/frame": { asks: AskFrame; answers: Pixels };
@@ -200,4 +248,5 @@ export interface Reads {
 }
 
 export interface Changes {
+  "/api/demo": { asks: MakeDemo; answers: Made };
 }

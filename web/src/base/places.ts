@@ -1,5 +1,6 @@
 // The places of the page. A new place is a row here.
 
+import { signal } from "@preact/signals";
 import type { ComponentType } from "preact";
 
 export interface Place {
@@ -8,3 +9,6 @@ export interface Place {
   readonly title: string;
   readonly Content: ComponentType;
 }
+
+/** The places that there are. */
+export const knownPlaces = signal<readonly Place[]>([]);

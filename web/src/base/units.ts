@@ -29,3 +29,22 @@ function trim(value: number): string {
 export function count(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString("en-US").replaceAll(",", " ")} ${n === 1 ? one : many}`;
 }
+
+/** `1.2 GB` of bytes. */
+export function bytes(n: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let [value, k] = [n, 0];
+  while (value >= 1000 && k < units.length - 1) {
+    value /= 1000;
+    k += 1;
+  }
+  return `${value >= 100 || k === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[k]}`;
+}
+
+/** A day and a time of seconds since 1970, as it is written everywhere: `2026-11-26 09:40`. */
+export function when(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+}

@@ -123,7 +123,12 @@ function Position(props: { row: FovRow; isShown: boolean }) {
   const mark = stateMark || (row.words ? "!" : "✓");
   const kind = row.state === "failed" || row.state === "damaged" ? "bad" : mark === "✓" ? "good" : "warn";
   const told = row.words || stateWords;
-  const cellWords = cells === null ? "no cells yet" : `${good ?? "?"} of ${count(cells, "cell")} good`;
+  const cellWords =
+    cells === null
+      ? "no cells yet"
+      : good === null
+        ? count(cells, "cell")
+        : `${good} of ${count(cells, "cell")} good`;
   return (
     <button
       type="button"
@@ -135,7 +140,7 @@ function Position(props: { row: FovRow; isShown: boolean }) {
       <span class="number id">{String(row.fov).padStart(3, "0")}</span>
       <span class="grow label">{row.name}</span>
       <Sparkline values={counted?.by_frame ?? []} />
-      <span class="number">{good ?? cells ?? "–"}</span>
+      <span class="number">{good ?? "…"}</span>
       <span class={`mark ${kind}`} aria-label={told}>
         {mark}
       </span>

@@ -295,7 +295,8 @@ export const hovered = signal<number | null>(null);
 // Going about
 
 export function goToFrame(frame: number): void {
-  const n = fov.value.value?.n_frames ?? 0;
+  // While a position is still being read, the movie as a whole tells how long it can be.
+  const n = fov.value.peek()?.n_frames || overview.value.peek()?.n_frames || 1;
   shift({ t: Math.max(0, Math.min(frame, n - 1)) });
 }
 

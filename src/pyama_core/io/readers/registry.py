@@ -197,6 +197,15 @@ def reader_named(name: str) -> Reader | None:
     return next((reader for reader in _third_party() if reader.name == name), None)
 
 
+def known_endings() -> tuple[str, ...]:
+    """Return how names of files end that some reader is for, in lower case."""
+    return tuple(
+        dict.fromkeys(
+            ending for reader in (*_BUILT_IN, *_third_party()) for ending in reader.endings
+        )
+    )
+
+
 def _first(readers: Iterable[Reader]) -> Reader:
     return next(iter(readers))
 

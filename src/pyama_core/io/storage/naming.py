@@ -54,6 +54,12 @@ def find_records(output_dir: Path) -> list[Path]:
     return [path for path in _all_records(output_dir) if _is_in_its_folder(path)]
 
 
+def holds_records(folder: Path) -> bool:
+    """Whether a folder is one of outputs; without listing all of it."""
+    records = folder.glob(f"fov_*/*{_RECORD_SUFFIX}")
+    return any(not path.name.startswith(APPLE_DOUBLE) for path in records)
+
+
 def find_misplaced_records(output_dir: Path) -> list[Path]:
     """Record files in folders of other FOVs, as where folders were renamed or copied by hand."""
     return [
