@@ -21,7 +21,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("__main__",),
     ("cli",),
     ("app", "viewing"),
-    ("exports",),
+    ("exports", "cluster"),
     ("results",),
     ("processing.workflow", "demo"),
     ("processing.workflow.services",),

@@ -181,7 +181,7 @@ def test_a_failed_position_is_told_in_the_exit_code_the_status_and_the_next_run(
     assert "Traceback" not in result.output
 
     shown = pyama("status", tmp_path / "out")
-    assert shown.exit_code == 0
+    assert shown.exit_code == 1
     assert "failed" in shown.stdout
     found = json.loads(pyama("status", tmp_path / "out", "--json").stdout)["fovs"]
     assert found["0"]["status"] == "done"
@@ -334,7 +334,7 @@ def test_status_shows_done_and_missing_and_the_settings(finished):
     assert output["parameters"]["method"] == "instances"
     assert Path(output["path"]).is_file()
     shown = pyama("status", finished)
-    assert shown.exit_code == 0
+    assert shown.exit_code == 1
     for words in ("done", "missing", "method: lineage", "all FOVs"):
         assert words in shown.stdout
 
@@ -376,7 +376,7 @@ def test_a_damaged_record_is_told_by_status_and_verify(finished):
     assert result.exit_code == 1
     assert "fov_001/demo_fov_001_record.json: the record is damaged" in result.stderr
     shown = pyama("status", finished)
-    assert shown.exit_code == 0
+    assert shown.exit_code == 1
     assert "damaged" in shown.stdout
     assert json.loads(pyama("status", finished, "--json").stdout)["fovs"]["0"]["status"] == "done"
 

@@ -106,7 +106,7 @@ def test_a_record_from_before_names_is_believed_and_gains_them(movie, tmp_path):
     for path in find_records(tmp_path):
         edit(path, lambda content: content.pop("names"))
     assert [record.names for record in records(tmp_path)] == [Names(), Names()]
-    assert CliRunner().invoke(app, ["status", str(tmp_path)]).exit_code == 0
+    assert CliRunner().invoke(app, ["status", str(tmp_path)]).exit_code == 1  # copied only
     write_results(tmp_path)
     results = yaml.safe_load((tmp_path / "processing_results.yaml").read_text(encoding="utf-8"))
     assert (results["fov_names"], results["channel_names"]) == ({}, {})

@@ -77,7 +77,15 @@ def options(
     """From time-lapse microscopy files to one fluorescence trace per cell."""
 
 
-def command(function: Callable[..., int], name: str | None = None) -> Callable[..., None]:
+_TAKES_MORE = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""Of a command that hands what it does not know on to another."""
+
+
+def command(
+    function: Callable[..., int],
+    name: str | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Callable[..., None]:
     """Register a command: its return value is the exit code, its errors are one or two lines.
 
     It is called like the function, if no other name is given.
@@ -118,8 +126,15 @@ def command(function: Callable[..., int], name: str | None = None) -> Callable[.
     typed = [*map(_as_typed, signature.parameters.values()), parameter]
     run.__signature__ = signature.replace(parameters=typed)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in typed}
-    app.command(name)(run)
+    app.command(name, context_settings=settings)(run)
     return run
+
+
+def _read_as(name: str, context: typer.Context) -> dict[str, Any]:
+    """Read what a command was not told of as the arguments of another."""
+    other = context.parent.command.commands[name]  # type: ignore[union-attr]
+    parameters: dict[str, Any] = other.make_context(name, list(context.args), context.parent).params
+    return parameters
 
 
 def _tell_lost_output() -> bool:
@@ -301,6 +316,15 @@ def run(
             help="Make released stacks again: out of pc, fl, seg, fl_corrected, seg_labeled.",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only the I-th of N even parts of the FOVs; others work on the rest, and pyama "
+            "finish DIR closes the run.",
+        ),
+    ] = None,
     write_config: Annotated[
         bool,
         typer.Option(
@@ -337,7 +361,63 @@ def run(
     )
     if write_config:
         return write_configuration(flags, config)
-    return start(flags, config, restore)
+    return start(flags, config, restore, shard)
+
+
+@functools.partial(command, settings=_TAKES_MORE)
+def submit(
+    context: typer.Context,
+    array: Annotated[
+        int | None,
+        typer.Option(
+            "--array", metavar="N", min=1, help="Tasks; default one per FOV, 100 at most."
+        ),
+    ] = None,
+    cpus: Annotated[
+        int | None,
+        typer.Option(
+            "--cpus", metavar="N", min=1, help="Cores of a task; default --workers, or 4."
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option("--mem", metavar="SIZE", help="Memory of a task, e.g. 8G.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", metavar="TIME", help="Limit of a task, e.g. 4:00:00.")
+    ] = None,
+    partition: Annotated[
+        str | None, typer.Option("--partition", metavar="NAME", help="Where tasks run.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Who is charged.")
+    ] = None,
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sbatch", metavar="OPTION", help="Any other, e.g. --sbatch=--qos=low; repeatable."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the scripts and submit nothing.")
+    ] = False,
+) -> int:
+    """Run on a SLURM cluster: what pyama run takes is taken here too, and worked on in parts."""
+    from pyama_core.cli.submit import submit
+    from pyama_core.cluster.slurm import Resources
+
+    resources = Resources(array, cpus, memory, time, partition, account, tuple(sbatch or ()))
+    typed = _read_as("run", context)
+    return submit(typed, context.args, resources, dry_run=dry_run)
+
+
+@command
+def finish(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of outputs.")],
+) -> int:
+    """Write the results file after all parts of a run, and say whether all is done."""
+    from pyama_core.cli.submit import finish
+
+    return finish(folder)
 
 
 @command

@@ -7,10 +7,10 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from pyama_core.cli.config import RunConfig, commented_yaml, load_config
 from pyama_core.cli.display import progress_display
@@ -20,7 +20,7 @@ from pyama_core.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.paths import without_tilde
 from pyama_core.io.storage.atomic import write_whole
-from pyama_core.io.storage.naming import LOG_NAME, RESULTS_NAME
+from pyama_core.io.storage.naming import RESULTS_NAME
 from pyama_core.io.urls import is_url, local_path
 from pyama_core.outputs import NUCLEI, step_names
 from pyama_core.processing.workflow.keeping import parse_keep
@@ -28,14 +28,18 @@ from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import carry_out
 from pyama_core.processing.workflow.release import parse_kinds
 from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
+from pyama_core.processing.workflow.run_log import log_path
 from pyama_core.processing.workflow.samples.sample_table import read_sample_table
 from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.samples.words import assignments_from_mapping
 from pyama_core.processing.workflow.services.analysis import choose
 from pyama_core.processing.workflow.services.selection import find_channel, find_fovs
 from pyama_core.processing.workflow.services.types import Channels
+from pyama_core.processing.workflow.shards import Shard
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _SHOWN_FAILURES = 10
 
@@ -65,6 +69,12 @@ class Flags:
     outside: bool | None = None
     numbering: str | None = None
     check: bool | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Take the flags out of what the command was called with."""
+        found = {field.name: values[field.name] for field in fields(cls)}
+        return cls(**{name: None if value is False else value for name, value in found.items()})
 
     def typed(self) -> dict[str, Any]:
         """Return what was typed, by the names of these attributes."""
@@ -130,14 +140,65 @@ def write_configuration(flags: Flags, config: Path | None) -> int:
     return 0
 
 
-def start(flags: Flags, config_path: Path | None, restore: str | None = None) -> int:
-    """Run and say how it ended; make released stacks of some kinds again."""
-    kinds: list[str] = []
-    if restore is not None:
-        try:
-            kinds = parse_kinds(restore)
-        except InputError as error:
-            raise InputError(f"--restore: {error}") from error
+@dataclass(frozen=True)
+class PlannedRun:
+    """What was typed and configured, found in the file.
+
+    Attributes
+    ----------
+    metadata : MicroscopyMetadata
+        The file.
+    output : Path
+        Folder of all outputs.
+    fovs : list of int
+        Fields of view that were chosen.
+    steps : list of str
+        What is done with each.
+    workers : int or None
+        Processes, if somebody said how many.
+    shard : Shard or None
+        Which part of all that were chosen these are.
+    parse : callable
+        Makes the request; what it raises is a refusal.
+    """
+
+    metadata: MicroscopyMetadata
+    output: Path
+    fovs: list[int]
+    steps: list[str]
+    workers: int | None
+    shard: Shard | None
+    parse: Callable[[], RunRequest]
+
+
+def start(
+    flags: Flags, config_path: Path | None, restore: str | None = None, shard: str | None = None
+) -> int:
+    """Run, or a part of it, and say how it ended; make released stacks of some kinds again."""
+    planned = plan_run(flags, config_path, restore, shard)
+    cancel = threading.Event()
+    with (
+        cancel_on_interrupt(cancel),
+        progress_display(planned.metadata, planned.fovs, planned.steps) as on_progress,
+    ):
+        outcome = carry_out(planned.parse, on_progress=on_progress, cancel=cancel)
+    if outcome.refusal is None:
+        _tell(outcome, planned)
+    return outcome.exit_code
+
+
+def plan_run(
+    flags: Flags, config_path: Path | None, restore: str | None = None, shard: str | None = None
+) -> PlannedRun:
+    """Find what was typed and configured in the file.
+
+    Raises
+    ------
+    InputError
+        Something of it cannot be meant.
+    """
+    kinds = [] if restore is None else _parsed("--restore", parse_kinds, restore)
+    part = None if shard is None else _parsed("--shard", Shard.parse, shard)
     if config_path is not None and (folder := str(config_path.parent.absolute())) not in sys.path:
         # Features of one's own may lie beside the configuration; workers have the same path.
         sys.path.append(folder)
@@ -176,17 +237,19 @@ def start(flags: Flags, config_path: Path | None, restore: str | None = None) ->
             restore=kinds,
             keep=parse_keep(config.keep),
             samples=samples,
+            shard=part,
         )
 
-    cancel = threading.Event()
-    with (
-        cancel_on_interrupt(cancel),
-        progress_display(metadata, fovs, _steps_of(config)) as on_progress,
-    ):
-        outcome = carry_out(parse, on_progress=on_progress, cancel=cancel)
-    if outcome.refusal is None:
-        _tell(outcome, output)
-    return outcome.exit_code
+    own = fovs if part is None else part.of(fovs)
+    return PlannedRun(metadata, output, own, _steps_of(config), config.workers, part, parse)
+
+
+def _parsed(flag: str, parse: Callable[[str], T], words: str) -> T:
+    """Read what was typed after a flag; an error names the flag."""
+    try:
+        return parse(words)
+    except InputError as error:
+        raise InputError(f"{flag}: {error}") from error
 
 
 def _steps_of(config: RunConfig) -> list[str]:
@@ -266,7 +329,7 @@ def _find_samples(
         raise InputError(f"{places.config_path}: {error}") from error
 
 
-def _tell(outcome: RunOutcome, output_dir: Path) -> None:
+def _tell(outcome: RunOutcome, planned: PlannedRun) -> None:
     done = outcome.with_status(FovStatus.DONE)
     skipped = outcome.with_status(FovStatus.SKIPPED)
     failed = outcome.with_status(FovStatus.FAILED)
@@ -281,11 +344,12 @@ def _tell(outcome: RunOutcome, output_dir: Path) -> None:
         )
         if outcomes
     ]
-    echo(f"FOVs: {', '.join(parts)}; see {output_dir / RESULTS_NAME}")
+    output_dir, shard = planned.output, planned.shard
+    part = "FOVs" if shard is None else f"FOVs of shard {shard}"
+    results = output_dir / RESULTS_NAME if shard is None else f"pyama finish {output_dir}"
+    echo(f"{part}: {', '.join(parts) or 'none'}; see {results}")
     for error in list(dict.fromkeys(failure.error for failure in failed))[:_SHOWN_FAILURES]:
         echo(f"  {error}", err=True)
     if failed or cancelled:
-        echo(
-            f"run the same command again to go on from here; the log is {output_dir / LOG_NAME}",
-            err=True,
-        )
+        log = log_path(output_dir, shard)
+        echo(f"run the same command again to go on from here; the log is {log}", err=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyama_core.cli.streams import echo
+from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.titles import titled
 from pyama_core.outputs import NUCLEI, step_names
 from pyama_core.processing.workflow.misplaced import find_misplaced
@@ -18,9 +19,11 @@ from pyama_core.processing.workflow.status import describe_folder, find_changed_
 def show(folder: Path, *, as_json: bool) -> int:
     """Show what is done, failed and missing."""
     described = describe_folder(folder)
+    statuses = {found["status"] for found in described["fovs"].values()}
+    is_complete = statuses <= {"done"} and not described["not_begun"]
     if as_json:
         echo(json.dumps(described, indent=1))
-        return 0
+        return 0 if is_complete else 1
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -63,6 +66,8 @@ def show(folder: Path, *, as_json: bool) -> int:
         if found.get("in_use_by"):
             holder = found["in_use_by"]
             echo(f"FOV {fov}: in use by process {holder['pid']} on {holder['host']}")
+    if described["not_begun"]:
+        echo(f"not begun: FOVs {format_ranges(described['not_begun'])}")
     for place, why in described["misplaced"].items():
         echo(f"{place}: {why}")
     if unlike := described["unlike_diameters"]:
@@ -71,7 +76,7 @@ def show(folder: Path, *, as_json: bool) -> int:
             title = _title(str(fov), described["fovs"][str(fov)])
             echo(f"FOV {title}: cells taken for {diameter} px, in most for {typical} px")
     _show_parameters(described)
-    return 0
+    return 0 if is_complete else 1
 
 
 def _steps_shown(described: dict[str, Any]) -> list[str]:

@@ -12,7 +12,8 @@ RESULTS_NAME = "processing_results.yaml"
 LOG_NAME = "pyama.log"
 SOURCE_NAME = "source.json"
 SAMPLES_NAME = "samples.csv"
-SHARED_NAMES = (RESULTS_NAME, SOURCE_NAME, SAMPLES_NAME)
+ASKED_NAME = "asked.json"
+SHARED_NAMES = (RESULTS_NAME, SOURCE_NAME, SAMPLES_NAME, ASKED_NAME)
 """Files of an output folder that are written as a whole, under its lock."""
 EDITS_NAME = "edits.jsonl"
 """Grows line by line, under the same lock."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pyama_core.errors import CancelledError, FolderBusyError
 from pyama_core.io.storage.locks import HEARTBEAT_S, FolderLock, LockTicket
 from pyama_core.io.storage.naming import fov_folder_name
 from pyama_core.processing.workflow.services.base import make_fov_folder
 from pyama_core.processing.workflow.threads import start_thread
 
 logger = logging.getLogger(__name__)
+
+_POLL_S = 2.0
 
 _held: weakref.WeakSet[FovLocks] = weakref.WeakSet()
 
@@ -36,20 +40,34 @@ class FovLocks:
         Folder of the run.
     fovs : iterable of int
         Fields of view; all are locked, or none.
+    patience_s : float
+        How long to wait for those that another run holds.
+    cancel : threading.Event, optional
+        Set to stop waiting.
 
     Raises
     ------
     FolderBusyError
         On entry: another run works on one of them.
+    CancelledError
+        On entry: told to stop waiting.
     StorageError
         On entry: the output folder cannot be written.
     ShortageError
         On entry: no thread can be started.
     """
 
-    def __init__(self, output_dir: Path, fovs: Iterable[int]) -> None:
+    def __init__(
+        self,
+        output_dir: Path,
+        fovs: Iterable[int],
+        patience_s: float = 0.0,
+        cancel: threading.Event | None = None,
+    ) -> None:
         self._output_dir = output_dir
         self._fovs = list(fovs)
+        self._deadline = time.monotonic() + patience_s
+        self._cancel = cancel or threading.Event()
         self._locks: dict[int, FolderLock] = {}
         self._ending = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="pyama heartbeat", daemon=True)
@@ -63,11 +81,11 @@ class FovLocks:
         existed = self._output_dir.exists()
         _held.add(self)
         try:
-            for fov in self._fovs:
-                self._locks[fov] = FolderLock.acquire(make_fov_folder(self._output_dir, fov))
             start_thread(self._heart)
+            for fov in self._fovs:
+                self._locks[fov] = self._acquire(fov)
         except BaseException:
-            self.release()
+            self._stop()
             self._remove_empty_folders(and_output_dir=not existed)
             raise
         return self
@@ -78,8 +96,26 @@ class FovLocks:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._stop()
+
+    def _acquire(self, fov: int) -> FolderLock:
+        folder, told = make_fov_folder(self._output_dir, fov), False
+        while True:
+            try:
+                return FolderLock.acquire(folder)
+            except FolderBusyError as error:
+                if time.monotonic() >= self._deadline:
+                    raise
+                if not told:
+                    logger.warning("%s; waiting until it has ended", error)
+                    told = True
+            if self._cancel.wait(_POLL_S):
+                raise CancelledError(f"cancelled while waiting for {folder}")
+
+    def _stop(self) -> None:
         self._ending.set()
-        self._heart.join()
+        if self._heart.is_alive():
+            self._heart.join()
         self.release()
 
     def _beat(self) -> None:

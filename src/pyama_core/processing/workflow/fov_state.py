@@ -126,8 +126,7 @@ class FovState:
 
     def is_done(self, folder: Path) -> bool:
         """Whether all outputs that were asked for are there or need not be."""
-        states = (self.state_of(folder, step) for step in step_names())
-        return all(state in (*DONE, "not asked for") for state in states)
+        return all(state in (*DONE, "not asked for") for state in self.steps_in(folder).values())
 
     def state_of(self, folder: Path, step: str) -> str:
         """Whether all outputs of a step that were asked for are there, as they were asked for."""
@@ -141,6 +140,16 @@ class FovState:
         if failure is not None and failure.step == step:
             return "failed"
         return "outdated" if "missing" not in states else "missing"
+
+    def steps_in(self, folder: Path) -> dict[str, str]:
+        """State of each step, by its name."""
+        return {step: self.state_of(folder, step) for step in step_names()}
+
+    def standing_in(self, folder: Path) -> str:
+        """Whether the field of view is done, failed, or something of it is missing."""
+        if self.record.failure is not None:
+            return "failed"
+        return "done" if self.is_done(folder) else "missing"
 
     def _state_of_output(self, folder: Path, output: Output) -> str:
         found = self.record.find(output)

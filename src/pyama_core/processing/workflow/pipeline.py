@@ -12,30 +12,32 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pyama_core.errors import InputError, PyamaError, ShortageError
+from pyama_core.errors import CancelledError, InputError, PyamaError, ShortageError
 from pyama_core.io.microscopy import MicroscopyMetadata, open_source
+from pyama_core.io.storage.locks import LOST_AFTER_S
 from pyama_core.io.storage.naming import fov_folder_name, path_of, record_name
-from pyama_core.io.storage.records import FovRecord, load_record
-from pyama_core.processing.workflow.few_good import find_few_good
+from pyama_core.io.storage.records import load_record
+from pyama_core.processing.workflow.asked_fovs import note_asked
+from pyama_core.processing.workflow.findings import tell_findings
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.fov_locks import FovLocks
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.keeping import KEEP_ALL, parse_keep
 from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
-from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
+from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus, RunOutcome
 from pyama_core.processing.workflow.pool import THREADS_PER_WORKER, WorkerPool
 from pyama_core.processing.workflow.progress import EventSource, ProgressCallback, ProgressDrainer
 from pyama_core.processing.workflow.ranges import compute_batches as _compute_batches
 from pyama_core.processing.workflow.ranges import split_worker_ranges as _split_worker_ranges
 from pyama_core.processing.workflow.release import parse_kinds
 from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
-from pyama_core.processing.workflow.results_file import find_unlike_diameters
 from pyama_core.processing.workflow.run import Run, Workers
 from pyama_core.processing.workflow.run_log import run_log
 from pyama_core.processing.workflow.samples.stored import keep_samples
 from pyama_core.processing.workflow.services.analysis import parse_analysis
 from pyama_core.processing.workflow.services.copying import warn_of_dark_channels
 from pyama_core.processing.workflow.services.types import ProcessingContext, paths_of_fov
+from pyama_core.processing.workflow.shards import Shard
 from pyama_core.processing.workflow.source_description import save_description
 from pyama_core.processing.workflow.threads import require_threads
 from pyama_core.processing.workflow.warm_up import WarmUp, warm_up_all, warm_ups
@@ -58,8 +60,8 @@ T = TypeVar("T")
 
 _THREADS_OF_A_RUN = 3
 """Heartbeat, flusher and drainer."""
-_NAMED = 5
-"""FOVs in a line."""
+_PATIENCE_S = LOST_AFTER_S + 60.0
+"""How long a part of a run waits for what was begun by one that a scheduler has ended."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def run_complete_workflow(
     check: bool = False,
     restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
+    shard: str | None = None,
 ) -> bool:
     """Turn a microscope file into one fluorescence trace per cell.
 
@@ -127,6 +130,9 @@ def run_complete_workflow(
     keep : str or sequence of str
         Which stacks stay when a field of view is done: ``"all"``, ``"labels"``, ``"traces"``, or
         kinds such as ``["seg_labeled", "fl_corrected"]``; tables always do.
+    shard : str, optional
+        ``"i/n"``: only the i-th of n even parts of the fields of view; others work on the rest,
+        into the same folder. The results file is left to `finish_run`.
 
     Returns
     -------
@@ -157,6 +163,7 @@ def run_complete_workflow(
             check=check,
             restore=restore,
             keep=keep,
+            shard=shard,
         ).ok
     except Exception:
         logger.exception("the run failed")
@@ -178,13 +185,14 @@ def run_workflow(
     check: bool = False,
     restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
+    shard: str | None = None,
 ) -> RunOutcome:
     """Do what `run_complete_workflow` does and tell how each field of view ended.
 
     Parameters
     ----------
     metadata, context, fov_start, fov_end, batch_size, n_workers, fovs, on_progress, cancel, \
-    executor, check, restore, keep
+    executor, check, restore, keep, shard
         As `run_complete_workflow`.
 
     Returns
@@ -207,6 +215,7 @@ def run_workflow(
             check=check,
             restore=_named("restore", parse_kinds, restore) if restore else (),
             keep=_named("keep", parse_keep, keep),
+            shard=None if shard is None else Shard.parse(shard),
         )
 
     outcome = carry_out(parse, on_progress=on_progress, cancel=cancel, executor=executor)
@@ -249,9 +258,20 @@ def carry_out(
         if executor is None:
             n_workers = min(request.n_workers, len(request.fovs))
             require_threads(_THREADS_OF_A_RUN + THREADS_PER_WORKER * n_workers)
+        if not request.fovs:
+            logger.info("shard %s has no FOV: there are fewer than parts", request.shard)
+            return RunOutcome({})
+        patience_s = 0.0 if request.shard is None else _PATIENCE_S
         with contextlib.ExitStack() as stack:
-            locks = stack.enter_context(FovLocks(request.output_dir, request.fovs))
-            stack.enter_context(run_log(request.output_dir))
+            locks = FovLocks(request.output_dir, request.fovs, patience_s, cancel)
+            try:
+                stack.enter_context(locks)
+            except CancelledError as error:
+                logger.warning("%s", error)
+                return RunOutcome(
+                    {fov: FovOutcome(fov, FovStatus.CANCELLED) for fov in request.fovs}
+                )
+            stack.enter_context(run_log(request.output_dir, request.shard))
             return _run(request, locks, on_progress, cancel, executor)
     except PyamaError as error:
         logger.error("%s", error)
@@ -267,9 +287,10 @@ def _run(
     executor: ForeignExecutor | None,
 ) -> RunOutcome:
     logger.info(
-        "%s: %d FOVs into %s, %d workers, batches of %d",
+        "%s: %d FOVs%s into %s, %d workers, batches of %d",
         request.metadata.file_path.name,
         len(request.fovs),
+        f" (shard {request.shard})" if request.shard else "",
         request.output_dir,
         request.n_workers,
         request.batch_size,
@@ -278,8 +299,7 @@ def _run(
     if request.keep != KEEP_ALL:
         logger.info("kept of each FOV when it is done: %s", request.keep)
     with open_source(request.metadata) as source, Flusher() as flusher:
-        save_description(request.output_dir, request.metadata)
-        keep_samples(request.output_dir, request.samples)
+        prepare_folder(request)
         run = Run(request, locks.tickets, cancel, flusher, source)
         remaining = run.skip_what_is_done()
         if remaining:
@@ -290,10 +310,27 @@ def _run(
             ) as (workers, drainer):
                 run.copying.set_progress_reporter(drainer.put)
                 run.process(remaining, workers)
-        _tell_findings(run.write_results(), request)
+        if request.shard is None:
+            tell_findings(run.write_results(), request.fovs)
     outcome = RunOutcome(run.outcomes)
     _log_end(outcome)
     return outcome
+
+
+def prepare_folder(request: RunRequest) -> None:
+    """Write into an output folder, which must exist, what all fields of view of a run share.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written.
+    FolderBusyError
+        Another process has been writing what all fields of view share for ten seconds.
+    """
+    save_description(request.output_dir, request.metadata)
+    keep_samples(request.output_dir, request.samples)
+    if request.shard is not None:
+        note_asked(request.output_dir, request.asked)
 
 
 def _made(
@@ -355,31 +392,6 @@ def _channels_in_words(request: RunRequest) -> str:
     if chosen.nuclei is not None:
         parts.append(f"nuclei {title(chosen.nuclei)}")
     return f"channels: {'; '.join(parts)}"
-
-
-def _tell_findings(records: list[FovRecord], request: RunRequest) -> None:
-    """Warn of what only all FOVs together show."""
-    states = [FovState(record) for record in records]
-    _compare_diameters(states)
-    asked = [state for state in states if state.record.fov in request.fovs]
-    if (few := find_few_good(asked)) is not None:
-        logger.warning("%s", few)
-
-
-def _compare_diameters(states: list[FovState]) -> None:
-    """Warn of FOVs whose cells were taken for much smaller or larger than elsewhere."""
-    unlike = find_unlike_diameters(states)
-    if unlike is None:
-        return
-    some = [f"{fov} ({diameter} px)" for fov, diameter in unlike.of_fov.items()]
-    more = f" and {len(some) - _NAMED} more" if len(some) > _NAMED else ""
-    logger.warning(
-        "cells were taken for another size than the %.0f px of most others in FOVs %s%s; look "
-        "at their outlines, or give the same cell_diameter (--cell-diameter) to all",
-        unlike.typical,
-        ", ".join(some[:_NAMED]),
-        more,
-    )
 
 
 def _log_end(outcome: RunOutcome) -> None:

@@ -36,6 +36,7 @@ from pyama_core.processing.workflow.services.selection import find_fovs
 from pyama_core.processing.workflow.services.steps.extraction import warn_of_times
 from pyama_core.processing.workflow.services.steps.nuclei import nuclei_channel
 from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
+from pyama_core.processing.workflow.shards import Shard
 from pyama_core.processing.workflow.sizes import most_at_once, size_of_fov
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,10 @@ class RunRequest:
         part of the analysis, nor on record.
     samples : Samples or None
         What fields of view belong to, as far as the configuration says; of no concern to workers.
+    shard : Shard or None
+        Which part of the fields of view these are, if others work on the rest.
+    asked : tuple of int
+        The fields of view of all parts; of no concern to workers.
     """
 
     metadata: MicroscopyMetadata
@@ -87,6 +92,8 @@ class RunRequest:
     restore: tuple[str, ...] = ()
     keep: Keep = KEEP_ALL
     samples: Samples | None = None
+    shard: Shard | None = None
+    asked: tuple[int, ...] = ()
 
     def for_fovs(self, fovs: Sequence[int]) -> RunRequest:
         """Return the part of a request that concerns some fields of view, small enough to send.
@@ -97,7 +104,7 @@ class RunRequest:
         own = tuple(row if fov in fovs else () for fov, row in times)
         metadata = dataclasses.replace(self.metadata, timepoints=own)
         return dataclasses.replace(
-            self, fovs=tuple(fovs), metadata=metadata, watched=None, samples=None
+            self, fovs=tuple(fovs), metadata=metadata, watched=None, samples=None, asked=()
         )
 
 
@@ -113,8 +120,11 @@ def request_run(
     restore: Sequence[str] = (),
     keep: Keep = KEEP_ALL,
     samples: Samples | None = None,
+    shard: Shard | None = None,
 ) -> RunRequest:
     """Check everything that can be known before the first byte is written.
+
+    With a shard, the request is for its part of the fields of view only.
 
     Raises
     ------
@@ -134,7 +144,7 @@ def request_run(
         metadata=metadata,
         analysis=analysis,
         output_dir=output_dir,
-        fovs=tuple(fovs),
+        fovs=tuple(fovs if shard is None else shard.of(fovs)),
         identity=identify(metadata),
         batch_size=batch_size,
         n_workers=n_workers,
@@ -143,12 +153,14 @@ def request_run(
         restore=tuple(restore),
         keep=keep.with_kinds(restore),
         samples=samples,
+        shard=shard,
+        asked=tuple(fovs),
     )
     _check_nuclei(analysis)
     _check_diameter(metadata, analysis)
     _check_brightness(analysis)
     select_features(analysis.parameters.extraction.features)
-    check_files(metadata, analysis, fovs)
+    check_files(metadata, analysis, request.fovs)
     done = _check_folder(request)
     warn_of_times(metadata, analysis.parameters.extraction)
     _check_space(request, done)

@@ -339,7 +339,8 @@ class Run:
         if outcome.status is FovStatus.DONE:
             self._flusher.add(self._folder(outcome.fov))
         elapsed = time.monotonic() - self._started
-        if self._spent_on_results < _RESULTS_SHARE * elapsed:
+        is_whole = self._request.shard is None  # else so many would rebuild it, from all records
+        if is_whole and self._spent_on_results < _RESULTS_SHARE * elapsed:
             self.write_results()
 
     def write_results(self) -> list[FovRecord]:

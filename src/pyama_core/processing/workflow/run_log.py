@@ -1,4 +1,8 @@
-"""`pyama.log` in the output folder: what every run said, appended from run to run."""
+"""`pyama.log` in the output folder: what every run said, appended from run to run.
+
+Parts of a run that work at once, on several computers, have a log each: not every file server
+keeps lines whole that two computers append to one file.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,27 @@ from pathlib import Path
 from pyama_core.errors import StorageError
 from pyama_core.io.regular_files import require_regular
 from pyama_core.io.storage.naming import LOG_NAME
+from pyama_core.processing.workflow.shards import Shard
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s [%(process)d] %(message)s"
 
 
+def log_path(output_dir: Path, shard: Shard | None = None) -> Path:
+    """Return where a run, or a part of one, keeps its log.
+
+    Examples
+    --------
+    >>> log_path(Path("out"), Shard(3, 10)).name
+    'pyama.shard-03-of-10.log'
+    """
+    if shard is None:
+        return output_dir / LOG_NAME
+    number = f"{shard.number:0{len(str(shard.count))}}"
+    return output_dir / f"{Path(LOG_NAME).stem}.shard-{number}-of-{shard.count}.log"
+
+
 @contextlib.contextmanager
-def run_log(output_dir: Path) -> Iterator[None]:
+def run_log(output_dir: Path, shard: Shard | None = None) -> Iterator[None]:
     """Append the log records of this package to the log of an output folder.
 
     Raises
@@ -23,7 +42,7 @@ def run_log(output_dir: Path) -> Iterator[None]:
     StorageError
         The file cannot be opened.
     """
-    path = output_dir / LOG_NAME
+    path = log_path(output_dir, shard)
     try:
         with contextlib.suppress(FileNotFoundError):
             require_regular(path)

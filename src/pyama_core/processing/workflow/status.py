@@ -10,9 +10,9 @@ from pyama_core.errors import InputError
 from pyama_core.io.storage.artifacts import find_kept_aside
 from pyama_core.io.storage.fov_folder import open_recorded_folder
 from pyama_core.io.storage.locks import find_holder
-from pyama_core.io.storage.naming import find_records, fov_of_record
+from pyama_core.io.storage.naming import find_records, fov_of_record, records_by_fov
 from pyama_core.io.storage.records import load_record
-from pyama_core.outputs import step_names
+from pyama_core.processing.workflow.asked_fovs import load_asked
 from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.edits.standing import counts_in
 from pyama_core.processing.workflow.files_on_record import changed_files
@@ -50,6 +50,7 @@ def describe_folder(output_dir: Path) -> dict[str, Any]:
     unlike = find_unlike_diameters(readable)
     return {
         "output_dir": str(output_dir),
+        "not_begun": sorted(load_asked(output_dir) - records_by_fov(output_dir).keys()),
         "fovs": fovs,
         "misplaced": {each.place: str(each) for each in find_misplaced(output_dir)},
         "unlike_diameters": asdict(unlike) if unlike else None,
@@ -113,21 +114,19 @@ def _records(output_dir: Path) -> list[Path]:
     if not output_dir.is_dir():
         raise InputError(f"there is no folder {output_dir}")
     records = find_records(output_dir)
-    if not records and not find_misplaced(output_dir):
+    if not records and not find_misplaced(output_dir) and not load_asked(output_dir):
         raise InputError(f"{output_dir} holds no results: no record of any FOV")
     return records
 
 
 def _describe_fov(path: Path, state: FovState) -> dict[str, Any]:
     record = state.record
-    steps = {step: state.state_of(path.parent, step) for step in step_names()}
-    status = "failed" if record.failure else "done" if state.is_done(path.parent) else "missing"
     settings = record.settings
     return {
         "name": record.names.fov,
         "channel_names": list(record.names.channels),
-        "status": status,
-        "steps": steps,
+        "status": state.standing_in(path.parent),
+        "steps": state.steps_in(path.parent),
         "failure": record.failure.model_dump() if record.failure else None,
         "missing_frames": state.missing_frames(),
         "uncorrected": state.uncorrected(),

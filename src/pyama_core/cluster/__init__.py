@@ -1,0 +1,1 @@
+"""Runs on the computers of a cluster, started by its batch scheduler."""
