@@ -384,6 +384,7 @@ def test_status_results_file_and_caller_are_told_what_was_released(small, tmp_pa
         "segmentation": "released",
         "correction": "released",
         "tracking": "done",
+        "nuclei": "not asked for",
         "extraction": "done",
     }
     results = yaml.safe_load((tmp_path / "processing_results.yaml").read_text())
