@@ -12,16 +12,7 @@ from pathlib import Path
 from benchmarks.machine import describe_machine
 from benchmarks.report import Part, write_report
 
-PARTS = (
-    "kernels",
-    "pipeline",
-    "growth",
-    "memory",
-    "reading",
-    "reading_formats",
-    "start",
-    "results",
-)
+PARTS = ("kernels", "pipeline", "growth", "memory", "reading", "reading_formats", "start")
 logger = logging.getLogger("benchmarks")
 
 

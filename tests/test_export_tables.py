@@ -16,6 +16,8 @@ from pyama_core import open_results
 from pyama_core.errors import InputError
 from pyama_core.exports import wide_tables, xlsx_tables
 from pyama_core.exports.columns import meaning_of
+from pyama_core.processing.extraction.feature_names import BUILT_IN
+from pyama_core.results.tables import SHARED
 from runs import files_in
 
 FEATURE = "intensity_total_GFP"
@@ -323,3 +325,11 @@ def test_what_does_not_fit_into_a_sheet_is_refused(sampled, tmp_path, monkeypatc
 def test_a_column_of_a_channel_that_is_part_of_another_name_keeps_its_unit():
     assert meaning_of("intensity_mean_total", ["total"]).unit == "grey values"
     assert meaning_of("intensity_total_FP", ["GFP", "FP"]).words.endswith("channel FP")
+
+
+def test_every_feature_that_can_be_measured_has_a_meaning_and_its_unit():
+    for feature in BUILT_IN:
+        name = feature if feature in SHARED else f"{feature}_GFP"
+        found = meaning_of(name, ["GFP"])
+        assert found.words, name
+        assert found.unit or feature == "n_nuclei", name

@@ -50,7 +50,9 @@ class ParquetFormat:
         schema = pa.schema(fields)
         n_rows = max(1, _NUMBERS_PER_GROUP // len(fields))
         rows = table.rows()
-        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        # Of each of thousands of short columns, what helps to search it is larger than the column.
+        lean = {"use_dictionary": False, "write_statistics": False}
+        with pq.ParquetWriter(path, schema, compression="zstd", **lean) as writer:
             for start in range(0, len(first), n_rows):
                 some = first.slice(start, n_rows)
                 numbers = np.array([next(rows) for _ in range(len(some))])
