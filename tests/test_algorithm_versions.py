@@ -38,6 +38,7 @@ from pyama_core.processing.extraction.measure import measure_cells
 from pyama_core.processing.extraction.selection import ALGORITHM as FEATURES
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.segmentation import segmenter
+from pyama_core.processing.segmentation.bright.segmenter import ObjectSegmenter
 from pyama_core.processing.segmentation.instances import (
     contrast,
     diameter,
@@ -114,6 +115,34 @@ def find_nuclei_by_cells() -> Found:
         "easy, twice as large": digest(large.segment(twice_as_large(nuclei()))),
         "difficult": digest(given.segment(difficult_nuclei())),
     }
+
+
+def segment_bright_objects() -> Found:
+    method = find_segmentation("bright")
+    given = method.create(method.parameters(cell_diameter=12), 0)
+    large = method.create(method.parameters(cell_diameter=40), 0)
+    limited = method.create(
+        method.parameters(cell_diameter=12, min_diameter=8, max_diameter=14, contrast=5), 0
+    )
+    estimated = method.create(method.parameters(), 0)
+    assert isinstance(estimated, ObjectSegmenter)
+    light = fluorescence(SHAPE, CELLS, 9)
+    found = estimated.prepare([light, difficult_nuclei()])
+    return {
+        "nuclei": digest(given.segment(nuclei())),
+        "difficult": digest(given.segment(difficult_nuclei())),
+        "limited": digest(limited.segment(difficult_nuclei())),
+        "cells": digest(large.segment(light)),
+        "cells, twice as large": digest(large.segment(twice_as_large(light))),
+        "estimated diameter": [found.cell_diameter or 0.0],
+    }
+
+
+def segment_dark_objects() -> Found:
+    method = find_segmentation("dark")
+    given = method.create(method.parameters(cell_diameter=12), 0)
+    inverted = np.asarray(65_535 - difficult_nuclei(), np.uint16)
+    return {"difficult": digest(given.segment(inverted))}
 
 
 def segment_by_log_std() -> Found:
@@ -206,6 +235,8 @@ def measure() -> Found:
 COMPUTED: dict[str, Callable[[], Found]] = {
     "instances": segment_instances,
     "seeds": find_nuclei_by_cells,
+    "bright": segment_bright_objects,
+    "dark": segment_dark_objects,
     "log-std": segment_by_log_std,
     "tiled-interpolation": correct_by_tiles,
     "iou": track_by_overlap,
@@ -226,6 +257,17 @@ PINNED: dict[str, Found] = {
         "easy": "10 labels, 1238 pixels, 9af209f46f7c66ad",
         "easy, twice as large": "10 labels, 4954 pixels, dc1db90e8851881b",
         "difficult": "28 labels, 3068 pixels, b58f93ff13983af4",
+    },
+    "bright/1": {
+        "nuclei": "11 labels, 667 pixels, 0e266fc52768becf",
+        "difficult": "29 labels, 2259 pixels, 54afcfd1dc61726a",
+        "limited": "24 labels, 1942 pixels, 485a03fe1ba319ac",
+        "cells": "12 labels, 5744 pixels, 05d1e94cd03c8e6b",
+        "cells, twice as large": "13 labels, 21945 pixels, 6107ba3261c5e736",
+        "estimated diameter": [24.0],
+    },
+    "dark/1": {
+        "difficult": "29 labels, 2259 pixels, 54afcfd1dc61726a",
     },
     "log-std/1": {
         "few grey values": "1 labels, 11582 pixels, daa39aa557860b92",

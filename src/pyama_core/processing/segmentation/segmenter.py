@@ -21,6 +21,8 @@ GROUP = "pyama_core.segmenters"
 
 _BUILT_IN = {
     "instances": "pyama_core.processing.segmentation.instances.method:segmentation_method",
+    "bright": "pyama_core.processing.segmentation.bright.method:bright_method",
+    "dark": "pyama_core.processing.segmentation.bright.method:dark_method",
     "log-std": "pyama_core.processing.segmentation.log_std.method:segmentation_method",
     "files": "pyama_core.processing.segmentation.from_files.method:segmentation_method",
     "seeds": "pyama_core.processing.segmentation.seeds:segmentation_method",

@@ -24,20 +24,23 @@ SMOOTH_OUTLINE = 0.7
 
 @dataclass(frozen=True)
 class Scale:
-    """A cell diameter, and the working image in which it spans at most 18 pixels.
+    """A cell diameter, and the working image in which it spans at most some pixels.
 
     Parameters
     ----------
     diameter
         Diameter of a disc with the area of a typical cell, pixels of the frame.
+    most
+        How many pixels of the working image it spans at most; 18 if None.
     """
 
     diameter: float
+    most: float | None = None
 
     @property
     def factor(self) -> float:
         """Pixels of the frame per pixel of the working image, at least 1."""
-        return max(1.0, self.diameter / WORKING_DIAMETER)
+        return max(1.0, self.diameter / (self.most or WORKING_DIAMETER))
 
     @property
     def working_diameter(self) -> float:

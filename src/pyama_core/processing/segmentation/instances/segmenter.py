@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
-from pyama_core.processing.frame import as_frame, read_only
 from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.segmentation.cell_diameter import AUTO, SMALLEST
 from pyama_core.processing.segmentation.instances import separation
@@ -25,12 +24,10 @@ from pyama_core.processing.segmentation.instances.method import InstanceParamete
 from pyama_core.processing.segmentation.instances.outlines import Outlines
 from pyama_core.processing.segmentation.instances.scale import Scale
 from pyama_core.processing.segmentation.segmenter import Calibration
+from pyama_core.processing.segmentation.single_precision import in_single_precision
 
 FALLBACK_DIAMETER = 60.0
 """Pixels: what the fixed numbers of the log-STD segmentation suit."""
-
-SMALLEST_PEAK, LARGEST_PEAK = 1e-3, 1e12
-"""Floats whose squares, and those of faint contrast, are within the range of single precision."""
 
 
 class InstanceSegmenter:
@@ -120,7 +117,7 @@ class InstanceSegmenter:
                 "Expected at least one frame to estimate the diameter of cells from, found none; "
                 "give the diameter as cell_diameter."
             )
-        checked = [_checked(frame, "phase-contrast frame") for frame in frames]
+        checked = [in_single_precision(frame, "phase-contrast frame") for frame in frames]
         found = estimate_diameter(checked, partial(_label, images=self._images))
         self.cell_diameter = (
             FALLBACK_DIAMETER if found is None else max(SMALLEST, float(round(found)))
@@ -151,14 +148,14 @@ class InstanceSegmenter:
             If an image is not two-dimensional, has another dtype or pixels that are not finite,
             the two differ in shape, or `prepare` has not yet estimated the diameter.
         """
-        frame = _checked(frame, "phase-contrast frame")
+        frame = in_single_precision(frame, "phase-contrast frame")
         if self.cell_diameter is None:
             raise InputError(
                 "Expected the diameter of cells, found that it is still to be estimated; "
                 "call prepare with some frames first, or give it as cell_diameter."
             )
         if nuclei is not None:
-            nuclei = _checked(nuclei, "frame of the nuclear channel")
+            nuclei = in_single_precision(nuclei, "frame of the nuclear channel")
             if nuclei.shape != frame.shape:
                 raise InputError(
                     f"Expected a frame of the nuclear channel of shape {frame.shape}, as that of "
@@ -171,18 +168,6 @@ class InstanceSegmenter:
 def create(parameters: InstanceParameters, _fov: int) -> InstanceSegmenter:
     """Make the segmenter of a field of view; all are alike."""
     return InstanceSegmenter(parameters)
-
-
-def _checked(pixels: NDArray[Any], what: str) -> NDArray[Any]:
-    """Return a frame that can be segmented in single precision; see `as_frame` for errors."""
-    frame = as_frame(pixels, what)
-    if frame.dtype.kind != "f":
-        return frame
-    largest = max(float(frame.max()), -float(frame.min()))
-    if largest == 0 or SMALLEST_PEAK <= largest <= LARGEST_PEAK:
-        return frame
-    # A power of two changes nothing but the unit.
-    return read_only(np.ldexp(frame, 12 - int(np.frexp(largest)[1])))
 
 
 def _label(

@@ -13,7 +13,7 @@ Float32Array = NDArray[np.float32]
 
 
 @compiled()
-def _subtract_tiles(image: Float32Array, tiles: Float32Array, out: Float32Array) -> None:
+def subtract_tiles(image: Float32Array, tiles: Float32Array, out: Float32Array) -> None:
     """Subtract tiles, interpolated bilinearly between their centres."""
     top, below = interpolation(image.shape[0], tiles.shape[0])
     left, beyond = interpolation(image.shape[1], tiles.shape[1])
@@ -46,7 +46,7 @@ def contrast_images(
     """
     height, width = image.shape
     fine, coarse, pooling = weights
-    _subtract_tiles(image, tiles, clean)
+    subtract_tiles(image, tiles, clean)
     detail = np.empty((2 * pooling.size - 1, width), np.float32)
     fine_work = np.empty(width + 2 * (fine.size - 1), np.float32)
     coarse_work = np.empty(width + 2 * (coarse.size - 1), np.float32)

@@ -72,7 +72,7 @@ def _summits(height: UInt16Array, runs: Runs, labels: Int32Array, n_basins: int)
 
 
 @compiled()
-def _passes(
+def passes(
     height: UInt16Array, runs: Runs, labels: Int32Array
 ) -> tuple[Int64Array, Int64Array, Int64Array]:
     """Return the two labels and the height of each pass, from the highest down."""
@@ -144,7 +144,7 @@ def _join(
     """Return a parent for each basin: those with one root are one."""
     parent = np.arange(peak.size).astype(np.int32)
     area = np.zeros(peak.size, np.int64)
-    one, two, levels = _passes(height, runs, labels)
+    one, two, levels = passes(height, runs, labels)
     pixel, begin = _by_height(height, runs, labels)
     n_visited = 0
     for i in range(one.size):

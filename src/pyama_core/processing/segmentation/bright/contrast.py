@@ -1,0 +1,129 @@
+"""How far each pixel stands out of the background, and how much of that is noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.processing.frame import read_only
+from pyama_core.processing.segmentation.bright.illumination import smooth_background
+from pyama_core.processing.segmentation.bright.kernels.tiles import busy_tiles, values_in
+from pyama_core.processing.segmentation.instances.contrast import as_2d, blur, rounding
+from pyama_core.processing.segmentation.instances.kernels.contrast import subtract_tiles
+from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
+from pyama_core.processing.segmentation.instances.scale import Scale
+
+Float32Array = NDArray[np.float32]
+
+# Sizes in diameters of the objects.
+DETAIL = 0.06  # standard deviation of the smoothing of the image
+SURROUNDINGS = 0.5  # that of what it is compared with
+TILE = 0.125  # side of the tiles that the surroundings are averaged in
+RING = 0.12  # around objects is not background
+
+ROUNDS = 3  # in which background and noise are measured again without the objects found
+LEAST_FREE = 0.05  # part of a frame that is enough to measure them
+LEAST_WEIGHT = 0.02  # of the free tiles around, below which the background is not theirs
+ENOUGH_PIXELS = 40_000  # to measure noise
+CLIP, CLIPPED_SPREAD = 2.5, 1.09  # what is beyond so many deviations, and what that makes of them
+SPREAD_OF_MEDIAN = 1.4826  # standard deviation over median absolute deviation
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A working image by its contrast.
+
+    Attributes
+    ----------
+    band : ndarray
+        (Y, X) float32: what stands out of the mean of the surroundings, objects included.
+    clear : ndarray
+        (Y, X) float32: what stands out of the surroundings without objects, where these are known.
+    noise : float
+        Standard deviation of both where there are no objects.
+    """
+
+    band: Float32Array
+    clear: Float32Array
+    noise: float
+
+
+def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int) -> Contrast:
+    """Measure the contrast of bright (`sign` 1) or dark (−1) objects in a frame.
+
+    The background and the noise are measured outside of what exceeds `limit` times the noise, and
+    then again: in the mean of its surroundings, an object has a dark ring, so that the first
+    measure of the noise is too large where objects are crowded.
+    """
+    small = scale.shrink(frame)
+    error = float(np.sqrt(rounding(frame, small)))
+    if sign < 0:
+        small = np.negative(small)
+    diameter = scale.working_diameter
+    image = blur(without_hot_pixels(small), max(0.5, DETAIL * diameter))
+    shape = tuple(max(1, round(n / max(1.0, TILE * diameter))) for n in image.shape)
+    tiles = shrink_frame(read_only(image), *shape)
+    sigma = SURROUNDINGS * diameter * shape[0] / image.shape[0]
+    light = smooth_background(tiles)
+    tiles = tiles - light
+    wide = _blur_tiles(tiles, sigma)
+    band = np.empty_like(image)
+    subtract_tiles(image, light + wide, band)
+    noise, clear = max(_clipped_noise(band), error), band
+    reach = max(1, round(RING * diameter * shape[0] / image.shape[0]))
+    around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    for _ in range(ROUNDS):
+        busy = busy_tiles(clear, limit * noise, *shape)
+        free = (cv2.dilate(busy, around).reshape(shape) == 0).astype(np.uint8)
+        if free.mean() < LEAST_FREE:
+            break
+        weight = _blur_tiles(free.astype(np.float32), sigma)
+        total = _blur_tiles(tiles * free, sigma)
+        least = np.float32(LEAST_WEIGHT)
+        background = (total + least * wide) / (weight + least)
+        clear = np.empty_like(image)
+        subtract_tiles(image, light + background, clear)
+        values = values_in(clear, free, max(1, int(np.sqrt(image.size / ENOUGH_PIXELS))))
+        if values.size:
+            noise = min(noise, max(_spread(values), error))
+    return Contrast(band, clear, noise)
+
+
+def without_hot_pixels(image: Float32Array) -> Float32Array:
+    """Return an image in which no pixel is brighter than the brightest of its eight neighbours."""
+    if min(image.shape) < 2:
+        return image
+    around = np.ones((3, 3), np.uint8)
+    around[1, 1] = 0
+    return np.minimum(image, as_2d(cv2.dilate(image, around), image))
+
+
+def _blur_tiles(tiles: Float32Array, sigma: float) -> Float32Array:
+    return as_2d(
+        cv2.GaussianBlur(tiles, (0, 0), max(sigma, 0.1), borderType=cv2.BORDER_REFLECT), tiles
+    )
+
+
+def _clipped_noise(image: Float32Array) -> float:
+    """Return the standard deviation of the values around the median, without those far away."""
+    step = max(1, int(np.sqrt(image.size / ENOUGH_PIXELS)))
+    values = np.sort(image[::step, ::step], axis=None)
+    median, spread = float(np.median(values)), _spread(values)
+    for _ in range(6):
+        low, high = np.searchsorted(
+            values, np.asarray([median - CLIP * spread, median + CLIP * spread], np.float32)
+        )
+        kept = values[low:high]
+        if kept.size < 50:
+            break
+        median, spread = float(np.median(kept)), CLIPPED_SPREAD * _spread(kept)
+    return spread
+
+
+def _spread(values: Float32Array) -> float:
+    """Return the standard deviation of normal values by their median absolute deviation."""
+    return SPREAD_OF_MEDIAN * float(np.median(np.abs(values - np.median(values))))

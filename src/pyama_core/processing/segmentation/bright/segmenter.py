@@ -1,0 +1,188 @@
+"""Segmentation of bright or dark objects into instances: one label per object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.errors import InputError
+from pyama_core.processing.segmentation.bright.contrast import measure_contrast
+from pyama_core.processing.segmentation.bright.diameter import Found, centre, estimate_diameter
+from pyama_core.processing.segmentation.bright.method import (
+    BrightParameters,
+    DarkParameters,
+    ObjectParameters,
+)
+from pyama_core.processing.segmentation.bright.objects import find_objects
+from pyama_core.processing.segmentation.cell_diameter import AUTO, SMALLEST
+from pyama_core.processing.segmentation.instances.scale import Scale
+from pyama_core.processing.segmentation.segmenter import Calibration
+from pyama_core.processing.segmentation.single_precision import in_single_precision
+
+FALLBACK_DIAMETER = 24.0
+"""Pixels: what is looked for where three frames hold nothing."""
+
+FINER = 0.8
+"""Of the diameter is the scale that is worked at: too small a scale is safer than too large."""
+
+WORKING_DIAMETER = 24.0
+"""The scale is at most so many pixels; finer detail says little about outlines."""
+
+SMALLEST_OBJECT = 0.45
+"""Of the diameter, where there is no `min_diameter`."""
+
+
+class ObjectSegmenter:
+    """Segment the frames of one field of view into bright or dark objects, each frame on its own.
+
+    All sizes follow from the diameter of the objects, in an image shrunk until a scale of 0.8 of it
+    spans 24 pixels:
+
+    1. Contrast: how far each pixel stands out of the mean of its surroundings, and of the mean of
+       that part of them in which nothing stands out; the noise is measured there as well, again and
+       again. The contrast to all surroundings finds objects in crowds and on uneven backgrounds,
+       that to the free part finds the faint parts of large ones.
+    2. Mask: where the contrast is beyond noise. It is cut into basins of the distance to its
+       outline; which of them together are one object, the likeness to ellipses decides, for all
+       groups in a tree of necks at once.
+    3. Cores: each object is cut at half of its own contrast, which bares the fainter ones beside
+       it, and the necks between those of equal brightness; then step 2 is done once more.
+    4. Outlines: each core grows to where its object ends, at a part of the level at which its
+       outline is steepest.
+
+    What is small, or too faint for its area, is left out. The numbers stand at the heads of the
+    modules `contrast` and `objects`, in units of the scale.
+
+    Parameters
+    ----------
+    parameters
+        The defaults for bright objects if None.
+
+    Attributes
+    ----------
+    cell_diameter : float or None
+        Pixels; None until `prepare` has estimated it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame = np.random.default_rng(0).normal(100, 5, (120, 200))
+    >>> for x in (60, 84, 140):
+    ...     frame[48:72, x - 12 : x + 12] += 80
+    >>> segmenter = ObjectSegmenter(BrightParameters(cell_diameter=25))
+    >>> int(segmenter.segment(frame).max())
+    3
+    """
+
+    def __init__(self, parameters: ObjectParameters | None = None) -> None:
+        self.parameters: ObjectParameters = BrightParameters() if parameters is None else parameters
+        lengths = [self.parameters.length, *self.parameters.lengths.values()]
+        if any(isinstance(length, str) for length in lengths):
+            raise InputError(
+                f"Expected diameters in pixels, found {next(x for x in lengths if x)}; "
+                "convert them by the parameters' in_pixels."
+            )
+        given = self.parameters.cell_diameter
+        self.cell_diameter: float | None = None if given == AUTO else float(given)
+        self._sign = -1 if isinstance(self.parameters, DarkParameters) else 1
+
+    def prepare(self, frames: Sequence[NDArray[Any]]) -> Calibration:
+        """Estimate the diameter of the objects in whole pixels, if the parameters leave it open.
+
+        Of frames without objects nothing can be estimated: `FALLBACK_DIAMETER` is taken.
+
+        Parameters
+        ----------
+        frames
+            Some (Y, X) frames of the field of view, such as the first, middle and last.
+
+        Returns
+        -------
+        Calibration
+            The diameter, given or estimated, and whether there were objects to estimate it from.
+
+        Raises
+        ------
+        InputError
+            If there is no frame, or one is not an image.
+        """
+        if self.parameters.cell_diameter != AUTO:
+            return Calibration(self.cell_diameter)
+        if len(frames) == 0:
+            raise InputError(
+                "Expected at least one frame to estimate the diameter of objects from, found none; "
+                "give the diameter as cell_diameter."
+            )
+        checked = [in_single_precision(frame, "frame") for frame in frames]
+        found = estimate_diameter(checked, self._find_in_centre)
+        self.cell_diameter = (
+            FALLBACK_DIAMETER if found is None else max(SMALLEST, float(round(found)))
+        )
+        return Calibration(self.cell_diameter, found_cells=found is not None)
+
+    def segment(
+        self, frame: NDArray[Any], _nuclei: NDArray[Any] | None = None
+    ) -> NDArray[np.integer[Any]]:
+        """Label the objects of a frame.
+
+        Parameters
+        ----------
+        frame
+            (Y, X) image: bool, integer of up to 32 bits, or float.
+
+        Returns
+        -------
+        ndarray
+            (Y, X) uint16, int32 if that might not suffice: 0 in the background, 1, 2, … in objects,
+            in raster order of their first pixel.
+
+        Raises
+        ------
+        InputError
+            If the frame is not two-dimensional, has another dtype or pixels that are not finite, or
+            `prepare` has not yet estimated the diameter.
+        """
+        frame = in_single_precision(frame, "frame")
+        if self.cell_diameter is None:
+            raise InputError(
+                "Expected the diameter of objects, found that it is still to be estimated; "
+                "call prepare with some frames first, or give it as cell_diameter."
+            )
+        scale = scale_of(self.cell_diameter)
+        areas = self._areas(self.cell_diameter, scale)
+        return scale.enlarge(self._find(frame, scale, areas).labels, frame.shape)
+
+    def _find_in_centre(self, frame: NDArray[Any], diameter: float) -> Found:
+        """Find the objects of any size in the centre of a frame, at the scale of a diameter."""
+        scale = scale_of(diameter)
+        least = np.pi / 4 * (SMALLEST_OBJECT * diameter / scale.factor) ** 2
+        return self._find(centre(frame, scale), scale, (float(least), np.inf))
+
+    def _find(self, frame: NDArray[Any], scale: Scale, areas: tuple[float, float]) -> Found:
+        limit = self.parameters.contrast
+        contrast = measure_contrast(frame, scale, limit, self._sign)
+        labels = find_objects(contrast, scale, limit, areas)
+        return Found(labels, contrast, scale.factor)
+
+    def _areas(self, diameter: float, scale: Scale) -> tuple[float, float]:
+        """Return the areas of the smallest and the largest object, pixels of the working image."""
+        smallest, largest = self.parameters.min_diameter, self.parameters.max_diameter
+        limits = (
+            SMALLEST_OBJECT * diameter if smallest is None else float(smallest),
+            np.inf if largest is None else float(largest),
+        )
+        least, most = (float(np.pi / 4 * (d / scale.factor) ** 2) for d in limits)
+        return least, most
+
+
+def scale_of(diameter: float) -> Scale:
+    """Return the scale that objects of a diameter are looked at."""
+    return Scale(FINER * diameter, WORKING_DIAMETER)
+
+
+def create(parameters: ObjectParameters, _fov: int) -> ObjectSegmenter:
+    """Make the segmenter of a field of view; all are alike."""
+    return ObjectSegmenter(parameters)
