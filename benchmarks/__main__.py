@@ -12,7 +12,16 @@ from pathlib import Path
 from benchmarks.machine import describe_machine
 from benchmarks.report import Part, write_report
 
-PARTS = ("kernels", "pipeline", "growth", "memory", "reading", "reading_formats", "start")
+PARTS = (
+    "kernels",
+    "pipeline",
+    "growth",
+    "memory",
+    "reading",
+    "reading_formats",
+    "start",
+    "results",
+)
 logger = logging.getLogger("benchmarks")
 
 

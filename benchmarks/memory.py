@@ -51,7 +51,7 @@ def _peak_of_worker(movie: Path, out: Path, n_frames: int, params: Params) -> fl
     pool = WorkerPool(1)
     try:
         pool.submit(_process, movie, out, n_frames, params).result()
-        return pool.submit(_peak).result()
+        return pool.submit(peak_of_process).result()
     finally:
         pool.shutdown(wait=True)
         shutil.rmtree(out, ignore_errors=True)
@@ -90,7 +90,7 @@ class _Repeated(FrameSource):
         """Leave the short movie open."""
 
 
-def _peak() -> float:
+def peak_of_process() -> float:
     """Return the peak resident memory of this process in MB."""
     if sys.platform == "linux":
         # Not getrusage: that counts what the parent had when it started this process.

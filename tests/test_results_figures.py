@@ -186,3 +186,23 @@ def test_quantiles_are_those_of_all_cells_of_a_frame():
     np.testing.assert_allclose(course.x, np.arange(6) * 2.0)
     assert len(course.lines) == 5
     assert (course.n_cells, course.n_fovs) == (28, 4)
+
+
+@pytest.mark.parametrize("n_lines", [0, 1, 7, 200])
+def test_lines_are_taken_of_all_fovs_in_turn_and_no_more_are_kept_than_could_be_shown(n_lines):
+    rng = np.random.default_rng(1)
+    builder, lines = CourseBuilder("frame", "value", n_lines), []
+    for n_cells in (2, 30, 1, 12, 0, 5, 9, 30, 4, 17):
+        cells, values = np.arange(1, n_cells + 1), rng.normal(size=3 * n_cells)
+        frames = np.tile(np.arange(3), n_cells)
+        table = {"cell": np.repeat(cells, 3), "frame": frames, "value": values}
+        builder.add(pd.DataFrame(table))
+        places = np.linspace(0, n_cells - 1, min(n_cells, n_lines)).round().astype(int)
+        lines.append(values.reshape(-1, 3)[places])
+        assert sum(map(len, builder._lines)) <= 2 * n_lines + len(builder._lines)
+    in_turn = [fov[i] for i in range(30) for fov in lines if i < len(fov)]
+    drawn = builder.build((0.25, 0.75)).lines
+    assert len(drawn) == min(n_lines, len(in_turn))
+    for (x, y), expected in zip(drawn, in_turn, strict=False):
+        assert x.tolist() == [0, 1, 2]
+        assert y.tolist() == expected.tolist()

@@ -255,7 +255,7 @@ class Results(Curation):
         """
         chosen, known = self._in_samples(fovs, samples)
         warn_of_mixture(chosen, TRACES_CSV)
-        ordered = self._ordered(columns)
+        ordered = self._ordered(columns, chosen)
         asked = None if columns is None else set(ordered)
         tables = [
             with_verdicts(fov.read_tables(asked), good_only=good_only)
@@ -267,26 +267,24 @@ class Results(Curation):
     @property
     def columns(self) -> list[str]:
         """Columns of the traces, of any field of view."""
-        found = dict.fromkeys((*KEYS, *TIMES, *SHARED))
-        there: set[str] = set()
-        for fov in self.chosen():
-            there.update(fov.columns)
-            found |= dict.fromkeys(fov.columns)
-        return [column for column in found if column in there]
+        return _columns_of(self.chosen())
 
     @property
     def channels(self) -> list[str]:
         """Names of the channels that were measured, in any field of view."""
         return list(dict.fromkeys(channel for fov in self.chosen() for channel in fov.channels))
 
-    def _ordered(self, columns: Collection[str] | None) -> list[str]:
+    def _ordered(self, columns: Collection[str] | None, chosen: Sequence[FovResults]) -> list[str]:
         """Return the columns to read but for those by which rows are known, as they are ordered."""
         if isinstance(columns, str):
             raise InputError(f"columns: expected several, such as [{columns!r}], found a text")
-        known = [column for column in self.columns if column not in KEYS]
-        if columns is None:
+        asked = None if columns is None else set(columns) - {"sample", "good", *KEYS}
+        known = _columns_of(chosen)
+        if asked is None or not asked.issubset(known):
+            known = self.columns  # which looks at every field of view
+        known = [column for column in known if column not in KEYS]
+        if asked is None:
             return known
-        asked = set(columns) - {"sample", "good", *KEYS}
         if unknown := asked - set(known):
             raise InputError(
                 f"there is no column {min(unknown)!r}; there are {', '.join(known) or 'none'}"
@@ -465,3 +463,14 @@ class Results(Curation):
         warn_of_mixture(chosen, TRACES_CSV)
         wanted = Wanted(feature, channels, good_only, band, n_lines, time)
         return plot_courses(chosen, known.of, known.all(), wanted)
+
+
+def _columns_of(fovs: Iterable[FovResults]) -> list[str]:
+    """Return the columns of the traces of any of some fields of view."""
+    found = dict.fromkeys((*KEYS, *TIMES, *SHARED))
+    there: set[str] = set()
+    for fov in fovs:
+        columns = fov.columns
+        there.update(columns)
+        found |= dict.fromkeys(columns)
+    return [column for column in found if column in there]

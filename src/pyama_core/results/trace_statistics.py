@@ -81,12 +81,21 @@ class CourseBuilder:
         """Keep some cells that are spread over all, as many as could be shown in the end."""
         places = np.linspace(0, cells.size - 1, min(cells.size, self._n_lines)).round().astype(int)
         chosen = traces[traces["cell"].isin(cells[places])]
-        self._lines.append(
-            [
-                (trace[self._time].to_numpy(float), trace[self._value].to_numpy(float))
-                for _, trace in chosen.groupby("cell")
-            ]
-        )
+        begin = np.flatnonzero(np.diff(chosen["cell"].to_numpy(), prepend=-1))[1:]
+        x, y = (chosen[name].to_numpy(np.float64) for name in (self._time, self._value))
+        self._lines.append(list(zip(np.split(x, begin), np.split(y, begin), strict=True)))
+        if sum(map(len, self._lines)) > 2 * self._n_lines + len(self._lines):
+            self._lines = [lines[: self._needed_of_each()] for lines in self._lines]
+
+    def _needed_of_each(self) -> int:
+        """Return how many lines of a field of view can be shown at most; less if more are added."""
+        most, n_lines = 0, 0
+        while n_lines < self._n_lines:
+            n_more = sum(len(lines) > most for lines in self._lines)
+            if n_more == 0:
+                break
+            most, n_lines = most + 1, n_lines + n_more
+        return most
 
     def build(self, band: tuple[float, float]) -> Course:
         """Return the course of all that was added."""
