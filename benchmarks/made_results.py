@@ -4,7 +4,7 @@ Records, tables, names and samples are those of a run: all is proven, `pyama sta
 `pyama verify` have nothing to say, and `open_results` reads everything but images. Only a source
 file never was, so nothing can be made again.
 
-``python -m benchmarks.made_results DIR --fovs 200 --frames 60 --cells 100 --channels GFP mCherry``
+``python -m benchmarks.made_results DIR --fovs 200 --frames 60 --cells 100``
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Size:
     n_fovs: int = 200
     n_frames: int = 60
     n_cells: int = 100
-    channels: tuple[str, ...] = ("GFP",)
+    channels: tuple[str, ...] = ("GFP", "mCherry")
     features: tuple[str, ...] = ("shape", "intensity")
     side: int = 2048
     n_unlike: int = 8

@@ -50,7 +50,10 @@ def measure(folder: Path, *, quick: bool) -> Part:
 
     size = Size(n_fovs=20) if quick else Size()
     found = measure_folder(make_results(folder / "made", size), list(STEPS))
-    told = f"{size.n_fovs} FOVs, {size.n_frames} frames, {size.n_cells} cells in each"
+    told = (
+        f"{size.n_fovs} FOVs, {size.n_frames} frames, {size.n_cells} cells in each, "
+        f"{len(size.channels)} channels"
+    )
     return Part(
         "Results",
         [Table(told, _HEADER, as_rows(found), "In a fresh process each, imports included.")],
