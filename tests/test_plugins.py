@@ -79,10 +79,10 @@ class BrightSegmenter:
 class BrightParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Literal["bright"] = "bright"
+    method: Literal["brightest"] = "brightest"
 
 
-SEGMENTATION = SegmentationMethod(BrightParameters, "bright/1", lambda *_: BrightSegmenter())
+SEGMENTATION = SegmentationMethod(BrightParameters, "brightest/1", lambda *_: BrightSegmenter())
 CORRECTION = CorrectionMethod(
     LeastParameters, "least/1", LeastCorrector, LeastParameters.of_size, ("size",)
 )
@@ -245,7 +245,7 @@ def test_a_correction_that_a_package_brings_runs_and_has_its_own_parameters(
     bring(
         monkeypatch,
         least=("correction", f"{__name__}:CORRECTION"),
-        bright=("segmentation", f"{__name__}:SEGMENTATION"),
+        brightest=("segmentation", f"{__name__}:SEGMENTATION"),
     )
     corrected, inputs = corrected_by(demo, tmp_path / "out", method="least", more=3.0)
     raw = np.load(tmp_path / "out" / "fov_000" / "demo_fov_000_fl_ch_1.npy")
@@ -264,10 +264,10 @@ def test_what_a_segmentation_finds_out_in_advance_reaches_the_record_and_the_cor
     bring(
         monkeypatch,
         least=("correction", f"{__name__}:CORRECTION"),
-        bright=("segmentation", f"{__name__}:SEGMENTATION"),
+        brightest=("segmentation", f"{__name__}:SEGMENTATION"),
     )
     context = new_context(
-        tmp_path / "out", segmentation={"method": "bright"}, correction={"method": "least"}
+        tmp_path / "out", segmentation={"method": "brightest"}, correction={"method": "least"}
     )
     assert run_inline(describe(demo), context, fovs=[0]).ok
     record = load_record(tmp_path / "out" / "fov_000" / "demo_fov_000_record.json")

@@ -70,7 +70,7 @@ class ObjectSegmenter:
     --------
     >>> import numpy as np
     >>> frame = np.random.default_rng(0).normal(100, 5, (120, 200))
-    >>> for x in (60, 84, 140):
+    >>> for x in (60, 90, 140):
     ...     frame[48:72, x - 12 : x + 12] += 80
     >>> segmenter = ObjectSegmenter(BrightParameters(cell_diameter=25))
     >>> int(segmenter.segment(frame).max())
