@@ -54,7 +54,7 @@ from pyama_core.processing.tracking import tracker
 from pyama_core.processing.tracking.tracker import find_tracking
 
 OF_OTHER_PACKAGES = {"bioimageio", "instanseg", "stardist", "cellpose", "laptrack", "trackastra"}
-COMPUTES_NOTHING = {"files"}
+COMPUTES_NOTHING = {"auto", "files"}
 
 Found = dict[str, str | list[float]]
 

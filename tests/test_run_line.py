@@ -1,4 +1,4 @@
-"""`pyama inspect` ends with the `pyama run` line to type, phase contrast filled in."""
+"""`pyama inspect` ends with the `pyama run` line to type, the channel of the cells filled in."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from pyama_core.io.readers.frame_source import MicroscopyMetadata
 from pyama_core.io.readers.phase_contrast import find_phase_contrast
 from pyama_core.io.readers.survey import Survey, survey
 from pyama_core.io.storage.naming import find_records
+from pyama_core.processing.segmentation.picture.kind import Picture
+from pyama_core.processing.workflow.services.pictures import look_at_channel
 
 _RNG = np.random.default_rng(5)
 _NOISE = _RNG.normal(0, 5, (96, 96))
@@ -54,6 +56,14 @@ def looked_at(
     source, metadata = load_microscopy_file(path)
     with source:
         return path, metadata, survey(source)
+
+
+def shown_by(path: Path) -> dict[int, Picture]:
+    """Return what the channels show, but for those that are dark."""
+    source, _ = load_microscopy_file(path)
+    with source:
+        lit = [c for c, limits in enumerate(survey(source).ranges) if limits != (0, 0)]
+        return {channel: look_at_channel(source, channel) for channel in lit}
 
 
 def inspect(*words: object) -> Result:
@@ -117,12 +127,17 @@ def test_pixels_that_are_no_number_are_passed_over(tmp_path):
         ([("1", "both sides"), ("0", "bright")], ["--pc", "index:0", "--fl", "index:1"]),
         ([("a b", "both sides"), ("-x", "bright")], ["--pc", "a b", "--fl", "index:1"]),
         ([("GFP", "both sides"), ("GFP", "bright")], ["--pc", "index:0", "--fl", "index:1"]),
-        ([("GFP", "bright")], ["--pc", "CHANNEL", "--fl", "GFP"]),
+        ([("GFP", "bright")], ["--segment", "GFP", "--fl", "GFP"]),
+        (
+            [("GFP", "bright"), ("DAPI", "bright"), ("RFP", "dark")],
+            ["--segment", "DAPI", "--fl", "GFP", "--fl", "DAPI"],
+        ),
+        ([("GFP", "even")], ["--segment", "CHANNEL", "--fl", "GFP"]),
     ],
 )
 def test_channels_are_named_so_that_each_word_means_one(tmp_path, channels, typed):
     path, metadata, seen = looked_at(tmp_path, channels)
-    words = words_of_run(path, {}, metadata, seen)
+    words = words_of_run(path, {}, metadata, seen, shown_by(path))
     assert words == ["pyama", "run", str(path), "-o", "results", *typed]
 
 
@@ -134,8 +149,7 @@ def test_the_line_can_be_typed_as_it_stands_and_runs(tmp_path, monkeypatch):
     path = folder / "a b.tif"
     tifffile.imwrite(path, pixels)
     line = inspect(path, "--axes", "TCYX", "--sizes", "3,2").stdout.splitlines()[-1]
-    if "CHANNEL" in line:
-        line = line.replace("CHANNEL", "0").replace(" --fl 'Channel 0'", "")
+    line = line.replace("--segment CHANNEL", "--pc 0").replace(" --fl 'Channel 0'", "")
     assert line.endswith(" --axes TCYX --sizes 3,2")
     if os.name != "nt":
         _, *words = shlex.split(line)
@@ -155,25 +169,38 @@ def test_words_that_nobody_can_type_reach_the_program_all_the_same(name):
 
 def test_options_without_a_value_and_files_like_options_stay_what_they_are(tmp_path):
     _, metadata, seen = looked_at(tmp_path, [("Phase", "both sides")])
-    words = words_of_run(Path("-m.tif"), {"outside": True, "axes": "TYX"}, metadata, seen)
+    words = words_of_run(Path("-m.tif"), {"outside": True, "axes": "TYX"}, metadata, seen, {})
     assert words[2:3] + words[-3:] == ["./-m.tif", "--outside", "--axes", "TYX"]
-    words = words_of_run(Path("s3://bucket/p.zarr"), {}, metadata, seen)
+    words = words_of_run(Path("s3://bucket/p.zarr"), {}, metadata, seen, {})
     assert words[2] == "s3://bucket/p.zarr"
 
 
 def test_inspect_ends_with_the_line_however_narrow_the_terminal_is(tmp_path):
     path, metadata, seen = looked_at(tmp_path, [("w1", "bright"), ("w2", "both sides")])
-    words = words_of_run(path, {}, metadata, seen)
+    words = words_of_run(path, {}, metadata, seen, shown_by(path))
     result = inspect(path)
     assert result.stdout.endswith(f"\nto run it:\n{as_line(words)}\n")
     assert json.loads(inspect(path, "--json").stdout)["run"] == words
 
 
-def test_inspect_says_where_no_channel_looks_like_phase_contrast(tmp_path):
-    path, _, _ = looked_at(tmp_path, [("GFP", "bright")])
+def test_inspect_says_where_no_channel_looks_like_cells(tmp_path):
+    path, _, _ = looked_at(tmp_path, [("GFP", "even")])
     shown = inspect(path).stdout
-    assert "no channel looks like phase contrast: put yours for CHANNEL:\n" in shown
-    assert "--pc CHANNEL --fl GFP" in shown
+    assert "no channel surely shows cells: put yours for CHANNEL:\n" in shown
+    assert "--segment CHANNEL --fl GFP" in shown
+
+
+def test_inspect_says_what_each_channel_shows_and_why(tmp_path):
+    path, _, _ = looked_at(tmp_path, [("GFP", "bright"), ("w2", "even"), ("w3", "dark")])
+    result = inspect(path)
+    assert "channel 0 (GFP) shows bright objects: " in result.stdout
+    assert "% of the contrast is brighter" in result.stdout
+    assert "channel 1 (w2) shows unsure, perhaps" in result.stdout
+    assert "channel 2" not in result.stdout
+    pictures = json.loads(inspect(path, "--json").stdout)["pictures"]
+    assert [each["kind"] for each in pictures] == ["bright objects", "unsure"]
+    assert pictures[0]["segmentation"] == "bright"
+    assert pictures[0]["bright_share"] > 0.9
 
 
 def test_what_a_run_would_refuse_has_no_line(tmp_path):

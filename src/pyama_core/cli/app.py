@@ -251,7 +251,8 @@ def run(
         typer.Option(
             "--segmentation",
             metavar="METHOD",
-            help="instances (default), log-std, files or cellpose.",
+            help="auto (default with --segment: by what the channel shows), instances (with --pc), "
+            "bright, dark, log-std, files or cellpose.",
         ),
     ] = None,
     cell_diameter: Annotated[

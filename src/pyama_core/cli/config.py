@@ -23,11 +23,13 @@ from pyama_core.io.paths import not_empty
 from pyama_core.io.readers.frame_source import ReadOptions
 from pyama_core.io.yaml_files import load_yaml
 from pyama_core.processing.workflow.keeping import parse_keep
+from pyama_core.processing.workflow.services.analysis import default_segmentation
 from pyama_core.processing.workflow.services.parameters import (
     ParameterError,
     StepParameters,
     validate_sections,
 )
+from pyama_core.processing.workflow.services.types import Channels
 
 _WORDS = (("channels",), ("fovs",), ("tracking", "brightness_channel"), ("samples",))
 """What a person means by `01` or `no` there is for the names in the file to say, not for YAML."""
@@ -157,9 +159,16 @@ def load_config(
     content = {key: value for key, value in content.items() if value is not None}
     base = None if path is None else path.parent
     try:
-        return validate_sections(RunConfig, _merged(content, overrides), base)
+        merged = _merged(content, overrides)
+        return validate_sections(RunConfig, merged, base, _default_segmentation(merged))
     except ParameterError as error:
         raise InputError(_blame(error, path, overrides, flags)) from error
+
+
+def _default_segmentation(content: Mapping[str, Any]) -> str:
+    channels = content.get("channels")
+    known = channels if isinstance(channels, Mapping) else {}
+    return default_segmentation(Channels(pc=known.get("pc"), segment=known.get("segment")))
 
 
 def _blame(

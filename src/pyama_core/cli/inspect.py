@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyama_core.cli.messages import quieten
-from pyama_core.cli.run_line import UNKNOWN_CHANNEL, as_line, words_of_run
+from pyama_core.cli.run_line import UNKNOWN_CHANNEL, Pictures, as_line, words_of_run
 from pyama_core.cli.streams import echo
-from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
+from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.readers.survey import Survey, dark_warning, survey
 from pyama_core.io.urls import text_of
 from pyama_core.processing.frame import refusal_of
+from pyama_core.processing.segmentation.picture.kind import Picture
 from pyama_core.processing.workflow.keeping import CHOICES, KEEP_ALL, Keep
 from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice
+from pyama_core.processing.workflow.services.pictures import look_at_channel
 from pyama_core.processing.workflow.sizes import FovSize, most_at_once, size_of_fov
 
 if TYPE_CHECKING:
@@ -60,18 +62,20 @@ def show(file: Path, *, as_json: bool, options: dict[str, Any], thumbnail: Path 
     source, metadata = load_microscopy_file(file, **options)
     with source:
         seen = survey(source)
+        refusal = refusal_of(metadata.dtype)
+        pictures = {} if refusal else _look_at_channels(source, seen)
     if thumbnail is not None:
         from pyama_core.cli.thumbnail import write_contact_sheet
 
         write_contact_sheet(thumbnail, seen, metadata)
-    refusal = refusal_of(metadata.dtype)
     can_run = refusal is None and seen.seconds_per_frame is not None
-    words = words_of_run(file, options, metadata, seen) if can_run else None
+    words = words_of_run(file, options, metadata, seen, pictures) if can_run else None
     if as_json:
-        content = {**as_plain_data(metadata, seen), "run": words}
+        content = {**as_plain_data(metadata, seen), "pictures": _as_plain(pictures), "run": words}
         echo(json.dumps(content, indent=1, allow_nan=False))
     else:
         _print_tables(metadata, seen)
+        _print_pictures(metadata, pictures)
     for warning in dark_warnings(metadata, seen):
         echo(f"warning: {warning}", err=True)
     if refusal is not None:
@@ -86,10 +90,40 @@ def show(file: Path, *, as_json: bool, options: dict[str, Any], thumbnail: Path 
     return 0
 
 
+def _look_at_channels(source: FrameSource, seen: Survey) -> dict[int, Picture]:
+    """Tell what each channel shows that has frames and is not dark."""
+    lit = [channel for channel, limits in enumerate(seen.ranges) if limits not in (None, (0, 0))]
+    return {channel: look_at_channel(source, channel) for channel in lit}
+
+
+def _as_plain(pictures: Pictures) -> list[dict[str, Any]]:
+    return [
+        {
+            "channel": channel,
+            "kind": picture.kind,
+            "likely": picture.likely,
+            "segmentation": picture.method,
+            "reason": picture.reason,
+            **dataclasses.asdict(picture.contrast),
+            "n_frames": picture.n_frames,
+            "n_telling": picture.n_telling,
+        }
+        for channel, picture in pictures.items()
+    ]
+
+
+def _print_pictures(metadata: MicroscopyMetadata, pictures: Pictures) -> None:
+    """Say what channels show, a line for each in one piece."""
+    if pictures:
+        echo("")
+    for channel, picture in pictures.items():
+        echo(f"channel {metadata.channel_title(channel)} shows {picture}")
+
+
 def _print_run(words: list[str]) -> None:
     """End with the line to type, in one piece however wide the terminal is."""
     unknown = UNKNOWN_CHANNEL in words
-    doubt = f"; no channel looks like phase contrast: put yours for {UNKNOWN_CHANNEL}"
+    doubt = f"; no channel surely shows cells: put yours for {UNKNOWN_CHANNEL}"
     echo(f"\nto run it{doubt if unknown else ''}:\n{as_line(words)}")
 
 
@@ -140,7 +174,10 @@ def size_on_disk(metadata: MicroscopyMetadata) -> int:
 
 
 def estimate_output_bytes(metadata: MicroscopyMetadata, keep: Keep = KEEP_ALL) -> int:
-    """Size of what a run leaves if one channel is phase contrast and all others fluorescence."""
+    """Size of what a run leaves if one channel is phase contrast and all others fluorescence.
+
+    A channel that is alone is segmented and measured.
+    """
     return sum(size.kept for size in _sizes_of_fovs(metadata, keep))
 
 
@@ -150,7 +187,9 @@ def estimate_peak_bytes(metadata: MicroscopyMetadata, keep: Keep, n_workers: int
 
 
 def _sizes_of_fovs(metadata: MicroscopyMetadata, keep: Keep) -> Iterator[FovSize]:
-    analysis = Analysis(ChannelChoice(pc=0, fl=tuple(range(1, metadata.n_channels))))
+    others = tuple(range(1, metadata.n_channels))
+    channels = ChannelChoice(pc=0, fl=others) if others else ChannelChoice(segment=0, fl=(0,))
+    analysis = Analysis(channels)
     return (size_of_fov(metadata, analysis, fov, keep) for fov in range(metadata.n_fovs))
 
 

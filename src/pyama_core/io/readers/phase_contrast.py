@@ -16,6 +16,12 @@ _PHASE = re.compile(
 _TRANSMITTED = re.compile(
     r"bright.?field|trans(?:mi|$)|(?<![a-z])(?:dic|bf|dia|tl)(?![a-z])", re.IGNORECASE
 )
+_FLUORESCENT = re.compile(
+    r"[bcgry]fp|cherry|tomato|venus|citrine|neongreen|ruby|scarlet|kate|dapi|hoechst|fitc|tritc|"
+    r"texas.?red|txred|cy ?[2357](?![0-9])|alexa|(?<![a-z])af ?[3-7][0-9]{2}|"
+    r"rhodamine|calcein|draq|fluo|(?<![a-z])(?:sir|h2b)(?![a-z])",
+    re.IGNORECASE,
+)
 _BLOCK = 4
 _PERCENTILES = (0.5, 50.0, 99.5)
 # Fluorescence of sparse cells has 0.7 to 1, transmitted light -0.4 to 0.3.
@@ -52,6 +58,20 @@ def is_transmitted(name: str) -> bool:
     (True, True, False)
     """
     return any(called.search(name) for called in (_PHASE, _TRANSMITTED))
+
+
+def is_fluorescence(name: str, emission_nm: float | None = None) -> bool:
+    """Tell whether a channel has the name of a dye or fluorescent protein, or an emission.
+
+    Examples
+    --------
+    >>> is_fluorescence("FITC BP"), is_fluorescence("EGFP"), is_fluorescence("Channel 0")
+    (True, True, False)
+    >>> is_fluorescence("Channel 0", 510.0), is_fluorescence("Phase (GFP)", 510.0)
+    (True, False)
+    """
+    named = _FLUORESCENT.search(name) is not None
+    return (named or emission_nm is not None) and not is_transmitted(name)
 
 
 def _least_skewed(channels: Sequence[int], seen: Survey) -> int:

@@ -69,6 +69,7 @@ from pyama_core.io.storage.records import (
     FovRecord,
     Names,
     OutputEntry,
+    PictureNote,
     Provenance,
     Settings,
     load_record,
@@ -311,10 +312,12 @@ class FovFolder:
 
     # Work
 
-    def begin(self, settings: Settings, names: Names | None = None) -> None:
+    def begin(
+        self, settings: Settings, names: Names | None = None, picture: PictureNote | None = None
+    ) -> None:
         """Prepare for work: sweep the remains of dead runs, note what this one is asked for."""
         self.sweep()
-        news: dict[str, Any] = {"settings": settings, "failure": None}
+        news: dict[str, Any] = {"settings": settings, "failure": None, "picture": picture}
         if names is not None:
             news["names"] = names
         asked = self.record.model_copy(update=news)

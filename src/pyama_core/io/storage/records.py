@@ -174,6 +174,16 @@ class Names(_Describing):
     channels: tuple[str, ...] = ()
 
 
+class PictureNote(_Describing):
+    """What the channel in which cells are found was taken to show, and why."""
+
+    kind: str
+    likely: str
+    reason: str
+    method: str
+    """The segmentation that was chosen."""
+
+
 class FovRecord(_Describing):
     """All that is known of the outputs of one field of view."""
 
@@ -186,6 +196,8 @@ class FovRecord(_Describing):
     """The source with other times, whose pixels were found to be those that were copied."""
     names: Names = Names()
     settings: Settings | None = None
+    picture: PictureNote | None = None
+    """Where the segmentation was left to be chosen."""
     outputs: dict[FileName, OutputEntry] = {}
     replaceable: dict[FileName, tuple[str, ...]] = {}
     """Checksums of files that a run made, or is about to rename, and that no entry speaks of."""

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.processing.method_files import files_of_parameters
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import find_method
+
+if TYPE_CHECKING:
+    from pyama_core.processing.segmentation.picture.kind import Picture
 
 GROUP = "pyama_core.segmenters"
 
 _BUILT_IN = {
+    "auto": "pyama_core.processing.segmentation.auto:segmentation_method",
     "instances": "pyama_core.processing.segmentation.instances.method:segmentation_method",
     "bright": "pyama_core.processing.segmentation.bright.method:bright_method",
     "dark": "pyama_core.processing.segmentation.bright.method:dark_method",
@@ -130,6 +135,9 @@ class SegmentationMethod:
         (T, Y, X) of each field of view.
     resolved
         Names of the parameters that `resolve` may replace, of which results have a record.
+    choose
+        Of a method that segments nothing itself: returns the parameters of the one that does, from
+        its own and what the channel shows in some frames of the data set.
     by_nuclei
         Whether the segmenter makes use of a nuclear channel.
     labels
@@ -147,6 +155,7 @@ class SegmentationMethod:
     check: Callable[[Any, int, Shape, Callable[[int], bool]], None] = _any_is_fine
     resolve: Callable[[Any, Sequence[Shape]], Any] = _as_they_are
     resolved: tuple[str, ...] = ()
+    choose: Callable[[Any, Picture], MethodParameters] | None = None
     by_nuclei: bool = False
     labels: bool = True
     compiled: bool = False

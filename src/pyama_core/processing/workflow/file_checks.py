@@ -16,8 +16,7 @@ from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_sourc
 from pyama_core.processing.method_files import files_of_parameters, templates_of
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
-from pyama_core.processing.workflow.services.analysis import Analysis
-from pyama_core.processing.workflow.services.copying import chosen_plane
+from pyama_core.processing.workflow.services.analysis import Analysis, chosen_plane
 
 logger = logging.getLogger(__name__)
 

@@ -296,6 +296,7 @@ def _run(
         request.batch_size,
     )
     logger.info("%s", _channels_in_words(request))
+    _tell_picture(request)
     if request.keep != KEEP_ALL:
         logger.info("kept of each FOV when it is done: %s", request.keep)
     with open_source(request.metadata) as source, Flusher() as flusher:
@@ -392,6 +393,25 @@ def _channels_in_words(request: RunRequest) -> str:
     if chosen.nuclei is not None:
         parts.append(f"nuclei {title(chosen.nuclei)}")
     return f"channels: {'; '.join(parts)}"
+
+
+def _tell_picture(request: RunRequest) -> None:
+    """Say what the channel shows in which cells are found, where that was to be found out."""
+    picture, channel = request.analysis.picture, request.analysis.channels.cells
+    if picture is None or channel is None:
+        return
+    title = request.metadata.channel_title(channel)
+    if picture.is_sure:
+        logger.info("channel %s shows %s; segmentation: %s", title, picture, picture.method)
+    else:
+        logger.warning(
+            "what channel %s shows is unsure (perhaps %s): %s; it is segmented by %s: look at the "
+            "first outlines, or name the segmentation (--segmentation)",
+            title,
+            picture.likely,
+            picture.reason,
+            picture.method,
+        )
 
 
 def _log_end(outcome: RunOutcome) -> None:

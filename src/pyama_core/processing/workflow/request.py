@@ -29,9 +29,9 @@ from pyama_core.processing.workflow.keeping import CHOICES, KEEP_ALL, Keep
 from pyama_core.processing.workflow.misplaced import find_misplaced
 from pyama_core.processing.workflow.release import restored_outputs
 from pyama_core.processing.workflow.samples.samples import Samples
-from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice
+from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice, chosen_plane
 from pyama_core.processing.workflow.services.base import identify, validate_fov_range, watch
-from pyama_core.processing.workflow.services.copying import chosen_plane
+from pyama_core.processing.workflow.services.pictures import settle_method
 from pyama_core.processing.workflow.services.selection import find_fovs
 from pyama_core.processing.workflow.services.steps.extraction import warn_of_times
 from pyama_core.processing.workflow.services.steps.nuclei import nuclei_channel
@@ -140,6 +140,7 @@ def request_run(
     _check_channels(metadata, analysis.channels)
     if (refusal := refusal_of(metadata.dtype)) is not None:
         raise InputError(f"{metadata.file_path.name} {refusal}")
+    analysis = settle_method(metadata, analysis)
     request = RunRequest(
         metadata=metadata,
         analysis=analysis,

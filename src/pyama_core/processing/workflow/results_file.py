@@ -120,6 +120,7 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
         "channel_names": _channel_names(record for _, record in records),
         "fov_names": {record.fov: record.names.fov for _, record in records if record.names.fov},
         "params": common.get("params"),
+        "picture": next((r.picture.model_dump() for _, r in records if r.picture), None),
         "time_units": common.get("time_units"),
         "pyama_core": common.get("version"),
         "results_paths": {state.record.fov: _paths_of(path, state) for path, state in states},

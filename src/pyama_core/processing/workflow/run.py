@@ -127,7 +127,8 @@ class Run:
         it differs.
         """
         remaining = []
-        settings = self._request.analysis.as_settings()
+        analysis = self._request.analysis
+        settings, picture = analysis.as_settings(), analysis.picture_note()
         wanted_back = [
             declared.output
             for declared in declarations(self._request.analysis)
@@ -137,7 +138,7 @@ class Run:
             doubt_everything()
         for fov in self._request.fovs:
             folder = self._folder(fov)
-            folder.begin(settings, names_of(self._request.metadata, fov))
+            folder.begin(settings, names_of(self._request.metadata, fov), picture)
             folder.want_back(wanted_back)
             job = self._job(folder)
             try:

@@ -135,6 +135,7 @@ def _describe_fov(path: Path, state: FovState) -> dict[str, Any]:
         "estimated_diameter": state.estimated_diameter(),
         "in_use_by": find_holder(path.parent),
         "channels": settings.channels if settings else None,
+        "picture": record.picture.model_dump() if record.picture else None,
         "params": settings.params if settings else None,
         "outputs": {
             name: {

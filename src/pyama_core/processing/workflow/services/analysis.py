@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyama_core.errors import InputError
-from pyama_core.io.storage.records import Settings
+from pyama_core.io.readers.frame_source import MicroscopyMetadata, PlaneChoice
+from pyama_core.io.storage.records import PictureNote, Settings
 from pyama_core.processing.segmentation.growth import GrowthParameters
+from pyama_core.processing.segmentation.picture.kind import Picture
 from pyama_core.processing.workflow.services.parameters import Parameters, validate_params
 from pyama_core.processing.workflow.services.selection import find_channel
 from pyama_core.processing.workflow.services.types import (
@@ -80,11 +82,14 @@ class Analysis:
         Of all steps, validated.
     time_units : str
         Unit of the times in traces.
+    picture : Picture or None
+        What the channel shows in which cells are found, where that decided on the segmentation.
     """
 
     channels: ChannelChoice
     parameters: Parameters = field(default_factory=Parameters)
     time_units: str = TIME_UNITS
+    picture: Picture | None = field(default=None, compare=False)
 
     @property
     def has_compartments(self) -> bool:
@@ -98,6 +103,15 @@ class Analysis:
             params=self.parameters.as_plain_data(),
             time_units=self.time_units,
             version=__version__,
+        )
+
+    def picture_note(self) -> PictureNote | None:
+        """Return the picture in the form that records keep."""
+        seen = self.picture
+        if seen is None:
+            return None
+        return PictureNote(
+            kind=seen.kind, likely=seen.likely, reason=seen.reason, method=seen.method
         )
 
 
@@ -123,12 +137,17 @@ def parse_analysis(context: ProcessingContext, channel_names: Sequence[str] = ()
     (1, 2)
     """
     words = ensure_context(context).channels or Channels()
-    parameters = validate_params(context.params).steps()
+    parameters = validate_params(context.params, default_segmentation(words)).steps()
     analysis = choose(words, parameters, channel_names, context.time_units or TIME_UNITS)
     chosen = analysis.channels
     words.pc, words.fl, words.nuclei = chosen.pc, list(chosen.fl), chosen.nuclei
     words.segment = chosen.segment
     return analysis
+
+
+def default_segmentation(words: Channels) -> str:
+    """Return the segmentation that is taken where none is named: of phase contrast, or by look."""
+    return "auto" if words.pc is None and words.segment is not None else "instances"
 
 
 def choose(
@@ -235,3 +254,21 @@ def without_parameters(settings: Settings) -> Analysis:
     It tells which outputs were asked for, where the methods are not known here.
     """
     return Analysis(_channels_of(settings.channels))
+
+
+def chosen_plane(metadata: MicroscopyMetadata, analysis: Analysis) -> PlaneChoice:
+    """Return the plane of a z-stack that is copied.
+
+    Raises
+    ------
+    InputError
+        The source has no such plane.
+    """
+    chosen = analysis.parameters.copying.z
+    if chosen is None:
+        chosen = dict(metadata.options).get("z", 0)
+    if isinstance(chosen, int) and chosen >= metadata.n_z:
+        raise InputError(
+            f"plane z={chosen} does not exist: {metadata.file_path.name} has {metadata.n_z}"
+        )
+    return chosen

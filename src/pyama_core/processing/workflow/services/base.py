@@ -27,6 +27,7 @@ from pyama_core.processing.workflow.services.analysis import Analysis, parse_ana
 from pyama_core.processing.workflow.services.events import ProgressEvent
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.parameters import defaults_of
+from pyama_core.processing.workflow.services.pictures import settle_method
 from pyama_core.processing.workflow.services.scope import ALONE, Scope
 from pyama_core.processing.workflow.services.types import (
     ProcessingContext,
@@ -119,7 +120,8 @@ class BaseProcessingService(ABC):
             One sentence with FOV, step, what was expected and what was found.
         """
         with self._located(fov):
-            analysis = parse_analysis(context, metadata.channel_names)
+            asked = parse_analysis(context, metadata.channel_names)
+            analysis = settle_method(metadata, asked)
         paths = paths_of_fov(context, fov)
         for output in self.work_on(metadata, analysis, output_dir, fov, given=dict(paths.items())):
             paths.add(output, path_of(Path(output_dir), metadata.base_name, fov, output))
@@ -270,7 +272,8 @@ class BaseProcessingService(ABC):
                 output_dir, metadata.base_name, fov, identity, ticket, scope.cancelled
             )
             if not scope.in_a_run:
-                folder.begin(analysis.as_settings(), names_of(metadata, fov))
+                names = names_of(metadata, fov)
+                folder.begin(analysis.as_settings(), names, analysis.picture_note())
             yield FovJob(metadata, analysis, folder, given)
 
     @contextlib.contextmanager

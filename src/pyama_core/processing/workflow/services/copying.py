@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from pyama_core.io.storage.fov_folder import PlannedOutput, value_of_missing
 from pyama_core.io.storage.stacks import StackHasher
 from pyama_core.io.watched_files import WatchedFiles, changed_while_read
 from pyama_core.outputs import FL, PC, Declaration, Output, kind_named
-from pyama_core.processing.workflow.services.analysis import Analysis
+from pyama_core.processing.workflow.services.analysis import Analysis, chosen_plane
 from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame, watch
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import ALONE, Scope
@@ -265,21 +265,3 @@ def _require_like(frame: Any, shape: tuple[int, int], dtype: str, channel: int) 
             f"channel {channel}: expected {shape} pixels of {dtype} as the file announces, "
             f"found {frame.shape} of {frame.dtype}"
         )
-
-
-def chosen_plane(metadata: MicroscopyMetadata, analysis: Analysis) -> int | Literal["max"]:
-    """Return the plane of a z-stack that is copied.
-
-    Raises
-    ------
-    InputError
-        The source has no such plane.
-    """
-    chosen = analysis.parameters.copying.z
-    if chosen is None:
-        chosen = dict(metadata.options).get("z", 0)
-    if isinstance(chosen, int) and chosen >= metadata.n_z:
-        raise InputError(
-            f"plane z={chosen} does not exist: {metadata.file_path.name} has {metadata.n_z}"
-        )
-    return chosen

@@ -101,7 +101,9 @@ def _defaults(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_construct().model_dump(mode="json", include=optional)
 
 
-def validate_params(params: Mapping[str, Mapping[str, Any]] | None) -> StepParameters:
+def validate_params(
+    params: Mapping[str, Mapping[str, Any]] | None, segmentation: str = "instances"
+) -> StepParameters:
     """Check the parameters of a run.
 
     Parameters
@@ -109,6 +111,8 @@ def validate_params(params: Mapping[str, Mapping[str, Any]] | None) -> StepParam
     params : mapping or None
         ``{step: {name: value}}``. The name ``method`` of segmentation, correction, tracking and
         nuclei decides which other names there are.
+    segmentation : str
+        The method of segmentation where they name none.
 
     Returns
     -------
@@ -125,19 +129,23 @@ def validate_params(params: Mapping[str, Mapping[str, Any]] | None) -> StepParam
     >>> validate_params({"correction": {"tile_size": 128}}).correction.tile_size
     128
     """
-    return validate_sections(StepParameters, params or {})
+    return validate_sections(StepParameters, params or {}, segmentation=segmentation)
 
 
 def validate_sections(
-    model: type[SectionsT], content: Mapping[str, Any], base: Path | None = None
+    model: type[SectionsT],
+    content: Mapping[str, Any],
+    base: Path | None = None,
+    segmentation: str = "instances",
 ) -> SectionsT:
     """Check a configuration that has sections for the steps; see `validate_params`.
 
-    Relative paths in the sections start from the folder `base`, by default the current one.
+    Relative paths in the sections start from the folder `base`, by default the current one;
+    `segmentation` is the method where none is named.
     """
     chosen: type[SectionsT] = _with_methods(
         model,
-        _parameters_of(find_segmentation, content, "segmentation", "instances"),
+        _parameters_of(find_segmentation, content, "segmentation", segmentation),
         _parameters_of(find_correction, content, "correction", "tiled-interpolation"),
         _parameters_of(find_tracking, content, "tracking", "lineage"),
         _parameters_of(find_segmentation, content, "nuclei", "seeds"),

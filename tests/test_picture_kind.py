@@ -1,0 +1,227 @@
+"""What a channel shows is told from its frames, or said to be unsure; never wrong and sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from pyama_core.errors import InputError
+from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.readers.phase_contrast import is_fluorescence
+from pyama_core.processing.segmentation.picture.contrast import Contrast
+from pyama_core.processing.segmentation.picture.kind import Picture, PictureKind, judge_picture
+from pyama_core.processing.segmentation.picture.measuring import measure_contrast
+from pyama_core.processing.workflow.services.pictures import look_at_channel
+
+BRIGHT, DARK, BOTH, UNSURE = (
+    PictureKind.BRIGHT,
+    PictureKind.DARK,
+    PictureKind.ADHERENT,
+    PictureKind.UNSURE,
+)
+Frames = list[NDArray[Any]]
+
+
+def discs(height: float, rim: float = 0.0, seed: int = 0, size: int = 240) -> NDArray[Any]:
+    """Draw 20 smooth discs, with a rim of another height, on uneven and noisy ground."""
+    rng = np.random.default_rng(seed)
+    frame = rng.normal(0, 2, (size, size)) + np.linspace(100, 130, size)
+    y, x = np.mgrid[:size, :size]
+    for cy, cx in rng.uniform(10, size - 10, (20, 2)):
+        r = np.hypot(y - cy, x - cx)
+        frame += height * (r < 9) + rim * ((r >= 9) & (r < 12))
+    return frame
+
+
+def judged(*frames: NDArray[Any], **options: bool) -> Picture:
+    return judge_picture([measure_contrast(frame) for frame in frames], **options)
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [
+        (discs(60), BRIGHT),
+        (discs(-60), DARK),
+        (discs(-40, rim=60), BOTH),
+        (discs(40, rim=-40), BOTH),
+        (discs(0), UNSURE),
+        (np.full((200, 200), 7, np.uint16), UNSURE),
+        (discs(0) + 400 - np.hypot(*np.mgrid[-120:120, -120:120]) ** 2 / 600, UNSURE),
+        (discs(60, size=64), UNSURE),
+        (np.random.default_rng(0).poisson(3, (256, 256)).astype(np.uint16), UNSURE),
+    ],
+)
+def test_bright_dark_and_two_sided_objects_are_told_apart(frame, kind):
+    found = judged(frame)
+    assert found.kind is kind, found
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])
+def test_type_offset_and_gain_make_no_difference(dtype):
+    for frame, kind in ((discs(60), BRIGHT), (discs(-40, rim=60), BOTH)):
+        assert judged(np.clip(frame, 0, 255).astype(dtype)).kind is kind
+        assert judged((frame * 50 + 900).astype("uint16")).kind is kind
+
+
+def test_a_ground_of_zero_without_noise_is_no_contrast():
+    frame = np.maximum(discs(60) - 140, 0)
+    assert judged(frame.astype(np.uint8)).kind is BRIGHT
+    sharp = np.where(discs(60) > 150, 200, 0).astype(np.uint8)
+    assert judged(sharp).kind is BRIGHT
+
+
+def test_frames_that_contradict_each_other_leave_the_kind_unsure():
+    assert judged(discs(60), discs(-60)).kind is UNSURE
+    assert judged(discs(60), discs(60, seed=1), discs(-60)).kind is UNSURE
+    assert judged(discs(60), discs(60, seed=1), discs(0)).kind is BRIGHT
+
+
+def test_a_movie_of_which_hardly_a_frame_shows_anything_is_unsure():
+    found = judged(discs(0), discs(0, seed=1), discs(0, seed=2), discs(60))
+    assert found.kind is UNSURE
+    assert "only 1 of 4 frames" in found.reason
+    assert judge_picture([]).reason == "no frame could be read"
+
+
+def test_fluorescence_is_never_taken_for_phase_contrast():
+    frame = discs(-40, rim=60)
+    assert judged(frame).kind is BOTH
+    found = judged(frame, is_fluorescence=True)
+    assert (found.kind, found.likely) == (UNSURE, BRIGHT)
+    assert "the channel is fluorescence" in found.reason
+
+
+def test_cells_that_cover_the_frame_leave_no_background_to_compare_with():
+    found = judge_picture([Contrast(0.5, 1.0, 0.8)])
+    assert found.kind is UNSURE
+    assert "cells cover 80% of the frame" in found.reason
+
+
+def test_the_reason_gives_the_figures():
+    assert str(judged(discs(60))).startswith("bright objects: 100% of the contrast is brighter")
+    assert str(judged(discs(0))).startswith("unsure, perhaps ")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_pixels_that_are_no_number_are_an_error(bad):
+    frame = discs(60)
+    frame[3, 3] = bad
+    with pytest.raises(InputError):
+        measure_contrast(frame)
+
+
+def test_the_same_frame_always_gives_the_same_figures():
+    frame = discs(60).astype(np.uint16)
+    other = np.asfortranarray(frame.astype(">u2"))
+    assert measure_contrast(frame) == measure_contrast(frame.copy()) == measure_contrast(other)
+
+
+# Real images
+
+
+def some_of(frames: NDArray[Any]) -> Frames:
+    return [frames[i] for i in sorted({0, len(frames) // 2, len(frames) - 1})]
+
+
+OF_EACH_SERIES = {
+    "hela/images.tif": {0: BRIGHT},
+    "il1b/testimages1": {0: BRIGHT, 1: BRIGHT, 2: BRIGHT},
+    "il1b/testimages2": {0: BRIGHT, 1: BRIGHT, 2: BRIGHT},
+    "incucyte": {0: BRIGHT, 1: BOTH, 2: BRIGHT},
+    "nanog": {0: BRIGHT},
+    "t98g/raw": {0: BOTH},
+    "trpl/trpL_150310-11_img.tif": {0: BOTH},
+    "nuclei/image.tif": {0: BRIGHT},
+    "nd2/example-cerevisiae.nd2": {0: BOTH, 1: BRIGHT},
+    "nd2/example-multichannel.nd2": {0: BOTH, 1: BRIGHT, 2: BRIGHT, 3: BRIGHT},
+    # Rings and holes of fluorescence are neither of the kinds.
+    "nd2/example-pbmc.nd2": {0: BOTH, 1: DARK, 2: UNSURE, 3: BRIGHT},
+    "nd2/example-timelapse.nd2": {0: BRIGHT},
+    "nd2/example-zstack.nd2": {0: UNSURE},
+    "nd2/cluster.nd2": {0: UNSURE, 1: UNSURE},
+    "czi/Airyscan.czi": {0: BRIGHT, 1: BRIGHT},
+    "czi/CellDivision_T3_Z5_CH2_X240_Y170.czi": {0: BRIGHT, 1: BRIGHT},
+    "czi/S3_1Pos_2Mosaic_T2_Z3_CH2_sm.czi": {0: BRIGHT, 1: BRIGHT},
+    "czi/WellD6-7_S2.czi": {0: UNSURE},
+}
+"""What each channel shows, by eye."""
+
+SURE_OF = ("hela", "il1b", "incucyte", "nanog", "t98g", "trpl", "nuclei", "cerevisiae", "multich")
+
+
+@pytest.mark.parametrize("place", OF_EACH_SERIES)
+def test_every_channel_of_every_series_is_right_or_unsure(shared_data, place):
+    options = {"axes": "TYX"} if place.startswith(("hela", "trpl")) else {}
+    options = {"axes": "YX"} if place.startswith("nuclei") else options
+    source, metadata = load_microscopy_file(shared_data / place, **options)
+    with source:
+        found = {channel: look_at_channel(source, channel) for channel in OF_EACH_SERIES[place]}
+    for channel, expected in OF_EACH_SERIES[place].items():
+        assert found[channel].kind in (expected, UNSURE), (metadata.channel_names[channel], found)
+        if any(name in place for name in SURE_OF):
+            assert found[channel].kind is expected, (metadata.channel_names[channel], found)
+
+
+def parts_of(frames: Frames) -> Iterator[tuple[str, Frames]]:
+    """Yield views of a series that show the same: halves of its size, quarters, cut off, 8 bit."""
+    for factor in (0.5, 2.0):
+        resized = [
+            cv2.resize(frame.astype(np.float32), None, fx=factor, fy=factor, interpolation=3)
+            for frame in frames
+        ]
+        yield f"{factor} times the size", [frame[:900, :900] for frame in resized]
+    height, width = frames[0].shape
+    for n in (2, 4):
+        for y in range(0, height - height // n + 1, height // n):
+            for x in range(0, width - width // n + 1, width // n):
+                cut = np.s_[y : y + height // n, x : x + width // n]
+                yield f"{n}: {cut}", [frame[cut] for frame in frames]
+    low, high = min(frame.min() for frame in frames), max(frame.max() for frame in frames)
+    scale = 255.0 / (float(high) - float(low))
+    yield "8 bit", [((frame - float(low)) * scale).astype(np.uint8) for frame in frames]
+    yield "saturated", [np.minimum(frame, np.percentile(frame, 97)) for frame in frames]
+
+
+def names_and_frames(path: Path, options: dict[str, str]) -> Iterator[tuple[bool, int, Frames]]:
+    source, metadata = load_microscopy_file(path, **options)
+    with source:
+        for channel, name in enumerate(metadata.channel_names):
+            times = sorted({0, metadata.n_frames // 2, metadata.n_frames - 1})
+            emission = metadata.emission_nm[channel] if metadata.emission_nm else None
+            dyed = is_fluorescence(name, emission)
+            yield dyed, channel, [source.read_frame(0, channel, t).copy() for t in times]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", OF_EACH_SERIES)
+def test_parts_of_every_series_are_right_or_unsure(shared_data, place):
+    options = {"axes": "TYX"} if place.startswith(("hela", "trpl")) else {}
+    options = {"axes": "YX"} if place.startswith("nuclei") else options
+    for dyed, channel, frames in names_and_frames(shared_data / place, options):
+        if min(frames[0].shape) < 64:
+            continue
+        expected = OF_EACH_SERIES[place][channel]
+        allowed = {expected, UNSURE} | ({DARK} if "trpl" in place else set())
+        for part, views in parts_of(frames):
+            found = judged(*views, is_fluorescence=dyed)
+            assert found.kind in allowed, (channel, part, found)
+
+
+def test_what_is_dark_inverted_is_bright(shared_data):
+    frame = tifffile.imread(shared_data / "nuclei" / "image.tif")
+    assert judged(frame).kind is BRIGHT
+    assert judged(frame.max() - frame).kind is DARK
+
+
+def test_the_demo_is_right_in_each_channel(demo):
+    source, metadata = load_microscopy_file(demo.image)
+    with source:
+        kinds = [look_at_channel(source, channel).kind for channel in range(metadata.n_channels)]
+    assert kinds == [BOTH, BRIGHT, BRIGHT]
