@@ -15,6 +15,9 @@ from pyama_core.errors import InputError
 from pyama_core.processing.segmentation.bright.method import BrightParameters, DarkParameters
 from pyama_core.processing.segmentation.bright.segmenter import ObjectSegmenter
 from pyama_core.processing.segmentation.segmenter import find_segmentation
+from pyama_core.processing.workflow.services.analysis import parse_analysis
+from pyama_core.processing.workflow.services.types import ProcessingContext
+from pyama_core.processing.workflow.warm_up import warm_up_all, warm_ups
 from truth import found_cells
 
 Image = NDArray[Any]
@@ -341,3 +344,16 @@ def test_the_method_is_found_by_its_name_and_takes_no_nuclei(name: str) -> None:
     assert method.labels
     assert method.compiled
     assert not method.by_nuclei
+
+
+def test_limits_in_micrometres_are_compared_when_the_pixel_size_is_known() -> None:
+    parameters = BrightParameters(min_diameter="12 um", max_diameter=20)
+    assert parameters.in_pixels(0.65).min_diameter == pytest.approx(12 / 0.65)
+    with pytest.raises(InputError, match="at least min_diameter, found 20"):
+        parameters.in_pixels(0.5)
+
+
+def test_kernels_are_compiled_in_advance_whatever_unit_the_limits_have() -> None:
+    segmentation = {"method": "bright", "min_diameter": "4 um", "cell_diameter": "12 um"}
+    analysis = parse_analysis(ProcessingContext(params={"segmentation": segmentation}))
+    warm_up_all(warm_ups(analysis, "uint16"))

@@ -61,6 +61,10 @@ class CellDiameterParameters(GrowthParameters):
         given = self.cell_diameter
         return given if isinstance(given, str) and given != AUTO else None
 
+    def for_trial(self, pixels: float) -> Self:
+        """Return the parameters without lengths, for a frame whose cells have a diameter."""
+        return self if self.length is None else self.model_copy(update={"cell_diameter": pixels})
+
     def in_pixels(self, pixel_size_um: float | None) -> Self:
         """Return the parameters with the cell diameter in pixels.
 

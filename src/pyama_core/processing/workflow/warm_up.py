@@ -116,8 +116,8 @@ def _segment(parameters: MethodParameters, dtype: str, nuclei: bool) -> None:
     method = find_segmentation(parameters.method)
     if not method.compiled:
         return
-    if isinstance(parameters, CellDiameterParameters) and parameters.length is not None:
-        parameters = parameters.model_copy(update={"cell_diameter": 2.0 * _RADIUS + 2})
+    if isinstance(parameters, CellDiameterParameters):
+        parameters = parameters.for_trial(2.0 * _RADIUS + 2)
     segmenter = method.create(parameters, 0)
     if isinstance(segmenter, FitsToCells):
         segmenter.fit_to_cells(2.0 * _RADIUS)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from pyama_core.errors import InputError
 from pyama_core.processing.lengths import length_in_pixels, parse_length
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.segmentation.cell_diameter import (
@@ -78,7 +79,20 @@ class ObjectParameters(CellDiameterParameters):
             name: length_in_pixels(value, pixel_size_um, name)
             for name, value in self.lengths.items()
         }
+        if limits.get("min_diameter", 0.0) > limits.get("max_diameter", float("inf")):
+            raise InputError(
+                f"expected max_diameter to be at least min_diameter, found {self.max_diameter} "
+                f"and {self.min_diameter}; raise one or lower the other"
+            )
         return converted.model_copy(update=limits)
+
+    def for_trial(self, pixels: float) -> Self:
+        """Return the parameters without lengths, for a frame whose objects have a diameter."""
+        return (
+            super()
+            .for_trial(pixels)
+            .model_copy(update={"min_diameter": None, "max_diameter": None})
+        )
 
 
 class BrightParameters(ObjectParameters):
