@@ -113,11 +113,15 @@ def _as_plain(pictures: Pictures) -> list[dict[str, Any]]:
 
 
 def _print_pictures(metadata: MicroscopyMetadata, pictures: Pictures) -> None:
-    """Say what channels show, a line for each in one piece."""
+    """Say what channels show, and why."""
+    from rich.console import Console
+
+    console = Console()
     if pictures:
-        echo("")
+        console.print()
     for channel, picture in pictures.items():
-        echo(f"channel {metadata.channel_title(channel)} shows {picture}")
+        told = f"channel {metadata.channel_title(channel)} shows {picture}"
+        console.print(told, markup=False, highlight=False)
 
 
 def _print_run(words: list[str]) -> None:
