@@ -16,7 +16,7 @@ from pyama_core.processing.workflow.services.base import BaseProcessingService
 from runs import data_files, describe, new_context
 
 GONE = "fov_000 was deleted, emptied or renamed while this run worked in it"
-STEPS = [service.step for service in all_services()]
+STEPS = [service.step for service in all_services() if service.step != "nuclei"]  # on request
 
 
 def delete(folder) -> None:

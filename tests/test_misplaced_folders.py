@@ -134,7 +134,7 @@ def test_a_record_that_was_renamed_with_its_folder_is_a_fault_among_others(whole
     assert results.fov(0).traces.empty
     with pytest.raises(DamagedFileError, match="is the record of FOV 1"):
         results.fov(0).record  # noqa: B018
-    assert "is the record of FOV 1" in results.failures.query("fov == 0").to_string()
+    assert "with a damaged record: 0" in repr(results)
     (out / "fov_002" / "demo_fov_002_seg_ch_0.npy").unlink()
     assert verify_folder(out) == {
         f"fov_000/{RECORD_0}": "the record is that of FOV 1",

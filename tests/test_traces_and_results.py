@@ -191,6 +191,8 @@ def test_results_have_the_fields_of_the_context_with_relative_paths(tmp_path):
             "seg_labeled": None,
             "tracks_csv": None,
             "shifts_csv": None,
+            "nuclei": None,
+            "nuclei_csv": None,
             "fl": [[1, "fov_003/l1"], [2, "fov_003/l2"]],
             "fl_corrected": [],
             "traces_csv": [[1, "fov_003/t"]],

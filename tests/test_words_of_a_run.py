@@ -238,7 +238,12 @@ def test_words_in_a_configuration_stay_as_they_were_written(tmp_path, word):
         encoding="utf-8",
     )
     config = load_config(path, {})
-    assert config.channels.model_dump() == {"pc": word, "fl": [word], "nuclei": None}
+    assert config.channels.model_dump() == {
+        "pc": word,
+        "segment": None,
+        "fl": [word],
+        "nuclei": None,
+    }
     assert config.fovs == [word]
     assert config.tracking.brightness_channel == word
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pyama_core.exports.names import cell_of_fov_name
 from pyama_core.exports.options import TimeColumn
+from pyama_core.io.regular_files import open_regular
 from pyama_core.results.selection import SelectedTables
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class WideTable:
         """Yield the numbers of each frame, NaN where a cell is not seen."""
         n_rows, n_cells = len(self.first), len(self.names)
         step = max(1, _NUMBERS_AT_A_TIME // max(n_cells, 1))
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             for start in range(0, n_rows, step):
                 rows = np.full((min(step, n_rows - start), n_cells), np.nan)
                 column = 0
@@ -120,7 +121,7 @@ class WideTable:
                     n_there = min(start + len(rows), part.n_frames) - start
                     if n_there > 0:
                         file.seek(part.offset + start * width * 8)
-                        found = np.fromfile(file, np.float64, n_there * width)
+                        found = np.frombuffer(file.read(n_there * width * 8), np.float64)
                         rows[:n_there, column : column + width] = found.reshape(n_there, width)
                     column += width
                 yield from rows
