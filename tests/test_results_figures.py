@@ -14,6 +14,7 @@ from pyama_core import open_results
 from pyama_core.errors import InputError
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.results.matplotlib_figures import new_figure
+from pyama_core.results.trace_figure import label_time
 from pyama_core.results.trace_statistics import CourseBuilder
 
 
@@ -206,3 +207,12 @@ def test_lines_are_taken_of_all_fovs_in_turn_and_no_more_are_kept_than_could_be_
     for (x, y), expected in zip(drawn, in_turn, strict=False):
         assert x.tolist() == [0, 1, 2]
         assert y.tolist() == expected.tolist()
+
+
+def test_frames_are_marked_at_whole_numbers():
+    axes = new_figure(4, 3).subplots()
+    axes.plot([1, 2, 3], [0, 0, 0])
+    label_time(axes, "frame")
+    assert all(tick == int(tick) for tick in axes.get_xticks())
+    label_time(axes, "time_h")
+    assert axes.get_xlabel() == "time (h)"

@@ -13,7 +13,7 @@ from pyama_core.results.drawn import DrawnFov
 from pyama_core.results.matplotlib_figures import new_figure, plain_text
 from pyama_core.results.outlines import Polygon
 from pyama_core.results.tables import FovTables
-from pyama_core.results.trace_figure import TIME_LABELS, feature_label, time_column
+from pyama_core.results.trace_figure import feature_label, label_time, time_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,7 +188,7 @@ def _draw_traces(
         axes.axvline(when, color="#bbbbbb", linewidth=0.8, zorder=0)
     several = len(channels) > 1
     axes.set_ylabel("intensity total\n(of its maximum)" if several else feature_label(_FEATURE))
-    axes.set_xlabel(TIME_LABELS[time])
+    label_time(axes, time)
     axes.spines[["top", "right"]].set_visible(False)
     if channels:
         axes.legend(frameon=False, fontsize="small")

@@ -28,7 +28,14 @@ _UNITS = {
     **dict.fromkeys(("intensity_total", "background_local"), "counts"),
     **dict.fromkeys(("area", "perimeter", "position_x", "position_y"), "px"),
 }
-TIME_LABELS = {"time_h": "time (h)", "time_min": "time (min)", "frame": "frame"}
+_TIME_LABELS = {"time_h": "time (h)", "time_min": "time (min)", "frame": "frame"}
+
+
+def label_time(axes: Axes, time: str) -> None:
+    """Say what the horizontal axis shows; frames are marked at whole numbers only."""
+    axes.set_xlabel(_TIME_LABELS[time])
+    if time == "frame":
+        axes.locator_params(axis="x", integer=True)
 
 
 def feature_label(feature: str) -> str:
@@ -74,7 +81,7 @@ def draw_courses(
         for sample, course in courses.items():
             _draw_course(each, course, colours[sample])
         each.set_title(plain_text(title), loc="left")
-        each.set_xlabel(TIME_LABELS[time])
+        label_time(each, time)
         each.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
         each.spines[["top", "right"]].set_visible(False)
         each.margins(x=0)
