@@ -223,14 +223,15 @@ def test_a_cancelled_array_is_told_of_by_the_closing_job(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_part_that_comes_to_its_limit_of_time_stops_in_order(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    demo = write_demo(tmp_path / "longer", fovs=6, frames=100, size=768, seed=4)
+    demo = write_demo(tmp_path / "longer", fovs=20, frames=100, size=768, seed=4)
     out = tmp_path / "out"
     words = [*words_for(demo, out), "--array", "1", "--cpus", "1", "--time", "1"]
     array, closing = jobs_of(submit(cluster, words, tmp_path))
     assert cluster.wait_for(closing) == {"FAILED"}
     assert cluster.states_of(array) & {"FAILED", "TIMEOUT", "CANCELLED"}
     again = submit(cluster, [*words[:-2], "--time", "20"], tmp_path)
-    assert cluster.wait_for(jobs_of(again)[1]) == {"COMPLETED"}
+    assert cluster.wait_for(jobs_of(again)[1], 600) == {"COMPLETED"}
