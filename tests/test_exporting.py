@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pyama_core import open_results
-from pyama_core.cli import app as commands
+from pyama_core.cli.app import app
+from pyama_core.cli.options.results import FORM_NAMES
 from pyama_core.errors import CancelledError, InputError, StorageError
 from pyama_core.exports import csv_tables
 from pyama_core.exports.exporting import export
@@ -28,7 +29,7 @@ every_form = pytest.mark.parametrize("form", [form.name for form in all_forms()]
 
 
 def command(*words: object) -> tuple[int, str]:
-    result = CliRunner().invoke(commands.app, [*map(str, words)])
+    result = CliRunner().invoke(app, [*map(str, words)])
     return result.exit_code, result.output
 
 
@@ -45,7 +46,7 @@ def content_of(path):
 
 
 def test_the_command_knows_every_form():
-    assert tuple(form.name for form in all_forms()) == commands.FORM_NAMES
+    assert tuple(form.name for form in all_forms()) == FORM_NAMES
 
 
 @every_form
