@@ -107,7 +107,8 @@ def test_the_choices_follow_from_the_table_of_kinds():
     for kind in all_kinds():
         assert CHOICES["all"].has(kind)
         assert CHOICES["traces"].has(kind) is not kind.releasable
-        assert CHOICES["labels"].has(kind) is (not kind.releasable or kind.name == "seg_labeled")
+        is_label = kind.name in ("seg_labeled", "nuclei")
+        assert CHOICES["labels"].has(kind) is (not kind.releasable or is_label)
 
 
 WRONG = ["fl_corected", "traces_csv", "", ",", "labels,", "../x", "none", "All", [], ["seg", ""]]
@@ -350,6 +351,46 @@ def test_what_is_wanted_back_stays_in_a_run_that_keeps_less(small, whole, finish
     assert data_files(finished) == files_of_kinds(whole, wanted)
     assert statuses(go(small, finished, "traces", restore=kinds)) == {"skipped"}
     assert kinds_there(finished) == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "kinds"),
+    [("seg_labeled", {"seg_labeled"}), ("labels", {"seg_labeled"}), ("fl", {"fl"})],
+)
+def test_what_is_made_on_the_way_to_what_is_wanted_back_goes_again(
+    small, whole, finished, words, kinds
+):
+    release_stacks(finished, sorted(STACKS))
+    tables = {path: path.stat().st_ino for path in finished.rglob("*.csv")}
+    assert statuses(go(small, finished, restore=words)) == {"done"}
+    assert data_files(finished) == files_of_kinds(whole, kinds)
+    assert {path: path.stat().st_ino for path in finished.rglob("*.csv")} == tables
+    assert verify_folder(finished) == {}
+    assert statuses(go(small, finished, restore=words)) == {"skipped"}
+
+
+def test_all_that_was_released_can_be_wanted_back(small, whole, finished):
+    release_stacks(finished, sorted(STACKS))
+    assert statuses(go(small, finished, restore="all")) == {"done"}
+    assert data_files(finished) == data_files(whole)
+
+
+def test_tables_follow_what_came_back_otherwise_than_it_was(small, whole, finished, caplog):
+    release_stacks(finished, sorted(STACKS))
+    for path in find_records(finished)[:1]:
+        # As if another version of a library had made the labels that the tables were made from.
+        entry = load_record(path).outputs["demo_fov_000_seg_labeled_ch_0.npy"]
+        other = entry.checksum[:-4] + ("0000" if entry.checksum[-4:] != "0000" else "1111")
+        path.write_text(path.read_text("utf-8").replace(entry.checksum, other), "utf-8")
+    with caplog.at_level(logging.WARNING):
+        assert statuses(go(small, finished, restore="seg_labeled")) == {"done"}
+    assert "FOV 0: what came back is not as it was" in caplog.text
+    assert "FOV 1: what came back" not in caplog.text
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+    labels_and_tables = files_of_kinds(whole, {"seg_labeled"})
+    assert labels_and_tables.items() <= data_files(finished).items()
+    assert describe_folder(finished)["fovs"]["0"]["status"] == "done"
+    assert statuses(go(small, finished, restore="seg_labeled")) == {"skipped"}
 
 
 def test_what_was_released_of_channels_that_are_not_asked_for_stays_on_record(small, finished):

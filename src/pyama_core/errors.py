@@ -23,6 +23,10 @@ class InputError(PyamaError, ValueError):
     """The request cannot be carried out as asked: bad file, channel, range, parameter or folder."""
 
 
+class ReleasedInputError(InputError):
+    """A step must run, and what it reads was released in the belief that it need not."""
+
+
 class MissingFrameError(PyamaError):
     """A plane that the file announces is absent or cannot be read."""
 

@@ -39,7 +39,7 @@ def release(
         typer.Option(
             "--stacks",
             metavar="KINDS",
-            help="Out of pc, fl, seg, fl_corrected, seg_labeled; separated by commas.",
+            help="Out of pc, fl, seg, fl_corrected, seg_labeled, nuclei; separated by commas.",
         ),
     ],
 ) -> int:

@@ -117,7 +117,7 @@ def run(
         typer.Option(
             "--restore",
             metavar="KINDS",
-            help="Make released stacks again: out of pc, fl, seg, fl_corrected, seg_labeled.",
+            help="Bring released stacks back: kinds as of release, or labels, or all.",
         ),
     ] = None,
     shard: Annotated[

@@ -491,13 +491,6 @@ class FovFolder:
         except OSError:
             return False
 
-    def want_back(self, outputs: Iterable[Output]) -> None:
-        """Stop believing in outputs that were released, so that they are made again."""
-        for output in outputs:
-            found = self.record.find(output)
-            if found is not None and found[1].released:
-                self.forget(found[0])
-
     def release(self, name: str) -> bool:
         """Delete an output to save space, and remember what it was.
 

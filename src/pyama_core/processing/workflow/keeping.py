@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pyama_core.errors import InputError, PyamaError
-from pyama_core.outputs import SEG_LABELED, OutputKind, all_kinds, kind_named
+from pyama_core.outputs import Output, OutputKind, all_kinds, kind_named
 from pyama_core.processing.workflow.graph import declarations
-from pyama_core.processing.workflow.release import needed_still
+from pyama_core.processing.workflow.release import LABELS, needed_still
 from pyama_core.processing.workflow.services.base import BaseProcessingService
 from pyama_core.processing.workflow.services.job import FovJob
 
@@ -51,7 +51,7 @@ KEEP_ALL = Keep()
 CHOICES: Mapping[str, Keep] = MappingProxyType(
     {
         "all": KEEP_ALL,
-        "labels": Keep(frozenset({SEG_LABELED.name})),
+        "labels": Keep(frozenset(LABELS)),
         "traces": Keep(frozenset()),
     }
 )
@@ -69,7 +69,7 @@ def parse_keep(words: str | Sequence[str]) -> Keep:
     Examples
     --------
     >>> sorted(parse_keep("labels, fl_corrected").kinds)
-    ['fl_corrected', 'seg_labeled']
+    ['fl_corrected', 'nuclei', 'seg_labeled']
     """
     given = words.split(",") if isinstance(words, str) else list(words)
     chosen = [word.strip() for word in given]
@@ -109,15 +109,20 @@ def release_rest(
     if keep == KEEP_ALL:
         return
     needed = set() if failed else needed_still(services, job)
+    outputs = (each.output for each in declarations(job.analysis))
+    release_outputs(
+        job, [each for each in outputs if each not in needed and not keep.has(each.kind)]
+    )
+
+
+def release_outputs(job: FovJob, outputs: Iterable[Output]) -> None:
+    """Release outputs, as far as they are on record; say so, or why not."""
     sizes = []
     try:
-        for output in (declared.output for declared in declarations(job.analysis)):
+        for output in outputs:
             found = job.folder.record.find(output)
-            if found is None or output in needed or keep.has(output.kind):
-                continue
-            name, entry = found
-            if job.folder.release(name):
-                sizes.append(entry.size)
+            if found is not None and job.folder.release(found[0]):
+                sizes.append(found[1].size)
     except PyamaError as error:
         # It is done all the same; the next run releases what is left.
         logger.warning("FOV %d: not all is released that is not kept: %s", job.fov, error)

@@ -19,12 +19,25 @@ class FovStatus(StrEnum):
 
 @dataclass(frozen=True)
 class FovOutcome:
-    """How work on a field of view ended, and for a failure where and why."""
+    """How work on a field of view ended, and for a failure where and why.
+
+    Attributes
+    ----------
+    fov : int
+        The field of view.
+    status : FovStatus
+        How it ended.
+    step, error : str or None
+        Of a failure.
+    lacks_released : bool
+        Whether a step failed only because what it reads was released.
+    """
 
     fov: int
     status: FovStatus
     step: str | None = None
     error: str | None = None
+    lacks_released: bool = False
 
 
 @dataclass(frozen=True)

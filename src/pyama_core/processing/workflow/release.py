@@ -18,12 +18,15 @@ from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.locks import FolderLock
 from pyama_core.io.storage.naming import find_records
 from pyama_core.io.storage.records import FovRecord, load_record
-from pyama_core.outputs import Declaration, Output, all_kinds
+from pyama_core.outputs import NUCLEI, SEG_LABELED, Declaration, Output, all_kinds
 from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.services.base import BaseProcessingService
 from pyama_core.processing.workflow.services.job import FovJob
 
 logger = logging.getLogger(__name__)
+
+LABELS = (SEG_LABELED.name, NUCLEI.name)
+"""Kinds of label images whose numbers are those of the tables."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Released:
 
 
 def parse_kinds(words: str | Sequence[str]) -> list[str]:
-    """Read kinds of stacks, such as ``fl_corrected,seg``, or a list of them.
+    """Read kinds of stacks, such as ``fl_corrected,seg`` or ``labels``, or a list of them.
 
     Raises
     ------
@@ -44,13 +47,15 @@ def parse_kinds(words: str | Sequence[str]) -> list[str]:
     """
     given = words.split(",") if isinstance(words, str) else list(words)
     stacks = [kind.name for kind in all_kinds() if kind.releasable]
+    meant = {**{name: [name] for name in stacks}, "labels": LABELS, "all": stacks}
     chosen = [word.strip() for word in given if word.strip()]
-    unknown = [word for word in chosen if word not in stacks]
+    unknown = [word for word in chosen if word not in meant]
     if unknown or not chosen:
         raise InputError(
-            f"expected stacks out of {', '.join(stacks)}, separated by commas, found {words!r}"
+            f"expected stacks out of {', '.join(stacks)}, labels or all, separated by commas, "
+            f"found {words!r}"
         )
-    return chosen
+    return list(dict.fromkeys(name for word in chosen for name in meant[word]))
 
 
 def release_stacks(output_dir: Path, kinds: Iterable[str]) -> Released:
@@ -104,23 +109,66 @@ def _release_in(record_path: Path, lock: FolderLock, kinds: set[str]) -> list[in
     ]
 
 
-def forget_released_inputs(services: Sequence[BaseProcessingService], job: FovJob) -> None:
-    """Forget the released stacks that steps which must run will read, so that they are made again.
+def forget_released_inputs(
+    services: Sequence[BaseProcessingService], job: FovJob, wanted: Collection[Output] = ()
+) -> list[Output]:
+    """Forget the released stacks that a run will read or is to bring back, so that it makes them.
 
     A step must run if an output is not proven, or if one that it is made from will be made anew,
-    for that may turn out different.
+    for that may turn out different. What is only brought back is expected to be as it was.
+
+    Parameters
+    ----------
+    services : sequence of BaseProcessingService
+        All services, the copying included.
+    job : FovJob
+        The field of view, with its lock.
+    wanted : collection of Output
+        Released outputs that are to be brought back.
+
+    Returns
+    -------
+    list of Output
+        What was forgotten only for the sake of those, if they are all there is to do.
     """
     inputs_of = _inputs_of(services, job)
     made = _to_be_made(services, job, inputs_of)
+    has_other_work = bool(made)
+    made.update(wanted)
+    forgotten = {output for output in wanted if _forget_released(job, output)}
     queue = list(made)
     while queue:
         for output in inputs_of.get(queue.pop(), []):
-            found = job.folder.record.find(output)
-            if found is not None and found[1].released:
-                job.folder.forget(found[0])
-            if (found is None or found[1].released) and output not in made:
+            is_gone = job.folder.record.find(output) is None
+            if _forget_released(job, output):
+                forgotten.add(output)
+                is_gone = True
+            if is_gone and output not in made:
                 made.add(output)
                 queue.append(output)
+    return [] if has_other_work else [output for output in forgotten if output not in wanted]
+
+
+def _forget_released(job: FovJob, output: Output) -> bool:
+    """Forget an output if it was released; return whether it was."""
+    found = job.folder.record.find(output)
+    if found is None or not found[1].released:
+        return False
+    job.folder.forget(found[0])
+    return True
+
+
+def released_outputs(
+    record: FovRecord, declared: Iterable[Declaration], kinds: Collection[str]
+) -> set[Output]:
+    """Return the outputs of some kinds, out of those that are declared, that were released."""
+    return {
+        each.output
+        for each in declared
+        if each.output.kind.name in kinds
+        and (found := record.find(each.output)) is not None
+        and found[1].released
+    }
 
 
 def restored_outputs(
@@ -128,22 +176,15 @@ def restored_outputs(
 ) -> set[Output]:
     """Return what is made again where all is done and released stacks of some kinds are wanted.
 
-    That is these, what they are made from and what is made from them, as far as it was released.
+    That is these, and what they are made from, as far as it was released.
     """
     order = list(declared)
-    gone = {
-        each.output
-        for each in order
-        if (found := record.find(each.output)) is not None and found[1].released
-    }
+    gone = released_outputs(record, order, {each.output.kind.name for each in order})
     made = {output for output in gone if output.kind.name in kinds}
-    for each in order:
-        if made.intersection(each.inputs.values()):
-            made.add(each.output)
     for each in reversed(order):
         if each.output in made:
             made.update(gone.intersection(each.inputs.values()))
-    return made & gone
+    return made
 
 
 def needed_still(services: Sequence[BaseProcessingService], job: FovJob) -> set[Output]:

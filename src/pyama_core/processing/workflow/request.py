@@ -317,8 +317,16 @@ def _check_space(request: RunRequest, done: Mapping[int, set[Output]]) -> None:
 
 def _space_needed(request: RunRequest, keep: Keep, done: Mapping[int, set[Output]]) -> int:
     metadata, analysis, output_dir = request.metadata, request.analysis, request.output_dir
+    restored = Keep(frozenset(request.restore)) if keep == KEEP_ALL else keep
     sizes = (
-        size_of_fov(metadata, analysis, fov, keep, output_dir, made=done.get(fov))
+        size_of_fov(
+            metadata,
+            analysis,
+            fov,
+            restored if done.get(fov) else keep,
+            output_dir,
+            made=done.get(fov),
+        )
         for fov in request.fovs
     )
     return most_at_once(sizes, request.batch_size, request.n_workers)

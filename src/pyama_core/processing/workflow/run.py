@@ -20,12 +20,14 @@ from pyama_core.io.read_files import doubt_everything
 from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.locks import LockTicket
 from pyama_core.io.storage.records import FovRecord
+from pyama_core.outputs import Output
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.graph import all_services, declarations
+from pyama_core.processing.workflow.keeping import KEEP_ALL, release_outputs
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
 from pyama_core.processing.workflow.pool import WorkerDiedError
 from pyama_core.processing.workflow.ranges import compute_batches, split_worker_ranges
-from pyama_core.processing.workflow.release import forget_released_inputs
+from pyama_core.processing.workflow.release import forget_released_inputs, released_outputs
 from pyama_core.processing.workflow.request import RunRequest
 from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.services.base import BaseProcessingService, names_of
@@ -115,6 +117,8 @@ class Run:
         self._services = all_services(self._scope)
         self._pending: dict[Future[list[FovOutcome]], _Task] = {}
         self._deaths: dict[int, int] = {}
+        self._on_the_way: dict[int, list[Output]] = {}
+        self._disappointed: set[int] = set()
         self._started = time.monotonic()
         self._spent_on_results = 0.0
 
@@ -129,17 +133,13 @@ class Run:
         remaining = []
         analysis = self._request.analysis
         settings, picture = analysis.as_settings(), analysis.picture_note()
-        wanted_back = [
-            declared.output
-            for declared in declarations(self._request.analysis)
-            if declared.output.kind.name in self._request.restore
-        ]
+        declared = declarations(analysis)
         if self._request.check:
             doubt_everything()
         for fov in self._request.fovs:
             folder = self._folder(fov)
             folder.begin(settings, names_of(self._request.metadata, fov), picture)
-            folder.want_back(wanted_back)
+            wanted = released_outputs(folder.record, declared, self._request.restore)
             job = self._job(folder)
             try:
                 if self._request.check:
@@ -149,11 +149,14 @@ class Run:
             except CancelledError:
                 self._conclude(FovOutcome(fov, FovStatus.CANCELLED))
                 continue
-            if is_decided and self._first_open_step(folder, self._services) is None:
+            is_done = is_decided and self._first_open_step(folder, self._services) is None
+            if is_done and not wanted:
                 # Perhaps the run that made it kept more, or was killed before it released the rest.
                 self._conclude_and_release(FovOutcome(fov, FovStatus.SKIPPED))
             else:
-                forget_released_inputs(self._services, job)
+                on_the_way = forget_released_inputs(self._services, job, wanted)
+                if self._request.keep == KEEP_ALL:
+                    self._on_the_way[fov] = on_the_way
                 remaining.append(fov)
         return remaining
 
@@ -195,6 +198,14 @@ class Run:
                 self._note_failure(fov, step, str(error))
 
     def _process(self, fovs: list[int], workers: Workers) -> None:
+        self._process_batches(fovs, workers)
+        if self._disappointed:
+            self._process_batches(sorted(self._disappointed), workers)
+        if self._cancel.is_set():
+            # Perhaps nothing was pending; workers may still be starting.
+            workers.cancel()
+
+    def _process_batches(self, fovs: list[int], workers: Workers) -> None:
         batches = compute_batches(fovs, self._request.batch_size)
         for index, batch in enumerate(batches):
             self._wait_for(index - 2, workers)
@@ -204,9 +215,6 @@ class Run:
                 if copied:
                     self._submit(_Task(copied, index), workers)
         self._wait_for(len(batches), workers)
-        if self._cancel.is_set():
-            # Perhaps nothing was pending; workers may still be starting.
-            workers.cancel()
 
     def _copy(self, fov: int) -> bool:
         if self._cancel.is_set():
@@ -259,7 +267,31 @@ class Run:
             self._fail(task.fovs, f"the worker failed: {error!r}")
         else:
             for outcome in future.result():
+                if outcome.lacks_released and outcome.fov not in self._disappointed:
+                    self._prepare_anew(outcome.fov)
+                    continue
+                if outcome.status is FovStatus.DONE:
+                    job = self._job(self._folder(outcome.fov))
+                    release_outputs(job, self._on_the_way.get(outcome.fov, ()))
                 self._conclude(outcome)
+
+    def _prepare_anew(self, fov: int) -> None:
+        """See to it that a field of view is tried once more, with all that its steps read.
+
+        What came back is not as it was, for other versions of libraries made it, or another
+        machine; so what was made from it is made anew.
+        """
+        logger.warning(
+            "FOV %d: what came back is not as it was; what was made from it is made anew",
+            fov,
+        )
+        self._disappointed.add(fov)
+        self._on_the_way.pop(fov, None)
+        folder = self._folder(fov)
+        analysis = self._request.analysis
+        names = names_of(self._request.metadata, fov)
+        folder.begin(analysis.as_settings(), names, analysis.picture_note())
+        forget_released_inputs(self._services, self._job(folder))
 
     # Deaths
 

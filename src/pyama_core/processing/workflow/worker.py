@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 
-from pyama_core.errors import CancelledError, PyamaError
+from pyama_core.errors import CancelledError, PyamaError, ReleasedInputError
 from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.locks import LockTicket
 from pyama_core.processing.workflow.graph import all_services, later_services
@@ -45,7 +45,7 @@ def run_single_worker(
     outcomes = []
     for fov in request.fovs:
         outcome = process_one_fov(services, request, fov)
-        if outcome.status is not FovStatus.CANCELLED:
+        if outcome.status is not FovStatus.CANCELLED and not outcome.lacks_released:
             release_rest_of(request, scope, outcome)
         outcomes.append(outcome)
     return outcomes
@@ -101,14 +101,16 @@ def _needs(service: BaseProcessingService, steps: Collection[str], request: RunR
 
 def _failed(service: BaseProcessingService, fov: int, error: Exception) -> FovOutcome:
     """Log a failure, with its traceback where it is not one that was foreseen."""
+    lacks_released = isinstance(error, ReleasedInputError)
     if isinstance(error, PyamaError):
         message = str(error)
-        logger.error("%s", message)
+        # What was only released is brought back and the step tried once more.
+        logger.log(logging.INFO if lacks_released else logging.ERROR, "%s", message)
         logger.debug("traceback of the error above", exc_info=error)
     else:
         message = f"FOV {fov}, {service.step}: {type(error).__name__}: {error}"
         logger.error("%s", message, exc_info=error)
-    return FovOutcome(fov, FovStatus.FAILED, service.step, message)
+    return FovOutcome(fov, FovStatus.FAILED, service.step, message, lacks_released=lacks_released)
 
 
 def _note_failure(

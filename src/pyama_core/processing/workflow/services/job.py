@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyama_core.errors import InputError
+from pyama_core.errors import InputError, ReleasedInputError
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.stacks import StackReader
@@ -91,11 +91,15 @@ class FovJob:
         Raises
         ------
         InputError
-            It does not exist or has another shape.
+            It does not exist, was released or has another shape.
         DamagedFileError
             It is no stack, or cut off.
         """
-        reader = StackReader(self.find(output))
+        path = self.find(output)
+        entry = self.folder.record.outputs.get(path.name)
+        if entry and entry.released and path.parent == self.folder.path and not path.exists():
+            raise ReleasedInputError(f"{path.name} was released; run again to make it anew")
+        reader = StackReader(path)
         if reader.shape != self.shape:
             reader.close()
             raise InputError(
