@@ -18,6 +18,7 @@ from pyama_core.outputs import (
     PC,
     SEG,
     SEG_LABELED,
+    SHIFTS_CSV,
     TRACES_CSV,
     TRACKS_CSV,
     OutputKind,
@@ -40,7 +41,7 @@ from pyama_core.results.outlines import Polygon, outlines_of
 from pyama_core.results.plotting import Time, Wanted, plot_courses
 from pyama_core.results.proof import MissingOutput
 from pyama_core.results.relabelled import relabelled
-from pyama_core.results.tables import FovTables, columns_of, make_tables
+from pyama_core.results.tables import FovTables, columns_of, fill_shifts, make_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,6 +193,25 @@ class FovResults(FovCuration):
         for channel in self._files.entries(TRACKS_CSV):
             return self._files.content(TRACKS_CSV, channel)
         return None
+
+    def read_shifts(self, n_frames: int) -> NDArray[np.float64]:
+        """Read how many pixels the field of view moved since the frame before.
+
+        Parameters
+        ----------
+        n_frames : int
+            Of the movie.
+
+        Returns
+        -------
+        (T,) float array
+            NaN in the first frame, and where the tracking does not find that out.
+        """
+        sizes = np.full(n_frames, np.nan)
+        for channel in self._files.entries(SHIFTS_CSV):
+            if (content := self._files.content(SHIFTS_CSV, channel)) is not None:
+                return fill_shifts(sizes, content)
+        return sizes
 
     # Images
 

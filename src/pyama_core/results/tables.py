@@ -30,6 +30,7 @@ Columns of `FovTables.cells`, a row per cell, sorted:
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import functools
 import io
@@ -38,6 +39,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyama_core.processing.extraction.feature_names import COMPARTMENT_SHAPES, SHAPE_FEATURES
 
@@ -262,3 +264,20 @@ def _seen(read: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             fate=pd.Series(pd.NA, index=frames.index, dtype="str"),
         )
     )
+
+
+def fill_shifts(sizes: NDArray[np.float64], content: bytes) -> NDArray[np.float64]:
+    """Enter how far a field of view moved before each frame, from the table of frames.
+
+    Parameters
+    ----------
+    sizes : (T,) float array
+        Is filled where the table knows; returned.
+    content : bytes
+        Of the table.
+    """
+    for row in csv.DictReader(content.decode(errors="replace").splitlines()):
+        frame, x, y = (row.get(name) or "" for name in ("frame", "shift_x", "shift_y"))
+        if x and y and 0 < int(frame) < sizes.size:
+            sizes[int(frame)] = np.hypot(float(x), float(y))
+    return sizes
