@@ -18,11 +18,11 @@ import yaml
 
 from pyama_core import open_results
 from pyama_core.errors import InputError
-from pyama_core.exports.grey_range import grey_range
 from pyama_core.io.storage.naming import records_by_fov
 from pyama_core.io.storage.records import load_record, save_record
 from pyama_core.outputs import FL, PC
 from pyama_core.processing.workflow.release import release_stacks
+from pyama_core.results.grey_range import grey_range
 from pyama_core.viewing.label_stack import LabelStack
 from pyama_core.viewing.layers import Layer, layers_of
 from pyama_core.viewing.napari_reader import get_reader, read_layers

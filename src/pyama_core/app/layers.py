@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.app.contrast import contrast_of
 from pyama_core.app.levels import MOST, averaged, sampled, shown
 from pyama_core.app.messages import Message
 from pyama_core.errors import DamagedFileError, InputError
 from pyama_core.results.fov_results import FovResults
+from pyama_core.results.grey_range import grey_range
 
 LayerKind = Literal["phase", "raw", "corrected", "labels"]
 
@@ -75,7 +75,7 @@ def layers_of(fov: FovResults, emission_nm: dict[str, float | None]) -> Iterator
             stack = stack_of(fov, kind, channel)
         except (InputError, DamagedFileError):
             continue  # `FovResults.missing` says why
-        low, high = contrast_of(stack, shines=kind != "phase")
+        low, high = grey_range(stack, fov.missing_frames, shines=kind != "phase")
         yield Layer(
             kind=kind,
             channel=channel,

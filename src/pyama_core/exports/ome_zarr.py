@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from pyama_core.errors import InputError
 from pyama_core.exports.cell_colors import cell_color
 from pyama_core.exports.channel_colors import channel_colors
-from pyama_core.exports.grey_range import grey_range
 from pyama_core.exports.labels import LabelImages, labels_if_any
 from pyama_core.exports.left_out import tell_left_out
 from pyama_core.exports.options import Options
@@ -33,6 +32,7 @@ from pyama_core.exports.zarr_images import VERSION, ImageShape, ImageWriter
 from pyama_core.io.storage.naming import fov_folder_name
 from pyama_core.outputs import FL, PC
 from pyama_core.results.fov_results import FovResults
+from pyama_core.results.grey_range import grey_range
 from pyama_core.results.images import StacksByChannel
 from pyama_core.results.selection import Selection
 

@@ -15,10 +15,10 @@ import numpy as np
 from pyama_core.errors import InputError
 from pyama_core.exports.channel_colors import channel_colors
 from pyama_core.exports.geff_tracks import edges_of, parents_of
-from pyama_core.exports.grey_range import grey_range
 from pyama_core.exports.scale import Scale
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.results.fov_results import FovResults
+from pyama_core.results.grey_range import grey_range
 from pyama_core.results.proof import released
 from pyama_core.results.selection import Selection
 from pyama_core.viewing.label_stack import LabelStack
