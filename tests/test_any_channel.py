@@ -14,10 +14,10 @@ from inline import run_inline
 from movies import metadata_of, rough_squares, write_movie
 from pyama_core import open_results
 from pyama_core.cli.app import app
-from pyama_core.cli.config import commented_yaml, load_config
 from pyama_core.cli.run import Flags
 from pyama_core.io.storage.naming import find_records
 from pyama_core.io.storage.records import load_record
+from pyama_core.processing.workflow.configuration import commented_yaml, load_config
 from pyama_core.processing.workflow.outcome import FovStatus
 from pyama_core.processing.workflow.pipeline import run_workflow
 from pyama_core.processing.workflow.results_file import write_results

@@ -12,7 +12,6 @@ import yaml
 
 from inline import run_inline
 from movies import metadata_of, write_movie
-from pyama_core.cli.config import load_config
 from pyama_core.cli.run import Flags
 from pyama_core.errors import InputError
 from pyama_core.io.storage.naming import find_records
@@ -22,6 +21,7 @@ from pyama_core.processing.segmentation.auto import AutoParameters
 from pyama_core.processing.segmentation.log_std.method import LogStdParameters
 from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
 from pyama_core.processing.segmentation.segmenter import find_segmentation
+from pyama_core.processing.workflow.configuration import load_config
 from pyama_core.processing.workflow.outcome import FovStatus
 from pyama_core.processing.workflow.services.analysis import parse_analysis, recorded_analysis
 from pyama_core.processing.workflow.services.copying import CopyingService

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 import pyama_core.__main__
 from movies import rough_squares, write_movie
 from pyama_core.cli.app import app
-from pyama_core.cli.config import RunConfig, load_config
 from pyama_core.cli.inspect import estimate_output_bytes
 from pyama_core.io.microscopy import MicroscopyMetadata
+from pyama_core.processing.workflow.configuration import RunConfig, load_config
 from runs import data_files, describe, inodes, made_files
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")

@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyama_core.cli.config import RunConfig, commented_yaml, load_config
 from pyama_core.cli.run import Flags
 from pyama_core.errors import InputError
+from pyama_core.processing.workflow.configuration import RunConfig, commented_yaml, load_config
 from pyama_core.processing.workflow.services.parameters import StepParameters, validate_params
 
 

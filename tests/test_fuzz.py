@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzz import Findings, fuzz
-from pyama_core.cli.config import RunConfig, commented_yaml, load_config
 from pyama_core.demo import write_demo
 from pyama_core.errors import InputError
+from pyama_core.processing.workflow.configuration import RunConfig, commented_yaml, load_config
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 

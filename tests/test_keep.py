@@ -14,7 +14,6 @@ import yaml
 
 import pyama_core.processing.workflow.request as request_module
 from inline import run_inline
-from pyama_core.cli.config import load_config
 from pyama_core.demo import DemoFiles, write_demo
 from pyama_core.errors import InputError
 from pyama_core.io.storage import fov_folder
@@ -22,6 +21,7 @@ from pyama_core.io.storage.naming import find_records
 from pyama_core.io.storage.records import load_record
 from pyama_core.outputs import all_kinds
 from pyama_core.processing.workflow import worker
+from pyama_core.processing.workflow.configuration import load_config
 from pyama_core.processing.workflow.keeping import CHOICES, KEEP_ALL, parse_keep
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
 from pyama_core.processing.workflow.pipeline import run_complete_workflow

@@ -24,11 +24,11 @@ from ome_tiff_writer import (
     write_set,
 )
 from pyama_core.cli.app import app
-from pyama_core.cli.config import load_config
 from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
 from pyama_core.io.readers.companions import Surroundings
 from pyama_core.io.readers.ome_tiff.uuids import files_by_uuid
+from pyama_core.processing.workflow.configuration import load_config
 
 
 def write_nameless_set(folder: Path, n_files: int, *, root: bool = True, **options: Any) -> Array:

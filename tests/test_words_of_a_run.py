@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from movies import metadata_of, rough_squares, write_movie
 from pyama_core.cli.app import app
-from pyama_core.cli.config import load_config
 from pyama_core.errors import InputError
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
+from pyama_core.processing.workflow.configuration import load_config
 from pyama_core.processing.workflow.outcome import RunOutcome
 from pyama_core.processing.workflow.pipeline import run_complete_workflow, run_workflow
 from pyama_core.processing.workflow.request import select_fovs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import logging
 import math
@@ -13,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyama_core.cli.messages import quieten
-from pyama_core.cli.run_line import UNKNOWN_CHANNEL, Pictures, as_line, words_of_run
+from pyama_core.cli.run_line import UNKNOWN_CHANNEL, as_line, words_of_run
 from pyama_core.cli.streams import echo
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, load_microscopy_file
+from pyama_core.io.readers.intervals import describe_times, interval_of
 from pyama_core.io.readers.survey import Survey, dark_warning, survey
 from pyama_core.io.urls import text_of
 from pyama_core.processing.frame import refusal_of
@@ -23,6 +23,7 @@ from pyama_core.processing.segmentation.picture.kind import Picture
 from pyama_core.processing.workflow.keeping import CHOICES, KEEP_ALL, Keep
 from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice
 from pyama_core.processing.workflow.services.pictures import look_at_channel
+from pyama_core.processing.workflow.services.roles import Pictures
 from pyama_core.processing.workflow.sizes import FovSize, most_at_once, size_of_fov
 
 if TYPE_CHECKING:
@@ -35,24 +36,6 @@ _STARTUP_S = 3.0
 _PHASE_S_PER_PIXEL = 20e-9
 _FLUORESCENCE_S_PER_PIXEL = 15e-9
 _WRITTEN_BYTES_PER_S = 1e9
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """Time between frames in minutes, over all fields of view.
-
-    Attributes
-    ----------
-    mean, jitter : float
-        Mean and standard deviation of the steps.
-    shortest, longest : float
-        Smallest and largest step.
-    """
-
-    mean: float
-    jitter: float
-    shortest: float
-    longest: float
 
 
 def show(file: Path, *, as_json: bool, options: dict[str, Any], thumbnail: Path | None) -> int:
@@ -212,36 +195,6 @@ def estimate_run_seconds(metadata: MicroscopyMetadata, seen: Survey, n_workers: 
     first = max(math.prod(shape) for shape in metadata.fov_shapes)
     # The workers wait for the first field of view to be copied.
     return _STARTUP_S + max(copying, working) + copying * first / max(n_pixels, 1)
-
-
-def interval_of(metadata: MicroscopyMetadata) -> Interval | None:
-    """Time between frames; None where it is unknown."""
-    steps = [
-        later - earlier
-        for row in metadata.timepoints
-        for earlier, later in itertools.pairwise(row)
-        if earlier is not None and later is not None
-    ]
-    if not steps:
-        return None
-    mean = sum(steps) / len(steps)
-    jitter = (sum((step - mean) ** 2 for step in steps) / len(steps)) ** 0.5
-    return Interval(mean, jitter, min(steps), max(steps))
-
-
-def describe_times(metadata: MicroscopyMetadata) -> str:
-    """Interval between frames with its jitter, and where the times come from."""
-    interval = interval_of(metadata)
-    if interval is None:
-        return "unknown; give the interval with --interval" if metadata.n_frames > 1 else "-"
-    unit, scale = ("min", 1.0) if interval.mean >= 1 else ("s", 60.0)
-    every = f"every {interval.mean * scale:.4g} {unit}"
-    if metadata.timepoints_source == "nominal":
-        return f"{every}, nominal (as planned, not as measured)"
-    low, high = f"{interval.shortest * scale:.4g}", f"{interval.longest * scale:.4g}"
-    if low == high:
-        return f"{every}, without jitter, measured"
-    return f"{every} ± {interval.jitter * scale:.2g} {unit} ({low} to {high} {unit}), measured"
 
 
 def _print_tables(metadata: MicroscopyMetadata, seen: Survey) -> None:

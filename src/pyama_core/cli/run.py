@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pyama_core.cli.config import RunConfig, commented_yaml, load_config
 from pyama_core.cli.display import progress_display
 from pyama_core.cli.interrupt import cancel_on_interrupt
 from pyama_core.cli.streams import echo
@@ -23,6 +22,7 @@ from pyama_core.io.storage.atomic import write_whole
 from pyama_core.io.storage.naming import RESULTS_NAME
 from pyama_core.io.urls import is_url, local_path
 from pyama_core.outputs import NUCLEI, step_names
+from pyama_core.processing.workflow.configuration import RunConfig, commented_yaml, load_config
 from pyama_core.processing.workflow.keeping import parse_keep
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import carry_out

@@ -66,6 +66,16 @@ def find_channel(word: SupportsIndex | str, names: Sequence[str]) -> int:
     return min(named.meant_by(word))
 
 
+def word_of(channel: int, names: Sequence[str]) -> str:
+    """Return the name of a channel if it can be typed and means that channel alone."""
+    name = names[channel]
+    try:
+        clear = name.isprintable() and find_channel(name, names) == channel
+    except InputError:
+        clear = False
+    return name if clear and not name.startswith("-") else f"index:{channel}"
+
+
 def find_fovs(words: str | Iterable[SupportsIndex | str], names: Sequence[str]) -> list[int]:
     """Find the FOVs that words mean, in order.
 
