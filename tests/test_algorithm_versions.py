@@ -258,16 +258,16 @@ PINNED: dict[str, Found] = {
         "easy, twice as large": "10 labels, 4954 pixels, dc1db90e8851881b",
         "difficult": "28 labels, 3068 pixels, b58f93ff13983af4",
     },
-    "bright/1": {
-        "nuclei": "11 labels, 667 pixels, 0e266fc52768becf",
-        "difficult": "29 labels, 2259 pixels, 54afcfd1dc61726a",
-        "limited": "24 labels, 1942 pixels, 485a03fe1ba319ac",
-        "cells": "12 labels, 5744 pixels, 05d1e94cd03c8e6b",
-        "cells, twice as large": "13 labels, 21945 pixels, 6107ba3261c5e736",
-        "estimated diameter": [24.0],
+    "bright/2": {
+        "nuclei": "11 labels, 749 pixels, 96e05c78b1f19ee0",
+        "difficult": "29 labels, 2281 pixels, 5048c89a05ef763f",
+        "limited": "24 labels, 1943 pixels, 1d062067c27dd757",
+        "cells": "13 labels, 6183 pixels, 91ea70595f85f71e",
+        "cells, twice as large": "13 labels, 22051 pixels, a5b63ca2639b8c47",
+        "estimated diameter": [25.0],
     },
-    "dark/1": {
-        "difficult": "29 labels, 2259 pixels, 54afcfd1dc61726a",
+    "dark/2": {
+        "difficult": "29 labels, 2281 pixels, 5048c89a05ef763f",
     },
     "log-std/1": {
         "few grey values": "1 labels, 11582 pixels, daa39aa557860b92",

@@ -24,12 +24,16 @@ DETAIL = 0.06  # standard deviation of the smoothing of the image
 SURROUNDINGS = 0.5  # that of what it is compared with
 TILE = 0.125  # side of the tiles that the surroundings are averaged in
 RING = 0.12  # around objects is not background
+FAINT_DETAIL = 0.12  # standard deviation of the further smoothing of what is faint
+NEAR = 0.3  # how far around a pixel the highest contrast is looked for
 
 ROUNDS = 3  # in which background and noise are measured again without the objects found
 LEAST_FREE = 0.05  # part of a frame that is enough to measure them
 LEAST_WEIGHT = 0.02  # of the free tiles around, below which the background is not theirs
-ENOUGH_PIXELS = 40_000  # to measure noise
+ENOUGH_PIXELS, FEWEST_PIXELS = 40_000, 500  # to measure noise
 CLIP, CLIPPED_SPREAD = 2.5, 1.09  # what is beyond so many deviations, and what that makes of them
+FAINT, CLEAR = 6.0, 15.0  # in noise, the highest contrast near by of what is smoothed and what not
+FAINT_NOISE = 1.75  # times that of a smoothed image: what is faint and wide may be stray light
 SPREAD_OF_MEDIAN = 1.4826  # standard deviation over median absolute deviation
 
 
@@ -44,12 +48,15 @@ class Contrast:
     clear : ndarray
         (Y, X) float32: what stands out of the surroundings without objects, where these are known.
     noise : float
-        Standard deviation of both where there are no objects.
+        Standard deviation of both where there are no objects, before what is faint was smoothed.
+    floor : ndarray
+        (Y, X) float32: what counts as noise in each pixel; less where it was smoothed.
     """
 
     band: Float32Array
     clear: Float32Array
     noise: float
+    floor: Float32Array
 
 
 def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int) -> Contrast:
@@ -57,7 +64,8 @@ def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int)
 
     The background and the noise are measured outside of what exceeds `limit` times the noise, and
     then again: in the mean of its surroundings, an object has a dark ring, so that the first
-    measure of the noise is too large where objects are crowded.
+    measure of the noise is too large where objects are crowded. At last what is faint is smoothed:
+    noise would tear faint objects to pieces.
     """
     small = scale.shrink(frame)
     error = float(np.sqrt(rounding(frame, small)))
@@ -90,7 +98,33 @@ def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int)
         values = values_in(clear, free, max(1, int(np.sqrt(image.size / ENOUGH_PIXELS))))
         if values.size:
             noise = min(noise, max(_spread(values), error))
-    return Contrast(band, clear, noise)
+    return _smoothed_where_faint(band, clear, noise, error, diameter)
+
+
+def _smoothed_where_faint(
+    band: Float32Array, clear: Float32Array, noise: float, error: float, diameter: float
+) -> Contrast:
+    """Smooth two images the more, the less the brightest near by stands out of the noise."""
+    sigma = FAINT_DETAIL * diameter
+    wide = blur(clear, sigma)
+    reach = max(1, round(NEAR * diameter))
+    near = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * reach + 1, 2 * reach + 1))
+    sharp = as_2d(cv2.dilate(wide, near), wide)
+    step = max(1, int(np.sqrt(wide.size / ENOUGH_PIXELS)))
+    free = wide[::step, ::step][sharp[::step, ::step] < np.float32(FAINT / 2 * noise)]
+    left = noise
+    if free.size >= FEWEST_PIXELS:
+        left = min(noise, FAINT_NOISE * max(_spread(free), error))
+    # From here on the part of the images that is not smoothed.
+    sharp -= np.float32(FAINT * noise)
+    sharp *= np.float32(1 / max((CLEAR - FAINT) * noise, 1e-30))
+    np.clip(sharp, 0, 1, out=sharp)
+    smooth = blur(band, sigma)
+    smooth += sharp * (band - smooth)
+    wide += sharp * (clear - wide)
+    sharp *= np.float32(noise - left)
+    sharp += np.float32(left)
+    return Contrast(smooth, wide, noise, sharp)
 
 
 def without_hot_pixels(image: Float32Array) -> Float32Array:

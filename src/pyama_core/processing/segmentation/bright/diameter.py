@@ -12,6 +12,7 @@ from pyama_core.processing.segmentation.bright.contrast import Contrast, Float32
 from pyama_core.processing.segmentation.instances.scale import Scale
 
 SMALLEST, LARGEST, STEP = 6.0, 400.0, 1.3
+LARGEST_PART = 0.4  # of the shorter side of the frame is the largest diameter
 TOLERANCE = 0.3  # standard deviation of the logarithm of sizes that agree with a diameter
 ENOUGH_OBJECTS = 4
 MOST_PIXELS = 640**2  # of a working image
@@ -60,7 +61,7 @@ def estimate_diameter(frames: Sequence[NDArray[Any]], find: Finder) -> float | N
     """
     smallest_side = min(min(frame.shape) for frame in frames)
     diameters = [SMALLEST]
-    while diameters[-1] * STEP <= min(LARGEST, smallest_side / 3):
+    while diameters[-1] * STEP <= min(LARGEST, LARGEST_PART * smallest_side):
         diameters.append(diameters[-1] * STEP)
     carried = np.array([_contrast_that_fits(frames, d, find) for d in diameters])
     best = int(np.argmax(carried))

@@ -16,8 +16,8 @@ from pyama_core.processing.segmentation.cell_diameter import (
 )
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
-ALGORITHM = "bright/1"
-ALGORITHM_OF_DARK = "dark/1"
+ALGORITHM = "bright/2"
+ALGORITHM_OF_DARK = "dark/2"
 
 
 def _parse_limit(value: Any) -> float | str | None:
@@ -41,7 +41,8 @@ class ObjectParameters(CellDiameterParameters):
     min_diameter: Limit = Field(
         None,
         description="objects with a smaller area than a disc of this diameter are left out, in "
-        "pixels or with a unit; without it those of less than 0.45 cell_diameter",
+        "pixels or with a unit; without it those of less than 0.45 cell_diameter, "
+        "but for bright ones, such as the chromosomes of a nucleus that divides",
     )
     max_diameter: Limit = Field(
         None,

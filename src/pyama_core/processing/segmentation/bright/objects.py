@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from pyama_core.processing.frame import read_only
 from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.runs.objects import components
 from pyama_core.processing.runs.pixel_runs import Runs, find_runs, paint
-from pyama_core.processing.segmentation.bright.contrast import Contrast, Float32Array
+from pyama_core.processing.segmentation.bright.contrast import NEAR, Contrast, Float32Array
 from pyama_core.processing.segmentation.bright.kernels.ellipses import choose_ellipses, moments
 from pyama_core.processing.segmentation.bright.kernels.growth import grow
 from pyama_core.processing.segmentation.bright.kernels.levels import (
@@ -30,7 +32,6 @@ Int32Array = NDArray[np.int32]
 Float64Array = NDArray[np.float64]
 
 # Sizes in diameters and areas of an object.
-NEAR = 0.3  # how far around a pixel the highest contrast is looked for
 LARGEST_HOLE = 0.1
 SMOOTHING = 0.05  # of the distance to the outline
 LEAST_BASIN = 0.05
@@ -42,20 +43,30 @@ PART_OF_NEAR = 0.45  # of the highest contrast near by belongs to an object
 CLEAR_NOISE = 1.7  # times the limit, that such a part is
 NECK = 0.97  # a neck narrower than this, of the narrower side, may separate
 MARGIN = 0.0
-CORE = 0.5  # of its own contrast is the core of an object
-OUTLINE = 0.7  # of the level at which it is steepest
+CORE = 0.4  # of its own contrast is the core of an object
+OUTLINE = 0.55  # of the level at which it is steepest
 LEAST_CONTRAST = 0.86  # times the limit, of an object of typical area
+LEAST_MASS = 0.4  # of a typical object's area times contrast, of a small bright one
 
 _NO_SEEDS = np.zeros((0, 0), np.int32)
 
 
-def find_objects(
-    contrast: Contrast, scale: Scale, limit: float, areas: tuple[float, float]
-) -> Int32Array:
+class Areas(NamedTuple):
+    """The areas of objects, in pixels of the working image: what is beyond them is left out.
+
+    `bright` is the least one of objects in which there is as much as in others.
+    """
+
+    least: float
+    most: float
+    bright: float
+
+
+def find_objects(contrast: Contrast, scale: Scale, limit: float, areas: Areas) -> Int32Array:
     """Label the objects of a working image.
 
-    What is smaller or larger than the two areas, in pixels of the working image, is left out, and
-    what stands out of noise less than `limit` demands.
+    What is smaller or larger than the areas is left out, and what stands out of noise less than
+    `limit` demands.
     """
     mask = find_mask(contrast, scale, limit)
     labels = np.zeros(mask.shape, np.int32)
@@ -74,15 +85,17 @@ def find_objects(
 def find_mask(contrast: Contrast, scale: Scale, limit: float) -> BoolArray:
     """Return where the contrast is beyond noise, with small holes filled.
 
-    That is where the band exceeds `limit` times the noise, or the clear contrast a higher limit and
-    a part of its highest value near by: the wide faint parts of objects larger than the scale.
+    That is where the band exceeds `limit` times the noise there, or the clear contrast a higher
+    limit and a part of its highest value near by: the wide faint parts of objects larger than the
+    scale.
     """
     reach = max(1, round(NEAR * scale.working_diameter))
     near = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * reach + 1, 2 * reach + 1))
     highest = as_2d(cv2.dilate(contrast.clear, near), contrast.clear)
     highest *= np.float32(PART_OF_NEAR)
-    np.maximum(highest, np.float32(CLEAR_NOISE * limit * contrast.noise), out=highest)
-    mask = (contrast.band > np.float32(limit * contrast.noise)) | (contrast.clear > highest)
+    floor = np.float32(limit) * contrast.floor
+    np.maximum(highest, np.float32(CLEAR_NOISE) * floor, out=highest)
+    mask = (contrast.band > floor) | (contrast.clear > highest)
     fill_holes(mask, LARGEST_HOLE * scale.working_area)
     return mask
 
@@ -147,14 +160,22 @@ def without_odd(
     labels: Int32Array,
     image: Float32Array,
     limit: float,
-    areas: tuple[float, float],
+    areas: Areas,
     scale: Scale,
 ) -> Int32Array:
-    """Return labels without what is too small or large, or faint for its area, numbered anew."""
+    """Return labels without what is too small or large, or faint for its area, numbered anew.
+
+    What is somewhat too small is kept if it is so bright that there is as much in it as in others,
+    as in the chromosomes of a nucleus that divides.
+    """
     area = np.bincount(labels.ravel())
-    mean = np.bincount(labels.ravel(), image.ravel()) / np.maximum(area, 1)
+    mass = np.bincount(labels.ravel(), image.ravel())
+    mean = mass / np.maximum(area, 1)
     clear = mean * np.sqrt(area / scale.working_area) >= LEAST_CONTRAST * limit
-    is_object = clear & (area >= areas[0]) & (area <= areas[1])
+    large = clear & (area >= areas.least)
+    large[0] = False
+    heavy = mass >= LEAST_MASS * np.median(mass[large]) if large.any() else large
+    is_object = (large | (clear & heavy & (area >= areas.bright))) & (area <= areas.most)
     is_object[0] = False
     numbers = np.where(is_object, np.cumsum(is_object), 0).astype(np.int32)
     return np.asarray(numbers[labels])

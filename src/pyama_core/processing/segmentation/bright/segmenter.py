@@ -16,7 +16,7 @@ from pyama_core.processing.segmentation.bright.method import (
     DarkParameters,
     ObjectParameters,
 )
-from pyama_core.processing.segmentation.bright.objects import find_objects
+from pyama_core.processing.segmentation.bright.objects import Areas, find_objects
 from pyama_core.processing.segmentation.cell_diameter import AUTO, SMALLEST
 from pyama_core.processing.segmentation.instances.scale import Scale
 from pyama_core.processing.segmentation.segmenter import Calibration
@@ -31,8 +31,9 @@ FINER = 0.8
 WORKING_DIAMETER = 24.0
 """The scale is at most so many pixels; finer detail says little about outlines."""
 
-SMALLEST_OBJECT = 0.45
-"""Of the diameter, where there is no `min_diameter`."""
+SMALLEST_OBJECT, SMALLEST_BRIGHT = 0.45, 0.27
+"""Of the diameter, where there is no `min_diameter`: of any object, and of one so bright that there
+is as much in it as in others."""
 
 
 class ObjectSegmenter:
@@ -53,8 +54,9 @@ class ObjectSegmenter:
     4. Outlines: each core grows to where its object ends, at a part of the level at which its
        outline is steepest.
 
-    What is small, or too faint for its area, is left out. The numbers stand at the heads of the
-    modules `contrast` and `objects`, in units of the scale.
+    What is faint is smoothed, as noise would tear it to pieces. What is small is left out, unless
+    it is as bright as it is small, and what is too faint for its area. The numbers stand at the
+    heads of the modules `contrast` and `objects`, in units of the scale.
 
     Parameters
     ----------
@@ -158,24 +160,26 @@ class ObjectSegmenter:
     def _find_in_centre(self, frame: NDArray[Any], diameter: float) -> Found:
         """Find the objects of any size in the centre of a frame, at the scale of a diameter."""
         scale = scale_of(diameter)
-        least = np.pi / 4 * (SMALLEST_OBJECT * diameter / scale.factor) ** 2
-        return self._find(centre(frame, scale), scale, (float(least), np.inf))
+        areas = _areas(scale, SMALLEST_OBJECT * diameter, np.inf, SMALLEST_BRIGHT * diameter)
+        return self._find(centre(frame, scale), scale, areas)
 
-    def _find(self, frame: NDArray[Any], scale: Scale, areas: tuple[float, float]) -> Found:
+    def _find(self, frame: NDArray[Any], scale: Scale, areas: Areas) -> Found:
         limit = self.parameters.contrast
         contrast = measure_contrast(frame, scale, limit, self._sign)
         labels = find_objects(contrast, scale, limit, areas)
         return Found(labels, contrast, scale.factor)
 
-    def _areas(self, diameter: float, scale: Scale) -> tuple[float, float]:
-        """Return the areas of the smallest and the largest object, pixels of the working image."""
+    def _areas(self, diameter: float, scale: Scale) -> Areas:
         smallest, largest = self.parameters.min_diameter, self.parameters.max_diameter
-        limits = (
-            SMALLEST_OBJECT * diameter if smallest is None else float(smallest),
-            np.inf if largest is None else float(largest),
-        )
-        least, most = (float(np.pi / 4 * (d / scale.factor) ** 2) for d in limits)
-        return least, most
+        most = np.inf if largest is None else float(largest)
+        if smallest is not None:
+            return _areas(scale, float(smallest), most, float(smallest))
+        return _areas(scale, SMALLEST_OBJECT * diameter, most, SMALLEST_BRIGHT * diameter)
+
+
+def _areas(scale: Scale, *diameters: float) -> Areas:
+    """Return the areas of discs, in pixels of the working image."""
+    return Areas(*(float(np.pi / 4 * (diameter / scale.factor) ** 2) for diameter in diameters))
 
 
 def scale_of(diameter: float) -> Scale:
