@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from masked_movies import N_FRAMES, MaskedMovie, Square
@@ -15,6 +16,7 @@ from pyama_core import open_results
 from pyama_core.cli.app import app
 from pyama_core.errors import InputError
 from pyama_core.processing.workflow.edits.log import EditLog
+from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.status import describe_folder
 
 EARLY, LATE = range(5), range(6, 11)
@@ -105,14 +107,15 @@ def test_what_is_removed_is_nowhere_and_a_daughter_has_no_parent_then(folder):
     assert 1 not in set(traces["cell"])
 
 
-def test_no_file_of_the_run_changes_and_none_is_written_but_the_log(folder):
+def test_no_file_of_the_run_changes_and_none_is_written_but_the_log_and_the_counts(folder):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     fov = open_results(folder).fov(0)
     fov.join(1, 4)
     fov.mark_good(3, channel="GFP")
     fov.remove(2)
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert {path for path in after if after[path] != before.get(path)} == {EditLog(folder).path}
+    changed = {path for path in after if after[path] != before.get(path)}
+    assert changed == {EditLog(folder).path, folder / "processing_results.yaml"}
 
 
 def test_what_cannot_be_is_an_error_that_says_why_and_changes_nothing(folder):
@@ -199,3 +202,33 @@ def test_a_stale_correction_is_told_of_once_and_tables_are_without_it(tmp_path, 
     assert record.getMessage().startswith("FOV 0: 1 of 1 corrections are stale and not applied")
     [row] = results.edits.itertuples()
     assert (row.stands, "none overlaps what was cell 1" in row.reason) == ("stale", True)
+
+
+def test_the_results_file_counts_what_is_corrected_from_python(folder):
+    results, path = open_results(folder), folder / "processing_results.yaml"
+
+    def counts_are_those_of_a_file_made_anew() -> dict:
+        text = path.read_text("utf-8")
+        write_results(folder)
+        assert path.read_text("utf-8") == text
+        return yaml.safe_load(text)["edits"]
+
+    before = path.read_text("utf-8")
+    assert counts_are_those_of_a_file_made_anew() == {}
+    results.fov(0).mark_bad([1, 2], "edits:\nedits: dead")
+    assert counts_are_those_of_a_file_made_anew() == {0: {"edits": 2, "stale": 0}}
+    results.undo()
+    assert path.read_text("utf-8") == before
+    results.redo()
+    results.fov(0).join(4, 1)
+    assert counts_are_those_of_a_file_made_anew() == {0: {"edits": 3, "stale": 0}}
+
+
+@pytest.mark.parametrize("content", ["", "edits: [1]\n", "a: 1\nedits: {x: 1}\n", "a: [\nedits: {"])
+def test_a_results_file_of_another_form_is_made_anew(folder, content):
+    path = folder / "processing_results.yaml"
+    path.write_text(content, "utf-8")
+    open_results(folder).fov(0).mark_bad(1)
+    plain = yaml.safe_load(path.read_text("utf-8"))
+    assert plain["edits"] == {0: {"edits": 1, "stale": 0}}
+    assert plain["results_paths"]

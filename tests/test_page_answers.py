@@ -182,6 +182,90 @@ def test_the_client_knows_the_types_of_this_server():
     ), "run: python -m pyama_core.app.client_types web/src/base/messages.ts"
 
 
+# Corrections
+
+
+@pytest.fixture
+def own(copied_results):
+    """A folder that may be corrected, and questions about its first position."""
+    page, at = Page([copied_results]), str(copied_results)
+
+    def ask(path, **asks):
+        send = page.get if path in ("preview", "edits", "doubts", "cells") else page.post
+        return send(f"/api/{path}", at=at, fov=0, **asks).json
+
+    return open_results(copied_results).fov(0), ask
+
+
+def test_a_verdict_with_a_note_is_saved_undone_and_done_again(own):
+    fov, ask = own
+    cell = int(fov.cells.loc[fov.cells["good"], "cell"].iloc[0])
+    told = ask("correct", action="bad", cell=cell, note="dead")
+    assert told == {"words": [f"{cell} is bad: dead"], "cell": cell}
+    assert fov.cells.set_index("cell").loc[cell, "reason_GFP"] == "dead"
+    [edit] = ask("edits")["edits"]
+    assert (edit["words"], edit["cells"], edit["stands"]) == (told["words"][0], [cell], "applied")
+    assert ask("undo")["words"] == told["words"]
+    assert fov.cells.set_index("cell").loc[cell, "good"]
+    assert ask("edits")["edits"][0]["stands"] == "undone"
+    assert ask("redo", name=edit["name"])["cell"] == cell
+    assert not fov.cells.set_index("cell").loc[cell, "good"]
+    assert "nothing to redo" in ask("redo")["error"]
+
+
+def test_a_preview_tells_what_a_correction_comes_to_and_changes_nothing(own):
+    fov, ask = own
+    cell = int(fov.cells.loc[fov.cells["n_frames"] == 10, "cell"].iloc[0])
+    told = ask("preview", action="cut", cell=cell, frame=4)
+    assert told["refused"] == ""
+    assert re.search(
+        rf"{cell} is 50001 from frame 4 on; {cell}: frames 0-3; 50001: frames 4-9", told["words"]
+    )
+    assert fov.edits.empty
+    assert ask("correct", action="cut", cell=cell, frame=4)["cell"] == cell
+    joined = ask("preview", action="join", cell=50_001, other=cell)
+    assert joined["words"].endswith(f"{cell}: frames 0-9")
+    # The cell that is left has the number of the earlier one.
+    assert ask("correct", action="join", cell=50_001, other=cell)["cell"] == cell
+    assert ask("correct", action="remove", cell=cell)["cell"] is None
+    assert ask("undo")["cell"] == cell
+    assert f"there is no cell {50_001}" in ask("preview", action="good", cell=50_001)["refused"]
+
+
+@pytest.mark.parametrize(
+    ("asks", "words"),
+    [
+        ({"action": "cut", "cell": 1}, "after the first"),
+        ({"action": "cut", "cell": 1, "frame": 0}, "after the first"),
+        ({"action": "join", "cell": 1, "other": 1}, "found 1 twice"),
+        ({"action": "join", "cell": 1}, "other"),
+        ({"action": "join", "cell": 1, "other": 2}, "both seen in frame"),
+        ({"action": "good", "cell": 0}, "cell"),
+        ({"action": "bad", "cell": 1, "note": "x" * 1001}, "1000"),
+        ({"action": "bad", "cell": 999}, "there is no cell 999"),
+        ({"action": "parent", "cell": 1, "other": None}, "1 has no parent"),
+        ({"action": "remove", "cell": 1, "frames": "99"}, "not seen in frames 99"),
+        ({"action": "remove", "cell": 1, "frames": "x"}, "frames"),
+        ({"action": "delete", "cell": 1}, "action"),
+    ],
+)
+def test_what_cannot_be_corrected_is_refused_in_words_and_nothing_is_saved(own, asks, words):
+    fov, ask = own
+    assert words in ask("correct", **asks)["error"]
+    assert fov.edits.empty
+
+
+def test_doubts_are_the_cells_that_are_not_good_and_those_judged_are_settled(own):
+    fov, ask = own
+    told = ask("doubts")["doubts"]
+    bad = set(fov.cells.loc[~fov.cells["good"], "cell"])
+    assert bad <= {each["cell"] for each in told}
+    assert not any(each["is_settled"] for each in told)
+    cell = told[0]["cell"]
+    ask("correct", action="bad", cell=cell)
+    assert [each["cell"] for each in ask("doubts")["doubts"] if each["is_settled"]] == [cell]
+
+
 # News
 
 
@@ -212,13 +296,24 @@ def test_what_changes_in_open_folders_is_told(copied_results):
     assert hub.told[-1].fovs == (2,)
 
 
+def test_what_the_page_itself_corrects_is_told_at_once_and_once(copied_results):
+    page, at = Page([copied_results]), str(copied_results)
+    page.desk.hub = page.desk.watcher._hub = hub = Listening()
+    page.get("/api/overview", at=at)
+    page.post("/api/correct", at=at, fov=1, action="bad", cell=1)
+    assert [(event.corrections, event.corrected) for event in hub.told] == [(True, (1,))]
+    page.desk.watcher.look()
+    assert len(hub.told) == 1
+
+
 def test_an_overfull_listener_is_told_to_look_at_everything():
     async def listen():
         hub = Hub()
         listening = hub.listen()
         assert await anext(listening) is None
+        event = ResultsChanged(at="", fovs=(), corrections=False, corrected=(), samples=False)
         for _ in range(1001):
-            hub.publish(ResultsChanged(at="", fovs=(), corrections=False, samples=False))
+            hub.publish(event)
         await asyncio.sleep(0)
         first = await anext(listening)
         await listening.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -317,3 +318,154 @@ def test_an_empty_folder_says_how_to_begin(browser, tmp_path):
         tab.open(place="look")
         tab.page.get_by_role("button", name="to the files").click()
         tab.wait_for_state(place="files")
+
+
+# Corrections
+
+
+def told(tab):
+    return tab.page.locator(".correct .told").inner_text()
+
+
+def wait_for_words(tab, words):
+    tab.page.locator(".correct .told", has_text=words).wait_for()
+
+
+def test_cells_are_corrected_by_keys_and_all_of_it_outlives_the_server(browser, copied_results):
+    fov, at = open_results(copied_results).fov(0), str(copied_results)
+    cells = fov.cells
+    cut, removed = cells.loc[cells["n_frames"] == 10, "cell"].tolist()[:2]
+    dead = int(cells.loc[cells["good"], "cell"].iloc[-1])
+    with serving(copied_results) as server, tabs(browser, server) as [tab]:
+        press = tab.page.keyboard.press
+        tab.open(place="look", at=at, cell=dead)
+        tab.page.locator('.row[aria-selected="true"] .mark.good').wait_for()
+        press("e")
+        tab.page.get_by_label("note").fill("it is dead")
+        press("Enter")
+        tab.page.locator('.row[aria-selected="true"] .mark.bad').wait_for()
+        wait_for_words(tab, f"{dead} is bad: it is dead")
+        # Cut at the frame that is shown, after a look at what comes of it.
+        tab.open(place="look", at=at, cell=cut, t=5)
+        tab.page.locator('.row[aria-selected="true"]').wait_for()
+        press("c")
+        wait_for_words(tab, f"{cut} is 50001 from frame 5 on; {cut}: frames 0-4; 50001: frames 5-9")
+        press("ArrowRight")
+        wait_for_words(tab, f"{cut}: frames 0-5; 50001: frames 6-9")
+        assert fov.edits["correction"].tolist() == [f"{dead} is bad: it is dead"]
+        press("Enter")
+        wait_for_words(tab, "from frame 6 on")
+        tab.page.locator(".table .row", has_text="50001").first.wait_for()
+        tab.open(place="look", at=at, cell=removed)
+        tab.page.locator('.row[aria-selected="true"]').wait_for()
+        press("x")
+        wait_for_words(tab, f"{removed} is removed")
+        press("Enter")
+        tab.wait_for_state(cell=None)
+        server.process.kill()
+        server.process.wait(10)
+        tab.errors.clear()
+    with serving(copied_results) as server, tabs(browser, server) as [tab]:
+        tab.open(place="look", at=at, cell=removed, list="corrections")
+        wait_for_words(tab, f"There is no cell {removed} any more: {removed} is removed")
+        history = tab.page.locator(".history li")
+        history.nth(2).wait_for()
+        assert [words.split("\n")[0] for words in history.all_inner_texts()] == [
+            f"{removed} is removed",
+            f"{cut} is 50001 from frame 6 on",
+            f"{dead} is bad: it is dead",
+        ]
+        tab.page.keyboard.press("u")
+        tab.wait_for_state(cell=removed)
+        wait_for_words(tab, "undone")
+        history.first.get_by_role("button", name="redo").click()
+        wait_for_words(tab, "done again")
+        history.nth(1).get_by_role("button", name="undo").click()
+        tab.page.locator(".history li.undone", has_text="50001").wait_for()
+    assert open_results(copied_results).edits["stands"].tolist() == [
+        "applied",
+        "undone",
+        "applied",
+    ]
+
+
+def test_a_cell_to_join_is_clicked_and_a_conflict_is_told_in_words(browser, copied_results):
+    fov, at = open_results(copied_results).fov(0), str(copied_results)
+    cells = fov.cells
+    first, other = cells.loc[cells["n_frames"] == 10, "cell"].tolist()[:2]
+    new = fov.cut(first, 4)
+    with serving(copied_results) as server, tabs(browser, server) as [tab]:
+        tab.open(place="look", at=at, cell=first, t=6)
+        tab.wait_for_picture("phase 0 6")
+        tab.page.locator(".row", has_text=str(new)).first.wait_for()
+        tab.page.keyboard.press("j")
+        # It ends where the new one begins, which is proposed.
+        wait_for_words(tab, f"{first} and {new} are one cell")
+        tab.page.locator(".table .scroll .row").nth(sorted(fov.cells["cell"]).index(other)).click()
+        wait_for_words(tab, "both seen in frames 0-3; cut or remove one of them there first")
+        tab.page.keyboard.press("Enter")
+        assert tab.state["cell"] == str(first)
+        tab.page.mouse.click(*in_page(tab, *np.argwhere(fov.label_image(6) == new).mean(axis=0)))
+        wait_for_words(tab, f"{first} and {new} are one cell; {first}: frames 0-9")
+        # Both are drawn like the chosen cell.
+        ys, xs = np.nonzero(fov.label_image(6) == new)
+        shown = at_centres(tab.read_picture())
+        assert (shown[ys.min(), xs[ys == ys.min()]] == 255).all(axis=1).any()
+        tab.page.locator(".begun").get_by_role("button", name="join").click()
+        tab.page.wait_for_function(
+            "n => ![...document.querySelectorAll('.table .row .number')]"
+            ".some(each => each.textContent === String(n))",
+            arg=new,
+        )
+        assert tab.state["cell"] == str(first)
+    assert new not in fov.cells["cell"].tolist()
+
+
+def test_two_pages_see_each_others_corrections_and_conflicts(browser, copied_results):
+    fov, at = open_results(copied_results).fov(0), str(copied_results)
+    cell = int(fov.cells.loc[fov.cells["good"], "cell"].iloc[0])
+    with (
+        serving(copied_results) as server,
+        tabs(browser, server) as [mine],
+        tabs(browser, server) as [theirs],
+    ):
+        for tab in (mine, theirs):
+            tab.open(place="look", at=at, cell=cell)
+            tab.page.locator('.row[aria-selected="true"] .mark.good').wait_for()
+        theirs.page.keyboard.press("c")
+        mine.page.keyboard.press("b")
+        theirs.page.locator('.row[aria-selected="true"] .mark.bad').wait_for()
+        theirs.page.keyboard.press("Escape")
+        theirs.page.keyboard.press("u")
+        mine.page.locator('.row[aria-selected="true"] .mark.good').wait_for()
+        mine.page.keyboard.press("x")
+        wait_for_words(mine, "is removed")
+        mine.page.keyboard.press("Enter")
+        wait_for_words(theirs, f"There is no cell {cell} any more: {cell} is removed")
+
+
+def test_doubted_cells_are_gone_through_most_suspicious_first(browser, copied_results):
+    at = str(copied_results)
+    with serving(copied_results) as server, tabs(browser, server) as [tab]:
+        tab.open(place="look", at=at)
+        tab.page.locator(".correct", has_text=re.compile("[1-9][0-9]* doubted")).wait_for()
+        doubts = tab.page.evaluate(
+            """async at => (await (await fetch(`/api/doubts?fov=0&at=${encodeURIComponent(at)}`))
+                 .json()).doubts""",
+            at,
+        )
+        assert len(doubts) > 1
+        for doubt in doubts[:2]:
+            tab.page.keyboard.press("n")
+            tab.wait_for_state(cell=doubt["cell"], t=doubt["frame"])
+            wait_for_words(tab, doubt["words"])
+        tab.page.keyboard.press("g")
+        wait_for_words(tab, f"{doubts[1]['cell']} is good")
+        tab.page.locator(".correct", has_text=f"{len(doubts) - 1} doubted").wait_for()
+        tab.page.keyboard.press("p")
+        tab.wait_for_state(cell=doubts[0]["cell"])
+        for _ in range(len(doubts) - 1):
+            tab.page.keyboard.press("n")
+        wait_for_words(tab, "n again goes to position 1")
+        tab.page.keyboard.press("n")
+        tab.wait_for_state(fov=1)

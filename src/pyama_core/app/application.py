@@ -15,10 +15,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pyama_core.app.desk import Desk
-from pyama_core.app.events import Watcher
 from pyama_core.app.guard import SHELL, App, Guard, Identity
+from pyama_core.app.routes import correcting, looking
 from pyama_core.app.routes import files as files_routes
-from pyama_core.app.routes import looking
 from pyama_core.app.routing import Endpoint, as_route
 
 EVENTS = "/api/events"
@@ -26,7 +25,7 @@ EVENTS = "/api/events"
 
 def endpoints() -> Sequence[Endpoint]:
     """Return everything that the client can ask for, from all places of the page."""
-    return (*files_routes.ENDPOINTS, *looking.ENDPOINTS)
+    return (*files_routes.ENDPOINTS, *looking.ENDPOINTS, *correcting.ENDPOINTS)
 
 
 def make_application(desk: Desk, identity: Identity) -> App:
@@ -88,7 +87,7 @@ def _watching(desk: Desk) -> Callable[..., Any]:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Watcher(desk.hub, lambda: desk.open_folders).watch)
+            tasks.start_soon(desk.watcher.watch)
             yield
             tasks.cancel_scope.cancel()
 

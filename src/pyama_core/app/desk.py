@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyama_core.app.events import Hub, modified_ns
+from pyama_core.app.events import Hub, Watcher, modified_ns
 from pyama_core.app.file_cards import FileCards
 from pyama_core.app.roots import Roots
 from pyama_core.io.storage.naming import SOURCE_NAME
@@ -20,7 +23,7 @@ _MOST_OPEN = 16
 @dataclass(frozen=True)
 class _Opened:
     results: Results
-    seen: tuple[int, ...]
+    seen: tuple[int, int]
 
 
 class Desk:
@@ -37,12 +40,15 @@ class Desk:
         Hands events to all pages.
     cards : FileCards
         What microscope files hold.
+    watcher : Watcher
+        Finds out what changed in folders that are open.
     """
 
     def __init__(self, roots: Roots) -> None:
         self.roots = roots
         self.hub = Hub()
         self.cards = FileCards()
+        self.watcher = Watcher(self.hub, lambda: self.open_folders)
         self._lock = threading.Lock()
         self._opened: OrderedDict[Path, _Opened] = OrderedDict()
 
@@ -56,7 +62,7 @@ class Desk:
         """
         folder = self.roots.inside(place)
         self.roots.require_links_inside(folder)
-        seen = (modified_ns(folder), modified_ns(folder / SOURCE_NAME))
+        seen = (_names_in(folder), modified_ns(folder / SOURCE_NAME))
         with self._lock:
             opened = self._opened.get(folder)
             if opened is None or opened.seen != seen:
@@ -85,8 +91,24 @@ class Desk:
         self.roots.require_links_inside(self.roots.inside(fov.folder))
         return fov
 
+    @contextlib.contextmanager
+    def changing(self, folder: Path) -> Iterator[None]:
+        """Tell all pages at once of what is changed in a folder of results within the block."""
+        self.watcher.look([folder])
+        yield
+        self.watcher.look([folder])
+
     @property
     def open_folders(self) -> list[Path]:
         """Output folders that are open."""
         with self._lock:
             return list(self._opened)
+
+
+def _names_in(folder: Path) -> int:
+    """Return a number that changes when a field of view comes or goes, and not with each lock."""
+    try:
+        with os.scandir(folder) as entries:
+            return hash(frozenset(entry.name for entry in entries if entry.is_dir()))
+    except OSError:
+        return 0

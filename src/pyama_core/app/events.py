@@ -8,15 +8,18 @@ looking at their files every second.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from pyama_core.app.messages import Message
+from pyama_core.errors import StorageError
 from pyama_core.io.storage.locks import LOCK_NAME
 from pyama_core.io.storage.naming import EDITS_NAME, SAMPLES_NAME, records_by_fov
+from pyama_core.processing.workflow.edits.log import EditLog
 
 _PERIOD_S = 1.0
 _LARGEST_SHARE = 0.05
@@ -35,6 +38,8 @@ class ResultsChanged(Message):
     """Fields of view whose records changed, or that are worked on now, or not any more."""
     corrections: bool
     """Whether cells were corrected."""
+    corrected: tuple[int, ...]
+    """Fields of view of which."""
     samples: bool
     """Whether fields of view belong to other samples."""
 
@@ -98,6 +103,8 @@ class _Seen(Message):
 
     records: dict[int, tuple[int, int]]
     corrections: int
+    edits: dict[int, int]
+    """Lines of the log of corrections, by field of view."""
     samples: int
 
 
@@ -115,6 +122,8 @@ class Watcher:
     def __init__(self, hub: Hub, folders: Callable[[], Iterable[Path]]) -> None:
         self._hub, self._folders = hub, folders
         self._seen: dict[Path, _Seen] = {}
+        self._logs: dict[Path, EditLog] = {}
+        self._lock = threading.Lock()
 
     async def watch(self) -> None:
         """Look, again and again, until cancelled."""
@@ -125,35 +134,59 @@ class Watcher:
             taken = time.monotonic() - started
             await asyncio.sleep(max(_PERIOD_S, taken / _LARGEST_SHARE))
 
-    def look(self) -> None:
-        """Look once at each folder, and tell what changed since the last time."""
-        folders = list(self._folders())
-        for folder in folders:
-            before, now = self._seen.get(folder), _look_at(folder)
-            self._seen[folder] = now
-            if before is not None and before != now:
-                self._hub.publish(_difference(folder, before, now))
-        self._seen = {folder: self._seen[folder] for folder in folders}
+    def look(self, at: Iterable[Path] | None = None) -> None:
+        """Look once at each folder, and tell what changed since the last time.
+
+        Parameters
+        ----------
+        at : iterable of Path, optional
+            Only at these.
+        """
+        with self._lock:
+            folders = list(self._folders() if at is None else at)
+            for folder in folders:
+                before, now = self._seen.get(folder), self._look_at(folder)
+                self._seen[folder] = now
+                if before is not None and before != now:
+                    self._hub.publish(_difference(folder, before, now))
+            if at is None:
+                self._seen = {folder: self._seen[folder] for folder in folders}
+                self._logs = {folder: self._logs[folder] for folder in folders}
+
+    def _look_at(self, folder: Path) -> _Seen:
+        log = self._logs.setdefault(folder, EditLog(folder))
+        corrections, edits = modified_ns(folder / EDITS_NAME), {}
+        with contextlib.suppress(StorageError):  # who reads results is told
+            content = log.read()
+            edits = {fov: len(content.of_fov(fov)) for fov in content.fovs}
+        return _Seen(
+            records={
+                fov: (modified_ns(path), modified_ns(path.parent / LOCK_NAME))
+                for fov, path in records_by_fov(folder).items()
+            },
+            corrections=corrections,
+            edits=edits,
+            samples=modified_ns(folder / SAMPLES_NAME),
+        )
 
 
 def _difference(folder: Path, before: _Seen, now: _Seen) -> ResultsChanged:
-    fovs = sorted(before.records.keys() | now.records.keys())
+    corrections = before.corrections != now.corrections
+    known = before.edits.keys() | now.edits.keys()
+    corrected = _changed(before.edits, now.edits)
     return ResultsChanged(
         at=str(folder),
-        fovs=tuple(fov for fov in fovs if before.records.get(fov) != now.records.get(fov)),
-        corrections=before.corrections != now.corrections,
+        fovs=_changed(before.records, now.records),
+        corrections=corrections or bool(corrected),
+        # A log that was not only added to may say something else anywhere.
+        corrected=corrected or (tuple(sorted(known)) if corrections else ()),
         samples=before.samples != now.samples,
     )
 
 
-def _look_at(folder: Path) -> _Seen:
-    return _Seen(
-        records={
-            fov: (modified_ns(path), modified_ns(path.parent / LOCK_NAME))
-            for fov, path in records_by_fov(folder).items()
-        },
-        corrections=modified_ns(folder / EDITS_NAME),
-        samples=modified_ns(folder / SAMPLES_NAME),
+def _changed(before: Mapping[int, object], now: Mapping[int, object]) -> tuple[int, ...]:
+    return tuple(
+        fov for fov in sorted(before.keys() | now.keys()) if before.get(fov) != now.get(fov)
     )
 
 

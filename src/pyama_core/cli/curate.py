@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pyama_core.cli.streams import echo
-from pyama_core.errors import InputError, PyamaError
+from pyama_core.errors import InputError
 from pyama_core.io.frame_ranges import parse_ranges
 from pyama_core.io.storage.naming import records_by_fov
 from pyama_core.io.titles import titled
@@ -42,7 +42,6 @@ from pyama_core.processing.workflow.edits.standing import (
     StandingEdit,
     standings_in,
 )
-from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.samples.stored import fov_names
 from pyama_core.processing.workflow.services.selection import find_channel, find_fovs
 from pyama_core.processing.workflow.source_description import load_description
@@ -142,16 +141,7 @@ def curate(folder: Path, asked: Asked, *, as_json: bool) -> int:
         found = found_on(records_by_fov(folder)[number])
         for edit in correct(there.log, number, found, actions, asked.by):
             echo(there.line(edit))
-    _refresh(folder)
     return 0
-
-
-def _refresh(folder: Path) -> None:
-    """Let the results file count the corrections, which are saved in any case."""
-    try:
-        write_results(folder)
-    except PyamaError as error:
-        logger.warning("the results file does not know of this yet: %s", error)
 
 
 class _Folder:

@@ -19,7 +19,9 @@ from pyama_core.processing.workflow.edits.actions import (
     first_problem,
     parse_action,
 )
+from pyama_core.processing.workflow.edits.correcting import Outcome
 from pyama_core.processing.workflow.edits.edited_cells import EditedCells
+from pyama_core.processing.workflow.edits.found import FoundCells
 from pyama_core.processing.workflow.edits.history import active_in
 from pyama_core.processing.workflow.edits.log import EditLog, LogContent
 from pyama_core.processing.workflow.edits.on_record import read_found
@@ -50,6 +52,7 @@ class FovCuration:
     folder: Path
     _log: EditLog
     _worked_out: tuple[LogContent, FovState, EditedCells | None] | None = None
+    _read_found: tuple[FovState, FoundCells | None] | None = None
     _told_of: frozenset[str] = frozenset()
 
     @property
@@ -111,18 +114,68 @@ class FovCuration:
         number = None if parent is None else int(parent)
         self._correct({"action": "parent", "cell": int(cell), "parent": number})
 
+    def preview(self, correction: Correction) -> Outcome:
+        """Return what a correction would come to, without making it.
+
+        Parameters
+        ----------
+        correction : Correction
+            One of the actions of `pyama_core.processing.workflow.edits.actions`.
+
+        Raises
+        ------
+        InputError
+            It cannot be made, and why.
+        """
+        return correcting.try_out(self._log, self.number, self._found(), correction)
+
+    def has_cell(self, cell: int) -> bool:
+        """Whether there is a cell of a number, under corrections."""
+        cells, found = self._edited_cells(), self._found()
+        if cells is not None:
+            return cell in cells
+        return found is not None and cell in found.known
+
+    @property
+    def n_frames(self) -> int | None:
+        """Frames in which cells were looked for; None if that is not known."""
+        found = self._found()
+        return None if found is None else found.n_frames
+
+    @property
+    def judged(self) -> frozenset[int]:
+        """Cells of which a person said whether they can be trusted."""
+        cells = self._edited_cells()
+        return frozenset() if cells is None else frozenset(cells.marked)
+
     @property
     def edits(self) -> pd.DataFrame:
         """All corrections of this field of view; see `Curation.edits`."""
-        return _as_table(standings_in(self._log.path.parent, self._log.read(), [self.number]))
+        return _as_table(self.standing_edits())
+
+    def standing_edits(self) -> list[StandingEdit]:
+        """Return what `edits` tells, as objects."""
+        return standings_in(self._log.path.parent, self._log.read(), [self.number])
+
+    def correct(self, corrections: Sequence[Correction]) -> list[Edit]:
+        """Make corrections, all of them or none, and return their lines of the log."""
+        return list(correcting.correct(self._log, self.number, self._found(), corrections))
 
     def undo(self, name: str | None = None) -> str:
         """Take back what was corrected last in this field of view; see `Curation.undo`."""
-        return _in_words(correcting.undo(self._log, self.number, name))
+        return _in_words(self.undo_edits(name))
 
     def redo(self, name: str | None = None) -> str:
         """Make corrections of this field of view count again; see `Curation.redo`."""
-        return _in_words(correcting.redo(self._log, self.number, name))
+        return _in_words(self.redo_edits(name))
+
+    def undo_edits(self, name: str | None = None) -> list[Edit]:
+        """Do what `undo` does, and return the corrections that were taken back."""
+        return correcting.undo(self._log, self.number, name)
+
+    def redo_edits(self, name: str | None = None) -> list[Edit]:
+        """Do what `redo` does, and return the corrections that count again."""
+        return correcting.redo(self._log, self.number, name)
 
     def numbers_in(self, frame: int) -> dict[int, int]:
         """Return the cell of each label of a frame where that is another than its own number.
@@ -149,7 +202,7 @@ class FovCuration:
             return None
         state, known = self.state, self._worked_out
         if known is None or known[0] is not content or known[1] is not state:
-            found = read_found(self.folder, state)
+            found = self._found()
             cells = None if found is None else resolve(found, edits).cells
             self._worked_out = known = (content, state, cells)
         return known[2]
@@ -182,8 +235,14 @@ class FovCuration:
             parsed: list[Correction] = [parse_action(action) for action in actions]  # type: ignore[misc]
         except ValidationError as error:
             raise InputError(first_problem(error)) from error
-        found = read_found(self.folder, self.state)
-        return list(correcting.correct(self._log, self.number, found, parsed))
+        return self.correct(parsed)
+
+    def _found(self) -> FoundCells | None:
+        """Return the cells that the run found; read once for each state of the record."""
+        state, known = self.state, self._read_found
+        if known is None or known[0] is not state:
+            self._read_found = known = (state, read_found(self.folder, state))
+        return known[1]
 
 
 class Curation:

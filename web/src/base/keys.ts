@@ -64,7 +64,8 @@ function pressed(event: KeyboardEvent): void {
     return;
   }
   const target = event.target as HTMLElement | null;
-  if (event.key === " " && target?.closest("button, a, summary, [role=row]")) return;
+  const presses = event.key === " " || event.key === "Enter";
+  if (presses && target?.closest("button, a, summary, [role=row], [role=button]")) return;
   const isLong = event.key.length > 1;
   const name = event.shiftKey && isLong ? `Shift+${event.key}` : event.key;
   for (const keys of groups.value.values()) {

@@ -2,6 +2,18 @@
 
 import type { Pixels, Table } from "./binary.js";
 
+/** A correction of a cell. */
+export interface AskCorrection {
+  at: string;
+  fov: number;
+  action: "good" | "bad" | "join" | "cut" | "remove" | "parent";
+  cell: number;
+  other?: number | null;
+  frame?: number | null;
+  frames?: string | null;
+  note?: string;
+}
+
 /** How a value changes in samples, or (`fovs`) in some fields of view taken together. */
 export interface AskCourses {
   at: string;
@@ -66,6 +78,13 @@ export interface AskTraces {
   columns?: readonly string[];
 }
 
+/** What to take back, or to do again: by default the last, in a field of view. */
+export interface AskUndo {
+  at: string;
+  fov: number;
+  name?: string | null;
+}
+
 /** What a file or folder holds. */
 export interface Card {
   words: string;
@@ -91,6 +110,12 @@ export interface Column {
   name: string;
   dtype: string;
   length: number;
+}
+
+/** What was corrected, undone or done again. */
+export interface Corrected {
+  words: readonly string[];
+  cell: number | null;
 }
 
 /** Cells of a field of view as they are now, corrections applied. */
@@ -120,6 +145,20 @@ export interface Course {
 /** Median and quartiles of samples. */
 export interface Courses {
   courses: readonly Course[];
+}
+
+/** A cell that a person should look at. */
+export interface Doubted {
+  cell: number;
+  frame: number;
+  words: string;
+  other: number | null;
+  is_settled: boolean;
+}
+
+/** Cells that a person should look at, those that need it most first. */
+export interface Doubts {
+  doubts: readonly Doubted[];
 }
 
 /** Something in a folder. */
@@ -217,6 +256,7 @@ export interface ResultsChanged {
   at: string;
   fovs: readonly number[];
   corrections: boolean;
+  corrected: readonly number[];
   samples: boolean;
 }
 
@@ -226,9 +266,31 @@ export interface SampleRow {
   fovs: readonly number[];
 }
 
+/** A correction, and how it stands. */
+export interface Standing {
+  name: string;
+  words: string;
+  cells: readonly number[];
+  by: string;
+  at: string;
+  stands: "applied" | "undone" | "stale";
+  reason: string;
+}
+
+/** The corrections of a field of view, in their order. */
+export interface Standings {
+  edits: readonly Standing[];
+}
+
 /** What a table in bytes begins with. */
 export interface TableHeader {
   columns: readonly Column[];
+}
+
+/** What a correction would come to. */
+export interface Tried {
+  refused: string;
+  words: string;
 }
 
 export type Event = ResultsChanged | Missed;
@@ -245,8 +307,14 @@ export interface Reads {
   "/api/counts": { asks: AskFovs; answers: Counts };
   "/api/courses": { asks: AskCourses; answers: Courses };
   "/api/strip": { asks: AskStrip; answers: Table };
+  "/api/preview": { asks: AskCorrection; answers: Tried };
+  "/api/edits": { asks: AskFov; answers: Standings };
+  "/api/doubts": { asks: AskFov; answers: Doubts };
 }
 
 export interface Changes {
   "/api/demo": { asks: MakeDemo; answers: Made };
+  "/api/correct": { asks: AskCorrection; answers: Corrected };
+  "/api/undo": { asks: AskUndo; answers: Corrected };
+  "/api/redo": { asks: AskUndo; answers: Corrected };
 }

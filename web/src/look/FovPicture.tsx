@@ -17,6 +17,7 @@ import {
   cell,
   cells,
   chooseCell,
+  escape,
   fov,
   fovNumber,
   frames,
@@ -28,6 +29,7 @@ import {
   row,
   rowOfCell,
   sampleColour,
+  second,
   t,
   toggleLayer,
   traces,
@@ -145,6 +147,7 @@ const scene = computed<Scene | null>(() => {
             lookup: outlines.value === "none" ? { key: "none", rgba: new Uint8Array(4_000) } : colours.value,
             palette,
             chosen: cell.value ?? 0,
+            second: second.value ?? 0,
             hovered: hovered.value ?? 0,
           }
         : null,
@@ -232,7 +235,7 @@ const KEYS = [
   })),
   { key: "o", words: "outlines by verdict, by cell, by sample, or none", act: nextOutlines },
   { key: "f", words: "the whole image", act: fit },
-  { key: "Escape", words: "choose no cell", act: () => chooseCell(null) },
+  { key: "Escape", words: "choose no cell", act: escape },
 ];
 
 function nextOutlines(): void {

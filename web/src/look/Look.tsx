@@ -55,7 +55,7 @@ export function Look() {
           <Positions />,
           <Split name="traces" direction="row" sized="second" initial={400} label="traces">
             {[
-              <Split name="cell" direction="column" sized="second" initial={150} label="film strip">
+              <Split name="cell and corrections" direction="column" sized="second" initial={216} label="film strip">
                 {[<FovPicture />, <CellPanel />]}
               </Split>,
               <TracesPanel />,

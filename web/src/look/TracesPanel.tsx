@@ -1,11 +1,13 @@
 // Traces of the cells of a position, or of samples, and the table of cells below.
 
 import { computed } from "@preact/signals";
-import { go, shift } from "../base/address.js";
+import { go, part, shift } from "../base/address.js";
 import { VERDICTS } from "../base/colours.js";
 import { Says, StateOf } from "../base/Says.js";
 import { Split } from "../base/Split.js";
 import { count } from "../base/units.js";
+import { History } from "../correct/History.js";
+import { edits } from "../correct/state.js";
 import { Chart, type Drawn } from "../traces/Chart.js";
 import { CellTable, listedCells } from "./CellTable.js";
 import {
@@ -19,6 +21,7 @@ import {
   hovered,
   rowOfCell,
   sampleColour,
+  second,
   shownColumn,
   t,
   traces,
@@ -59,6 +62,8 @@ const drawn = computed<Drawn>(() => {
   };
 });
 const NONE: never[] = [];
+const list = part("list");
+const showsHistory = computed(() => list.value === "corrections");
 
 function sampleColourOrAccent(sample: string): string {
   return sample ? sampleColour(sample) : VERDICTS.good;
@@ -104,7 +109,7 @@ export function TracesPanel() {
               <Chart
                 drawn={() => drawn.value}
                 chosen={() => cell.value}
-                hovered={() => hovered.value}
+                hovered={() => hovered.value ?? second.value}
                 onHover={(hit) => {
                   hovered.value = hit?.cell ?? null;
                 }}
@@ -136,8 +141,22 @@ export function TracesPanel() {
             </footer>
           </div>,
           <div class="table-panel">
-            <StateOf of={cells} what="cells" />
-            <CellTable />
+            <div class="tabs" role="group" aria-label="table of">
+              <button type="button" aria-pressed={!showsHistory.value} onClick={() => shift({ list: null })}>
+                cells
+              </button>
+              <button type="button" aria-pressed={showsHistory.value} onClick={() => shift({ list: "corrections" })}>
+                corrections <span class="quiet">{edits.value.value?.edits.length || ""}</span>
+              </button>
+            </div>
+            {showsHistory.value ? (
+              <History />
+            ) : (
+              <>
+                <StateOf of={cells} what="cells" />
+                <CellTable />
+              </>
+            )}
           </div>,
         ]}
       </Split>

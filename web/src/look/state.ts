@@ -18,9 +18,10 @@ const fovPart = numberPart("fov");
 const tPart = numberPart("t");
 export const cell = numberPart("cell");
 
-/** Goes up when something on disk changed. */
+/** Goes up when something on disk changed: samples or records, the field of view, its cells. */
 const changedResults = signal(0);
 const changedFov = signal(0);
+const changedCells = signal(0);
 
 // What is fetched
 
@@ -43,7 +44,12 @@ const question = computed(() =>
     ? { at: at.value, fov: fovNumber.value, turn: changedFov.value }
     : null,
 );
-const isSameFov = (a: { at: string; fov: number }, b: { at: string; fov: number }) =>
+/** The same, asked again when cells were corrected. */
+export const cellsQuestion = computed(() => {
+  const asked = question.value;
+  return asked && { ...asked, turn: asked.turn + changedCells.value };
+});
+export const isSameFov = (a: { at: string; fov: number }, b: { at: string; fov: number }) =>
   a.at === b.at && a.fov === b.fov;
 
 export const fov = resource(
@@ -53,7 +59,7 @@ export const fov = resource(
 );
 
 export const cells = resource(
-  () => question.value,
+  () => cellsQuestion.value,
   ({ at, fov }, abort) => get("/api/cells", { at, fov }, abort),
   isSameFov,
 );
@@ -77,7 +83,7 @@ export const shownColumn = computed(() => {
 
 export const traces = resource(
   () => {
-    const asked = question.value;
+    const asked = cellsQuestion.value;
     return asked && shownColumn.value ? { ...asked, column: shownColumn.value } : null;
   },
   async ({ at, fov, column: name }, abort): Promise<Traces> => {
@@ -101,7 +107,7 @@ export const bySample = computed(() => part("scope").value === "samples");
 
 export const courses = resource(
   () => {
-    const asked = question.value;
+    const asked = cellsQuestion.value;
     if (!asked || !shownColumn.value) return null;
     return {
       ...asked,
@@ -158,21 +164,61 @@ effect(() => {
   wantedCounts.clear();
 });
 
+/** What others wait for who have corrected cells themselves. */
+const heard = new Set<() => void>();
+
 onEvent((event) => {
-  const isMine = event.kind === "missed" || (event.kind === "results" && event.at === at.peek());
-  if (!isMine) return;
-  const fovs = event.kind === "results" ? event.fovs : [];
-  changedResults.value += 1;
-  if (event.kind === "missed" || event.corrections) counts.value = new Map();
-  else if (fovs.length) {
-    counts.value = new Map([...counts.peek()].filter(([number]) => !fovs.includes(number)));
-  }
-  const shown = fovNumber.peek();
-  if (event.kind === "missed" || event.corrections || (shown !== null && fovs.includes(shown))) {
+  if (event.kind === "missed") {
+    cellsChanged(null);
+    changedResults.value += 1;
     changedFov.value += 1;
-    frames.forget((key) => event.kind === "missed" || key.includes(`|${shown}|`));
+    frames.forget(() => true);
+    return;
+  }
+  if (event.kind !== "results" || event.at !== at.peek()) return;
+  if (event.corrections) {
+    for (const each of [...heard]) each();
+    cellsChanged(event.corrected);
+  }
+  if (event.samples || event.fovs.length) changedResults.value += 1;
+  counts.value = without(counts.peek(), event.fovs);
+  const shown = fovNumber.peek();
+  if (shown !== null && event.fovs.includes(shown)) {
+    changedFov.value += 1;
+    frames.forget((key) => key.includes(`|${shown}|`));
   }
 });
+
+function without(known: ReadonlyMap<number, Count>, fovs: readonly number[]) {
+  return fovs.length ? new Map([...known].filter(([number]) => !fovs.includes(number))) : known;
+}
+
+/** Look anew at the cells of some fields of view, or of all. */
+function cellsChanged(fovs: readonly number[] | null): void {
+  counts.value = fovs ? without(counts.peek(), fovs) : new Map();
+  const shown = fovNumber.peek();
+  if (fovs && shown !== null && !fovs.includes(shown)) {
+    if (bySample.peek()) changedCells.value += 1;
+    return;
+  }
+  changedCells.value += 1;
+  frames.forget((key) => key.includes(`|${shown}|labels|`));
+}
+
+const EVENT_MS = 700;
+
+/** Look anew at cells that this page corrected, should no event tell of it soon. */
+export function expectCorrections(fov: number): void {
+  const done = () => {
+    window.clearTimeout(timer);
+    heard.delete(done);
+  };
+  const timer = window.setTimeout(() => {
+    done();
+    cellsChanged([fov]);
+  }, EVENT_MS);
+  heard.add(done);
+}
 
 // Layers: which are shown, how
 
@@ -300,8 +346,28 @@ export function goToFrame(frame: number): void {
   shift({ t: Math.max(0, Math.min(frame, n - 1)) });
 }
 
+/** What is done with the next cell that is clicked, in place of choosing it. */
+export interface Picking {
+  readonly pick: ((cell: number) => void) | null;
+  readonly cancel: () => void;
+}
+export const picking = signal<Picking | null>(null);
+/** A second cell that is shown like the chosen one. */
+export const second = signal<number | null>(null);
+
+/** End what was begun, or choose no cell. */
+export function escape(): void {
+  if (picking.peek()) picking.peek()?.cancel();
+  else chooseCell(null);
+}
+
 /** Choose a cell; its frame moves only if it is not seen in the one that is shown. */
 export function chooseCell(number: number | null, frame?: number): void {
+  const pick = picking.peek()?.pick;
+  if (pick && number !== cell.peek()) {
+    if (number !== null) pick(number);
+    return;
+  }
   const where = number === null ? null : untracked(() => rowOfCell.value.get(number));
   let goal = frame ?? t.peek();
   if (where !== null && where !== undefined && frame === undefined) {

@@ -21,6 +21,8 @@ export interface DrawnOutlines {
   readonly lookup: Lookup;
   readonly palette: readonly Rgb[];
   readonly chosen: number;
+  /** A second cell that is shown like the chosen one; 0 for none. */
+  readonly second: number;
   readonly hovered: number;
 }
 
@@ -95,6 +97,7 @@ uniform usampler2D labels;
 uniform sampler2D lookup;
 uniform uint lookupSize;
 uniform uint chosen;
+uniform uint second;
 uniform uint hovered;
 uniform vec3 palette[8];
 uniform uint paletteSize;
@@ -114,7 +117,7 @@ void main() {
   uint label = at(p);
   colour = vec4(0);
   if (label == 0u) return;
-  if (label == chosen) {
+  if (label == chosen || label == second) {
     if (edge(p, label, thick)) colour = vec4(1);
     return;
   }
@@ -222,6 +225,7 @@ export class Renderer {
     gl.uniform1i(program.at("lookup"), 1);
     gl.uniform1ui(program.at("lookupSize"), n);
     gl.uniform1ui(program.at("chosen"), outlines.chosen);
+    gl.uniform1ui(program.at("second"), outlines.second);
     gl.uniform1ui(program.at("hovered"), outlines.hovered);
     const flat = outlines.palette.flatMap((each) => [...each]);
     gl.uniform3fv(program.at("palette"), flat);

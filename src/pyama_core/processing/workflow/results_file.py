@@ -14,9 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pyama_core.errors import InputError, StorageError
+import yaml
+
+from pyama_core.errors import InputError, PyamaError, StorageError
+from pyama_core.io.regular_files import read_regular
 from pyama_core.io.storage.atomic import write_whole
-from pyama_core.io.storage.naming import RESULTS_NAME, find_records
+from pyama_core.io.storage.naming import RESULTS_NAME, find_records, records_by_fov
 from pyama_core.io.storage.records import FovRecord, load_record
 from pyama_core.io.yaml_files import dump_yaml
 from pyama_core.outputs import all_kinds
@@ -30,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _ALIKE = 1.3  # a factor between the diameters of cells in FOVs of one experiment
 _ENOUGH_FOVS = 3
+_EDITS_MARK = "\nedits:"
+"""Where the counts of corrections begin: nothing within another value stands at the margin."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,49 @@ def write_results(output_dir: Path) -> list[FovRecord]:
         content = summarise(readable) | {"samples": _samples_in(output_dir), "edits": edits}
         write_whole(output_dir / RESULTS_NAME, dump_yaml(content))
     return [record for _, record in readable]
+
+
+def refresh_edits(output_dir: Path, fovs: Iterable[int]) -> None:
+    """Count the corrections of some fields of view anew in the results file of an output folder.
+
+    The rest of the file stays as it is: to make all of it anew takes a second where there are
+    hundreds of fields of view, and a person corrects cell after cell. Corrections are saved
+    without it, so that what goes wrong here is only told.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Folder of outputs.
+    fovs : iterable of int
+        Fields of view whose corrections changed.
+    """
+    changed = frozenset(fovs)
+    if not changed or not records_by_fov(output_dir):
+        return
+    try:
+        with lock_shared_files(output_dir):
+            is_done = _refresh_edits(output_dir, changed)
+        if not is_done:
+            write_results(output_dir)
+    except PyamaError as error:
+        logger.warning("the results file does not know of the corrections yet: %s", error)
+
+
+def _refresh_edits(output_dir: Path, fovs: frozenset[int]) -> bool:
+    """Replace the counts, which stand last in the file; say whether it is a file of that form."""
+    path = output_dir / RESULTS_NAME
+    try:
+        before, mark, counts = read_regular(path).decode().partition(_EDITS_MARK)
+        known = yaml.safe_load(mark + counts)["edits"] if mark else None
+    except (OSError, ValueError, yaml.YAMLError, RecursionError, TypeError, KeyError):
+        return False
+    if not isinstance(known, dict) or not all(isinstance(fov, int) for fov in known):
+        return False
+    counted = counts_in(output_dir, EditLog(output_dir).read(), fovs)
+    kept = {fov: found for fov, found in known.items() if fov not in fovs}
+    edits = kept | {fov: asdict(found) for fov, found in counted.items()}
+    write_whole(path, before + "\n" + dump_yaml({"edits": dict(sorted(edits.items()))}))
+    return True
 
 
 def _samples_in(output_dir: Path) -> dict[str, str] | None:

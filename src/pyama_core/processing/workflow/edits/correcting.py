@@ -1,13 +1,26 @@
-"""Correcting an output folder: what the command and Python share."""
+"""Correcting an output folder: what the command, Python and the page share.
+
+Every change is saved in the log first; then the results file counts it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from pyama_core.errors import DamagedFileError, InputError
+from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.storage.naming import records_by_fov
-from pyama_core.processing.workflow.edits.actions import Correction, Edit, as_batch, as_text, who
+from pyama_core.processing.workflow.edits.actions import (
+    Correction,
+    Cut,
+    Edit,
+    as_batch,
+    as_text,
+    who,
+)
 from pyama_core.processing.workflow.edits.found import FoundCells
 from pyama_core.processing.workflow.edits.history import active_in
 from pyama_core.processing.workflow.edits.importing import FovOf, import_lines, read_lines
@@ -16,6 +29,48 @@ from pyama_core.processing.workflow.edits.making import make_correction, make_re
 from pyama_core.processing.workflow.edits.on_record import read_found, state_on
 from pyama_core.processing.workflow.edits.resolve import resolve
 from pyama_core.processing.workflow.edits.standing import NO_CELLS
+from pyama_core.processing.workflow.results_file import refresh_edits
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a correction would come to.
+
+    Attributes
+    ----------
+    action : Correction
+        The correction; a cell that would be cut off has its number.
+    frames : mapping of int to str
+        The frames of each cell that it concerns and leaves, such as ``0-9,11``.
+    """
+
+    action: Correction
+    frames: Mapping[int, str]
+
+
+def try_out(log: EditLog, fov: int, found: FoundCells | None, action: Correction) -> Outcome:
+    """Return what a correction would come to, without making it; parameters as `correct`.
+
+    Raises
+    ------
+    InputError
+        It cannot be made of the cells that there are.
+    """
+    if found is None:
+        raise InputError(f"FOV {fov}: {NO_CELLS}")
+    edits = log.read().of_fov(fov)
+    cells = resolve(found, active_in(edits)).cells
+    tried = cast("Correction", make_correction(cells, fov, action, edits, "").action)
+    new = tried.new_cell if isinstance(tried, Cut) else None
+    concerned = [*tried.cells, *([] if new is None else [new])]
+    return Outcome(
+        tried,
+        {
+            cell: format_ranges(cells.frames_of(cell).tolist())
+            for cell in concerned
+            if cell in cells
+        },
+    )
 
 
 def correct(
@@ -64,7 +119,7 @@ def correct(
             edits.append(make_correction(cells, fov, action, edits, author))
         return as_batch(edits[n_before:])
 
-    return log.change(decide)
+    return _changed(log, decide)
 
 
 def undo(
@@ -93,7 +148,8 @@ def undo(
         The folder cannot be written.
     """
     author = _author(by)
-    return _meant_by(log, log.change(lambda content: make_undo(_among(content, fov), author, name)))
+    lines = _changed(log, lambda content: make_undo(_among(content, fov), author, name))
+    return _meant_by(log, lines)
 
 
 def redo(
@@ -104,7 +160,8 @@ def redo(
     By default it is what was undone last, unless a new one followed.
     """
     author = _author(by)
-    return _meant_by(log, log.change(lambda content: make_redo(_among(content, fov), author, name)))
+    lines = _changed(log, lambda content: make_redo(_among(content, fov), author, name))
+    return _meant_by(log, lines)
 
 
 def import_file(
@@ -125,7 +182,9 @@ def import_file(
     def found_of(fov: int) -> FoundCells | None:
         return found_on(records[fov]) if fov in records else None
 
-    return len(lines), import_lines(log, lines, found_of, _author(by))
+    imported = import_lines(log, lines, found_of, _author(by))
+    refresh_edits(log.path.parent, {edit.fov for edit in imported})
+    return len(lines), imported
 
 
 def found_on(record_path: Path) -> FoundCells | None:
@@ -142,6 +201,12 @@ def found_on(record_path: Path) -> FoundCells | None:
             f"{record_path} is damaged; run again to make the outputs of its FOV anew"
         )
     return read_found(record_path.parent, state)
+
+
+def _changed(log: EditLog, decide: Callable[[LogContent], Sequence[Edit]]) -> Sequence[Edit]:
+    lines = log.change(decide)
+    refresh_edits(log.path.parent, {line.fov for line in lines})
+    return lines
 
 
 def _author(by: str | None) -> str:

@@ -105,7 +105,9 @@ def standings_in(
     return [found[edit.id] for edit in content.edits if edit.id in found]
 
 
-def counts_in(output_dir: Path, content: LogContent) -> dict[int, EditCounts]:
+def counts_in(
+    output_dir: Path, content: LogContent, fovs: Iterable[int] | None = None
+) -> dict[int, EditCounts]:
     """Count the corrections of an output folder, by field of view, where there are any.
 
     Parameters
@@ -114,10 +116,12 @@ def counts_in(output_dir: Path, content: LogContent) -> dict[int, EditCounts]:
         Folder of outputs.
     content : LogContent
         Its log.
+    fovs : iterable of int, optional
+        Only those of these fields of view.
     """
     records = records_by_fov(output_dir)
     counts = {}
-    for fov in sorted(content.fovs):
+    for fov in sorted(content.fovs if fovs is None else content.fovs & set(fovs)):
         if active := active_in(content.of_fov(fov)):
             state = state_on(records[fov]) if fov in records else None
             stale = len(active)

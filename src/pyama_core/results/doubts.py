@@ -1,0 +1,256 @@
+"""What a person should look at first: cells of which something speaks for a mistake.
+
+Verdicts say of each cell whether it can be trusted, and why not. Here is said where in its life to
+look, in words, and how much each needs a look: what can be mended (a jump, which may be a swap of
+two cells, or a track that ends where another begins) comes before what cannot (a cell at the edge).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.results.tables import FovTables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_GAP = 3
+"""Frames between the end of a track and the beginning of one that may be its continuation."""
+_FARTHEST = 1.5
+"""Diameters of the lost cell, within which that begins."""
+_LITTLE, _MUCH = 0.3, 0.9
+_LOST = 0.25
+"""How much a cell needs a look that is lost and nothing goes on from."""
+_CONTINUED = 0.85
+_OTHERS: Mapping[str, float] = {
+    "too short": _LITTLE,
+    "at the border": 0.2,
+    "no nucleus": 0.5,
+    "several nuclei": 0.6,
+}
+_ABOUT_ALL = ("not corrected",)
+"""What speaks against all cells of a field of view alike."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a person should look at a cell.
+
+    Attributes
+    ----------
+    cell, frame : int
+        The cell, and the frame in which to look.
+    weight : float
+        How much it needs a look, from 0 to 1.
+    words : str
+        Why.
+    other : int or None
+        A cell that may be the same one.
+    """
+
+    cell: int
+    frame: int
+    weight: float
+    words: str
+    other: int | None = None
+
+
+def needed_columns(channels: Collection[str]) -> set[str]:
+    """Return the columns of traces by which doubts are explained."""
+    return {"position_x", "position_y", "area", *(f"intensity_total_{name}" for name in channels)}
+
+
+def doubts_of(tables: FovTables, n_frames: int) -> list[Doubt]:
+    """Return the cells that need a look, those that need it most first, each once.
+
+    Parameters
+    ----------
+    tables : FovTables
+        With `needed_columns`, as far as there are any.
+    n_frames : int
+        Frames of the movie.
+    """
+    traces = _Traces(tables.traces)
+    found: dict[int, list[Doubt]] = {}
+    for doubt in (*_of_verdicts(tables, traces), *_of_lost(tables.cells, traces, n_frames)):
+        found.setdefault(doubt.cell, []).append(doubt)
+    merged = [_as_one(doubts) for doubts in found.values()]
+    return sorted(merged, key=lambda doubt: (-doubt.weight, doubt.cell))
+
+
+def _as_one(doubts: list[Doubt]) -> Doubt:
+    """Put together what there is to say about a cell."""
+    first = max(doubts, key=lambda doubt: doubt.weight)
+    ordered = [first, *(doubt for doubt in doubts if doubt is not first)]
+    words = "; ".join(dict.fromkeys(doubt.words for doubt in ordered))
+    other = next((doubt.other for doubt in ordered if doubt.other is not None), None)
+    return Doubt(first.cell, first.frame, first.weight, words, other)
+
+
+class _Traces:
+    """Rows of each cell, by frame."""
+
+    def __init__(self, traces: pd.DataFrame) -> None:
+        self._cell = traces["cell"].to_numpy()
+        self._columns = {str(name): traces[name].to_numpy() for name in traces}
+        areas = self._columns.get("area", np.empty(0))
+        self.median_area = float(np.nanmedian(areas)) if areas.size else float("nan")
+
+    def of(self, cell: int, name: str) -> NDArray[Any]:
+        """Return the values of a column of a cell; none if there is no such column."""
+        if name not in self._columns:
+            return np.empty(0)
+        first, last = np.searchsorted(self._cell, [cell, cell + 1])
+        return self._columns[name][first:last]
+
+    def largest_step(self, cell: int, name: str) -> tuple[int, float, float] | None:
+        """Return the frame after the largest change of a value, and the values around it."""
+        values, frames = self.of(cell, name).astype(float), self.of(cell, "frame")
+        if values.size < 2 or not np.isfinite(values).any():
+            return None
+        steps = np.nan_to_num(np.abs(np.diff(values)), nan=-1)
+        i = int(steps.argmax())
+        return int(frames[i + 1]), float(values[i]), float(values[i + 1])
+
+
+def _of_verdicts(tables: FovTables, traces: _Traces) -> Iterator[Doubt]:
+    names = [str(name) for name in tables.cells if str(name).startswith("reason_")]
+    rows: list[dict[str, Any]] = [
+        {str(key): value for key, value in row.items()} for row in tables.cells.to_dict("records")
+    ]
+    for row in rows:
+        for name in names:
+            reason = row[name]
+            if reason and reason not in _ABOUT_ALL:
+                channel = name.removeprefix("reason_")
+                explain = _EXPLAIN.get(reason, _explain_other)
+                yield explain({**row, "reason": reason}, channel, traces)
+
+
+def _explain_area_jump(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:
+    step = traces.largest_step(row["cell"], "area")
+    if step is None:
+        return _explain_other(row, channel, traces)
+    frame, before, after = step
+    words = f"its area jumps from {before:.0f} to {after:.0f} px at frame {frame}"
+    return Doubt(row["cell"], frame, _of_step(before, after), words)
+
+
+def _explain_intensity_jump(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:
+    step = traces.largest_step(row["cell"], f"intensity_total_{channel}")
+    if step is None:
+        return _explain_other(row, channel, traces)
+    frame, before, after = step
+    words = f"its {channel} jumps from {_number(before)} to {_number(after)} at frame {frame}"
+    return Doubt(row["cell"], frame, _of_step(before, after), words)
+
+
+def _of_step(before: float, after: float) -> float:
+    """Weigh a change: from 0.6 of a small one to nearly 1 of one to nothing, or from nothing."""
+    larger = max(abs(before), abs(after), 1e-9)
+    return 0.6 + 0.4 * min(abs(after - before) / larger, 1.0)
+
+
+def _explain_size(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:
+    areas, frames = traces.of(row["cell"], "area").astype(float), traces.of(row["cell"], "frame")
+    if areas.size == 0 or not traces.median_area > 0:
+        return _explain_other(row, channel, traces)
+    own = float(np.median(areas))
+    frame = int(frames[np.abs(areas - own).argmin()])
+    factor = own / traces.median_area
+    times = f"{factor:.1f}" if factor >= 1 else f"{factor:.2f}"
+    return Doubt(row["cell"], frame, 0.7, f"its area is {times} times that of most cells")
+
+
+def _explain_merged(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:
+    del channel, traces
+    if row["fate"] == "merged":
+        words = f"it ends in the outline of another cell at frame {row['last_frame']}"
+        return Doubt(row["cell"], row["last_frame"], _MUCH, words)
+    words = f"its outline holds other cells too in {row['n_merged']} of {_frames(row['n_frames'])}"
+    return Doubt(row["cell"], row["first_frame"], _MUCH - 0.1, words)
+
+
+def _explain_short(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:
+    del channel, traces
+    words = f"it is seen in {_frames(row['n_frames'])} only"
+    return Doubt(row["cell"], row["first_frame"], _OTHERS["too short"], words)
+
+
+def _explain_border(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:
+    del channel, traces
+    frame = row["last_frame"] if row["fate"] == "left the frame" else row["first_frame"]
+    return Doubt(row["cell"], frame, _OTHERS["at the border"], "it is at the edge of the image")
+
+
+def _explain_other(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:
+    del channel, traces
+    return Doubt(row["cell"], row["first_frame"], _OTHERS.get(row["reason"], 0.5), row["reason"])
+
+
+_EXPLAIN: Mapping[str, Callable[[Mapping[str, Any], str, _Traces], Doubt]] = {
+    "area jump": _explain_area_jump,
+    "intensity jump": _explain_intensity_jump,
+    "unusual size": _explain_size,
+    "merged": _explain_merged,
+    "too short": _explain_short,
+    "at the border": _explain_border,
+}
+
+
+def _of_lost(cells: pd.DataFrame, traces: _Traces, n_frames: int) -> Iterator[Doubt]:
+    """Yield cells that are gone before the end, with what may be the same cell later."""
+    first = cells["first_frame"].to_numpy()
+    parentless = cells["parent"].isna().to_numpy()
+    numbers = cells["cell"].to_numpy()
+    lost = cells[(cells["fate"] == "lost") & (cells["last_frame"] < n_frames - 1)]
+    for cell, last in zip(lost["cell"].tolist(), lost["last_frame"].tolist(), strict=True):
+        begin = parentless & (first > last) & (first <= last + _MOST_GAP)
+        other = _next_to(cell, numbers[begin].tolist(), traces)
+        if other is None:
+            yield Doubt(cell, last, _LOST, f"it is lost after frame {last}")
+        else:
+            number, start, distance = other
+            words = (
+                f"it is lost after frame {last}, and cell {number} begins {distance:.0f} px away "
+                f"at frame {start}"
+            )
+            yield Doubt(cell, last, _CONTINUED, words, number)
+
+
+def _next_to(cell: int, others: Collection[int], traces: _Traces) -> tuple[int, int, float] | None:
+    """Return the nearest of some cells, the frame in which it begins, and its distance."""
+    place, area = _end(cell, traces, -1), traces.of(cell, "area")
+    if place is None or area.size == 0:
+        return None
+    best = None
+    nearest = _FARTHEST * 2 * float(np.sqrt(area[-1] / np.pi))
+    for other in others:
+        begin = _end(other, traces, 0)
+        if begin is not None:
+            distance = float(np.hypot(*(begin - place)))
+            if distance <= nearest:
+                nearest, best = distance, (other, int(traces.of(other, "frame")[0]), distance)
+    return best
+
+
+def _end(cell: int, traces: _Traces, i: int) -> NDArray[np.float64] | None:
+    """Return the place of a cell in its first (0) or last (-1) frame; None if not known."""
+    places = [traces.of(cell, name) for name in ("position_x", "position_y")]
+    if any(each.size == 0 for each in places):
+        return None
+    return np.array([each[i] for each in places], np.float64)
+
+
+def _number(value: float) -> str:
+    """Return a number with three figures or more, and thousands set apart."""
+    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _frames(n: int) -> str:
+    return f"{n} frame{'' if n == 1 else 's'}"
