@@ -37,13 +37,12 @@ from pyama_core.processing.background.corrector import find_correction
 from pyama_core.processing.extraction.measure import measure_cells
 from pyama_core.processing.extraction.selection import ALGORITHM as FEATURES
 from pyama_core.processing.extraction.selection import select_features
-from pyama_core.processing.segmentation import segmenter
+from pyama_core.processing.segmentation import scale, segmenter
 from pyama_core.processing.segmentation.bright.segmenter import ObjectSegmenter
 from pyama_core.processing.segmentation.instances import (
     contrast,
     diameter,
     outlines,
-    scale,
     separation,
 )
 from pyama_core.processing.segmentation.instances import segmenter as instances

@@ -20,9 +20,9 @@ from pyama_core.demo.parameters import DemoParameters
 from pyama_core.errors import InputError
 from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.runs.pixel_runs import Runs, find_runs, paint
-from pyama_core.processing.segmentation.instances.contrast import _lowest_mode, runs_of
+from pyama_core.processing.segmentation.images import runs_of
+from pyama_core.processing.segmentation.instances.contrast import _lowest_mode
 from pyama_core.processing.segmentation.instances.kernels.contrast import contrast_images
-from pyama_core.processing.segmentation.instances.kernels.distance import FARTHEST, depths
 from pyama_core.processing.segmentation.instances.kernels.joining import join_round
 from pyama_core.processing.segmentation.instances.kernels.outlines import (
     coherent_lines,
@@ -34,20 +34,7 @@ from pyama_core.processing.segmentation.instances.kernels.outlines import (
     retreat_to_crest,
     some_of,
 )
-from pyama_core.processing.segmentation.instances.kernels.parts import (
-    interior,
-    largest_parts,
-    mean_distance,
-    relabel,
-)
-from pyama_core.processing.segmentation.instances.kernels.resample import (
-    enlarge_labels,
-    shrink_frame,
-)
-from pyama_core.processing.segmentation.instances.kernels.smoothing import box, gaussian
-from pyama_core.processing.segmentation.instances.kernels.watershed import HIGHEST, flood
 from pyama_core.processing.segmentation.instances.method import InstanceParameters
-from pyama_core.processing.segmentation.instances.scale import WORKING_DIAMETER, Scale
 from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 from pyama_core.processing.segmentation.instances.separation import (
     _heights,
@@ -55,6 +42,20 @@ from pyama_core.processing.segmentation.instances.separation import (
     separate,
     without_specks,
 )
+from pyama_core.processing.segmentation.kernels.distance import FARTHEST, depths
+from pyama_core.processing.segmentation.kernels.parts import (
+    interior,
+    largest_parts,
+    mean_distance,
+    relabel,
+)
+from pyama_core.processing.segmentation.kernels.resample import (
+    enlarge_labels,
+    shrink_frame,
+)
+from pyama_core.processing.segmentation.kernels.smoothing import box, gaussian
+from pyama_core.processing.segmentation.kernels.watershed import HIGHEST, flood
+from pyama_core.processing.segmentation.scale import WORKING_DIAMETER, Scale
 from pyama_core.processing.segmentation.segmenter import Calibration
 
 # Compiling at the first example is not a matter of the deadline.
@@ -833,7 +834,7 @@ def test_bad_input_is_refused() -> None:
         InstanceSegmenter().segment(frame)
     with pytest.raises(InputError, match="at least one frame"):
         InstanceSegmenter().prepare([])
-    with pytest.raises(InputError, match="cell_diameter in pixels, found 25 um"):
+    with pytest.raises(InputError, match="in pixels, found cell_diameter 25 um"):
         InstanceSegmenter(InstanceParameters(cell_diameter="25 um"))
     with pytest.raises(InputError, match=r"nuclear channel of shape \(50, 50\)"):
         given_diameter.segment(frame, frame[:40])

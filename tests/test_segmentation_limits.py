@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pyama_core.processing.runs.pixel_runs import find_runs
 from pyama_core.processing.segmentation.instances.contrast import _lowest_mode
 from pyama_core.processing.segmentation.instances.diameter import _best_peak
-from pyama_core.processing.segmentation.instances.scale import Scale
 from pyama_core.processing.segmentation.instances.separation import (
     painted,
     separate,
     separate_by_nuclei,
     without_specks,
 )
+from pyama_core.processing.segmentation.scale import Scale
 
 SCALE = Scale(18.0)  # the working image is the frame; a cell has 254 pixels
 BoolArray = NDArray[np.bool_]

@@ -71,8 +71,8 @@ class SeedSegmenter:
         InputError
             If the frame is none, or the diameter of the cells is not known.
         """
-        from pyama_core.processing.segmentation.instances.scale import Scale  # loads the compiler
         from pyama_core.processing.segmentation.instances.separation import find_nuclei
+        from pyama_core.processing.segmentation.scale import Scale  # loads the compiler
 
         image = as_frame(frame, "frame of nuclei")
         if self.cell_diameter is None:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pyama_core.processing.frame import read_only
 from pyama_core.processing.segmentation.bright.illumination import smooth_background
 from pyama_core.processing.segmentation.bright.kernels.tiles import busy_tiles, values_in
-from pyama_core.processing.segmentation.instances.contrast import as_2d, blur, rounding
-from pyama_core.processing.segmentation.instances.kernels.contrast import subtract_tiles
-from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
-from pyama_core.processing.segmentation.instances.scale import Scale
+from pyama_core.processing.segmentation.images import as_2d, blur, rounding
+from pyama_core.processing.segmentation.kernels.resample import shrink_frame
+from pyama_core.processing.segmentation.kernels.tiles import subtract_tiles
+from pyama_core.processing.segmentation.scale import Scale
 
 Float32Array = NDArray[np.float32]
 

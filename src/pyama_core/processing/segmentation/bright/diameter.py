@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.segmentation.bright.contrast import Contrast, Float32Array
-from pyama_core.processing.segmentation.instances.scale import Scale
+from pyama_core.processing.segmentation.by_diameter import diameters_between, summit
 
 SMALLEST, LARGEST, STEP = 6.0, 400.0, 1.3
 LARGEST_PART = 0.4  # of the shorter side of the frame is the largest diameter
 TOLERANCE = 0.3  # standard deviation of the logarithm of sizes that agree with a diameter
 ENOUGH_OBJECTS = 4
-MOST_PIXELS = 640**2  # of a working image
 MOST_DIAMETERS = 100  # that a frame is wide, of what is looked at of it
 
 
@@ -60,25 +59,13 @@ def estimate_diameter(frames: Sequence[NDArray[Any]], find: Finder) -> float | N
         Pixels; None if no objects are found at any diameter.
     """
     smallest_side = min(min(frame.shape) for frame in frames)
-    diameters = [SMALLEST]
-    while diameters[-1] * STEP <= min(LARGEST, LARGEST_PART * smallest_side):
-        diameters.append(diameters[-1] * STEP)
+    diameters = diameters_between(SMALLEST, min(LARGEST, LARGEST_PART * smallest_side), STEP)
     carried = np.array([_contrast_that_fits(frames, d, find) for d in diameters])
     best = int(np.argmax(carried))
     if carried[best] <= 0:
         return None
-    at = diameters[best] * STEP ** _summit(carried, best)
+    at = diameters[best] * STEP ** summit(carried, best)
     return _typical_diameter(frames, at, find)
-
-
-def centre(frame: NDArray[Any], scale: Scale) -> NDArray[Any]:
-    """Return the centre of a frame, if its working image is larger than many objects need."""
-    working_pixels = frame.size / scale.factor**2
-    most = min(MOST_PIXELS, (MOST_DIAMETERS * scale.working_diameter) ** 2)
-    shorten = min(1.0, float(np.sqrt(most / working_pixels)))
-    height, width = (max(1, int(n * shorten)) for n in frame.shape)
-    top, left = (frame.shape[0] - height) // 2, (frame.shape[1] - width) // 2
-    return np.ascontiguousarray(frame[top : top + height, left : left + width])
 
 
 def _contrast_that_fits(frames: Sequence[NDArray[Any]], diameter: float, find: Finder) -> float:
@@ -117,10 +104,3 @@ def _whole_objects(
         whole[edge] = False
     whole[0] = False
     return found.factor * np.sqrt(area[whole] * 4 / np.pi), contrast[whole]
-
-
-def _summit(values: NDArray[np.float64], best: int) -> float:
-    """Return where between its neighbours the parabola through a maximum has its summit."""
-    before, at, after = np.pad(values, 1)[best : best + 3].tolist()
-    curvature = before - 2 * at + after
-    return float(0.5 * (before - after) / curvature) if curvature < 0 else 0.0

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.frame import read_only
 from pyama_core.processing.segmentation.bright.kernels.polynomials import fit
-from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
+from pyama_core.processing.segmentation.kernels.resample import shrink_frame
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]

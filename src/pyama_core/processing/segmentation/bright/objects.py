@@ -21,12 +21,12 @@ from pyama_core.processing.segmentation.bright.kernels.levels import (
     settle,
     steepest_levels,
 )
-from pyama_core.processing.segmentation.instances.contrast import BoolArray, as_2d, runs_of
-from pyama_core.processing.segmentation.instances.kernels.distance import depths
-from pyama_core.processing.segmentation.instances.kernels.parts import interior, relabel
-from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
-from pyama_core.processing.segmentation.instances.kernels.watershed import flood, passes
-from pyama_core.processing.segmentation.instances.scale import Scale
+from pyama_core.processing.segmentation.images import BoolArray, as_2d, runs_of
+from pyama_core.processing.segmentation.kernels.distance import depths
+from pyama_core.processing.segmentation.kernels.parts import interior, relabel
+from pyama_core.processing.segmentation.kernels.smoothing import gaussian
+from pyama_core.processing.segmentation.kernels.watershed import flood, passes
+from pyama_core.processing.segmentation.scale import Scale
 
 Int32Array = NDArray[np.int32]
 Float64Array = NDArray[np.float64]

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
 from pyama_core.processing.segmentation.bright.contrast import measure_contrast
-from pyama_core.processing.segmentation.bright.diameter import Found, centre, estimate_diameter
+from pyama_core.processing.segmentation.bright.diameter import (
+    MOST_DIAMETERS,
+    Found,
+    estimate_diameter,
+)
 from pyama_core.processing.segmentation.bright.method import (
     BrightParameters,
     DarkParameters,
     ObjectParameters,
 )
 from pyama_core.processing.segmentation.bright.objects import Areas, find_objects
-from pyama_core.processing.segmentation.cell_diameter import AUTO, SMALLEST
-from pyama_core.processing.segmentation.instances.scale import Scale
-from pyama_core.processing.segmentation.segmenter import Calibration
+from pyama_core.processing.segmentation.by_diameter import SegmenterByDiameter, centre
+from pyama_core.processing.segmentation.scale import Scale
 from pyama_core.processing.segmentation.single_precision import in_single_precision
-
-FALLBACK_DIAMETER = 24.0
-"""Pixels: what is looked for where three frames hold nothing."""
 
 FINER = 0.8
 """Of the diameter is the scale that is worked at: too small a scale is safer than too large."""
@@ -36,7 +36,7 @@ SMALLEST_OBJECT, SMALLEST_BRIGHT = 0.45, 0.27
 is as much in it as in others."""
 
 
-class ObjectSegmenter:
+class ObjectSegmenter(SegmenterByDiameter):
     """Segment the frames of one field of view into bright or dark objects, each frame on its own.
 
     All sizes follow from the diameter of the objects, in an image shrunk until a scale of 0.8 of it
@@ -79,51 +79,19 @@ class ObjectSegmenter:
     3
     """
 
+    fallback_diameter = 24.0
+    looks_for = "objects"
+
     def __init__(self, parameters: ObjectParameters | None = None) -> None:
         self.parameters: ObjectParameters = BrightParameters() if parameters is None else parameters
-        lengths = [self.parameters.length, *self.parameters.lengths.values()]
-        if any(isinstance(length, str) for length in lengths):
-            raise InputError(
-                f"Expected diameters in pixels, found {next(x for x in lengths if x)}; "
-                "convert them by the parameters' in_pixels."
-            )
-        given = self.parameters.cell_diameter
-        self.cell_diameter: float | None = None if given == AUTO else float(given)
+        super().__init__(self.parameters)
+        for name, length in self.parameters.lengths.items():
+            if isinstance(length, str):
+                raise InputError(
+                    f"Expected diameters in pixels, found {name} {length}; convert it by "
+                    "the parameters' in_pixels."
+                )
         self._sign = -1 if isinstance(self.parameters, DarkParameters) else 1
-
-    def prepare(self, frames: Sequence[NDArray[Any]]) -> Calibration:
-        """Estimate the diameter of the objects in whole pixels, if the parameters leave it open.
-
-        Of frames without objects nothing can be estimated: `FALLBACK_DIAMETER` is taken.
-
-        Parameters
-        ----------
-        frames
-            Some (Y, X) frames of the field of view, such as the first, middle and last.
-
-        Returns
-        -------
-        Calibration
-            The diameter, given or estimated, and whether there were objects to estimate it from.
-
-        Raises
-        ------
-        InputError
-            If there is no frame, or one is not an image.
-        """
-        if self.parameters.cell_diameter != AUTO:
-            return Calibration(self.cell_diameter)
-        if len(frames) == 0:
-            raise InputError(
-                "Expected at least one frame to estimate the diameter of objects from, found none; "
-                "give the diameter as cell_diameter."
-            )
-        checked = [in_single_precision(frame, "frame") for frame in frames]
-        found = estimate_diameter(checked, self._find_in_centre)
-        self.cell_diameter = (
-            FALLBACK_DIAMETER if found is None else max(SMALLEST, float(round(found)))
-        )
-        return Calibration(self.cell_diameter, found_cells=found is not None)
 
     def segment(
         self, frame: NDArray[Any], _nuclei: NDArray[Any] | None = None
@@ -148,20 +116,19 @@ class ObjectSegmenter:
             `prepare` has not yet estimated the diameter.
         """
         frame = in_single_precision(frame, "frame")
-        if self.cell_diameter is None:
-            raise InputError(
-                "Expected the diameter of objects, found that it is still to be estimated; "
-                "call prepare with some frames first, or give it as cell_diameter."
-            )
-        scale = scale_of(self.cell_diameter)
-        areas = self._areas(self.cell_diameter, scale)
+        diameter = self._known_diameter()
+        scale = scale_of(diameter)
+        areas = self._areas(diameter, scale)
         return scale.enlarge(self._find(frame, scale, areas).labels, frame.shape)
+
+    def _estimate(self, frames: Sequence[NDArray[Any]]) -> float | None:
+        return estimate_diameter(frames, self._find_in_centre)
 
     def _find_in_centre(self, frame: NDArray[Any], diameter: float) -> Found:
         """Find the objects of any size in the centre of a frame, at the scale of a diameter."""
         scale = scale_of(diameter)
         areas = _areas(scale, SMALLEST_OBJECT * diameter, np.inf, SMALLEST_BRIGHT * diameter)
-        return self._find(centre(frame, scale), scale, areas)
+        return self._find(centre(frame, scale, MOST_DIAMETERS), scale, areas)
 
     def _find(self, frame: NDArray[Any], scale: Scale, areas: Areas) -> Found:
         limit = self.parameters.contrast

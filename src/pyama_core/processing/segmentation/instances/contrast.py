@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pyama_core.processing.frame import read_only
-from pyama_core.processing.runs.pixel_runs import Runs, find_runs
+from pyama_core.processing.segmentation.images import BoolArray, Float32Array, as_2d
 from pyama_core.processing.segmentation.instances.kernels.contrast import contrast_images
-from pyama_core.processing.segmentation.instances.kernels.resample import shrink_frame
-from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
-
-Float32Array = NDArray[np.float32]
-BoolArray = NDArray[np.bool_]
+from pyama_core.processing.segmentation.kernels.resample import shrink_frame
+from pyama_core.processing.segmentation.kernels.smoothing import gaussian
 
 # Sizes in cell diameters.
 DETAIL = 0.08  # what is finer than this is roughness
@@ -28,18 +22,6 @@ N_SIGMA = 3.0
 LEAST_PEAK = 0.1  # of the highest one: a lower peak of the roughness is an accident
 TYPICAL_CELL = 0.75  # of what exceeds the noise is fainter
 ENOUGH_PIXELS = 40_000  # for the distribution of roughness
-
-
-def blur(image: Float32Array, sigma: float) -> Float32Array:
-    """Return an image smoothed by a Gaussian of `sigma` pixels, cut off at 2.5 sigma."""
-    side = 2 * max(1, int(np.ceil(2.5 * sigma))) + 1
-    return as_2d(cv2.GaussianBlur(image, (side, side), sigma), image)
-
-
-def box_mean(image: Float32Array, sigma: float) -> Float32Array:
-    """Return the mean in a square of about the width of a Gaussian of `sigma` pixels."""
-    side = 2 * max(1, round(1.73 * sigma)) + 1
-    return as_2d(cv2.blur(image, (side, side)), image)
 
 
 class ContrastImages:
@@ -101,27 +83,6 @@ def _pooling_sigma(diameter: float) -> float:
     return max(0.8, ROUGHNESS_REACH * diameter)
 
 
-def rounding(frame: NDArray[Any], image: Float32Array) -> float:
-    """Return the variance of what may be errors of rounding in the working image of a frame."""
-    return of_single_precision(image) + of_grey_values(frame, image)
-
-
-def of_single_precision(image: Float32Array) -> float:
-    """Return the variance of what computing with an image in single precision adds."""
-    return (4 * float(np.spacing(max(image.max(), -image.min())))) ** 2
-
-
-def of_grey_values(frame: NDArray[Any], image: Float32Array) -> float:
-    """Return the variance of what whole grey values add to the working image of a frame.
-
-    They are as wide as the smallest difference between two that occur; the mean of many pixels is
-    finer.
-    """
-    steps = np.diff(np.unique(frame[::8, ::8]).astype(np.float64))
-    step = float(steps.min()) if steps.size else 0.0
-    return step**2 / 12 * image.size / frame.size
-
-
 def foreground(roughness: Float32Array, diameter: float, least: float) -> BoolArray:
     """Return where the roughness is nearer to that of cells than to that of the background.
 
@@ -179,13 +140,3 @@ def _lowest_mode(values: Float32Array, low: float, high: float, spread: float) -
     is_peak = (smooth == around.max(axis=1)) & (smooth >= LEAST_PEAK * smooth.max())
     lowest = int(np.argmax(is_peak))
     return float(edges[lowest] + edges[lowest + 1]) / 2
-
-
-def runs_of(mask: NDArray[Any]) -> Runs:
-    """Return the runs of a mask of bool or uint8."""
-    return find_runs(read_only(mask.view(np.uint8)), 0)
-
-
-def as_2d(image: NDArray[Any], like: Float32Array) -> Float32Array:
-    """Undo that OpenCV drops an axis of length one."""
-    return np.asarray(image, np.float32).reshape(like.shape)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.segmentation.instances.scale import Scale
+from pyama_core.processing.segmentation.by_diameter import centre, diameters_between, summit
+from pyama_core.processing.segmentation.scale import Scale
 
 SMALLEST, LARGEST, STEP = 8.0, 400.0, 1.25
 TOLERANCE = 0.3  # standard deviation of the logarithm of sizes that agree with a diameter
 # Objects fit best when the diameter is somewhat above that of the cells: smaller ones still count,
 # and the halos between cells are in neither.
 FIT_TO_CELL = 0.82
-MOST_PIXELS = 640**2  # of a working image
 MOST_DIAMETERS = 40  # that a frame is wide, of what is looked at of it
 HIGH = 0.8  # of the highest agreement
 
@@ -47,21 +47,19 @@ def estimate_diameter(frames: Sequence[NDArray[Any]], label: Labeller) -> float 
         Pixels; None if no cells are found at any diameter.
     """
     smallest_side = min(min(frame.shape) for frame in frames)
-    diameters = [SMALLEST]
-    while diameters[-1] * STEP <= min(LARGEST, smallest_side / 3):
-        diameters.append(diameters[-1] * STEP)
+    diameters = diameters_between(SMALLEST, min(LARGEST, smallest_side / 3), STEP)
     fit, agreement = np.array([_agreement(frames, Scale(d), label) for d in diameters]).T
     if not agreement.any():
         return None
     best = _best_peak(fit, agreement)
-    return float(FIT_TO_CELL * diameters[best] * STEP ** _summit(agreement, best))
+    return float(FIT_TO_CELL * diameters[best] * STEP ** summit(agreement, best))
 
 
 def _agreement(
     frames: Sequence[NDArray[Any]], scale: Scale, label: Labeller
 ) -> tuple[float, float]:
     """Return how well the objects of all frames fit a scale, and that weighted by their area."""
-    found = [label(_centre(frame, scale), scale) for frame in frames]
+    found = [label(centre(frame, scale, MOST_DIAMETERS), scale) for frame in frames]
     area = np.concatenate([np.bincount(labels.ravel())[1:] for labels in found])
     area = area[area > 0]
     if area.size == 0:
@@ -86,20 +84,3 @@ def _best_peak(fit: NDArray[np.float64], agreement: NDArray[np.float64]) -> int:
     if not is_peak.any():
         return int(np.argmax(agreement))
     return int(np.argmax(np.where(is_peak, fit, 0)))
-
-
-def _centre(frame: NDArray[Any], scale: Scale) -> NDArray[Any]:
-    """Return the centre of a frame, if its working image is larger than many cells need."""
-    working_pixels = frame.size / scale.factor**2
-    most = min(MOST_PIXELS, (MOST_DIAMETERS * scale.working_diameter) ** 2)
-    shorten = min(1.0, float(np.sqrt(most / working_pixels)))
-    height, width = (max(1, int(n * shorten)) for n in frame.shape)
-    top, left = (frame.shape[0] - height) // 2, (frame.shape[1] - width) // 2
-    return np.ascontiguousarray(frame[top : top + height, left : left + width])
-
-
-def _summit(values: NDArray[np.float64], best: int) -> float:
-    """Return where between its neighbours the parabola through a maximum has its summit."""
-    before, at, after = np.pad(values, 1)[best : best + 3].tolist()
-    curvature = before - 2 * at + after
-    return float(0.5 * (before - after) / curvature) if curvature < 0 else 0.0

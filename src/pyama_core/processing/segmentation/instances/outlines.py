@@ -7,13 +7,8 @@ import numpy as np
 
 from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.runs.pixel_runs import Runs
-from pyama_core.processing.segmentation.instances.contrast import (
-    BoolArray,
-    ContrastImages,
-    Float32Array,
-    box_mean,
-    runs_of,
-)
+from pyama_core.processing.segmentation.images import BoolArray, Float32Array, box_mean, runs_of
+from pyama_core.processing.segmentation.instances.contrast import ContrastImages
 from pyama_core.processing.segmentation.instances.kernels.outlines import (
     coherent_lines,
     halve,
@@ -22,7 +17,7 @@ from pyama_core.processing.segmentation.instances.kernels.outlines import (
     retreat_to_crest,
     some_of,
 )
-from pyama_core.processing.segmentation.instances.kernels.smoothing import box
+from pyama_core.processing.segmentation.kernels.smoothing import box
 
 # Sizes in cell diameters.
 COHERENCE_REACH = 0.08  # over which lines agree with each other

@@ -11,26 +11,22 @@ from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
 from pyama_core.processing.runs.holes import fill_holes
-from pyama_core.processing.segmentation.cell_diameter import AUTO, SMALLEST
+from pyama_core.processing.segmentation.by_diameter import SegmenterByDiameter
+from pyama_core.processing.segmentation.images import rounding
 from pyama_core.processing.segmentation.instances import separation
 from pyama_core.processing.segmentation.instances.contrast import (
     LARGEST_HOLE,
     ContrastImages,
     foreground,
-    rounding,
 )
 from pyama_core.processing.segmentation.instances.diameter import estimate_diameter
 from pyama_core.processing.segmentation.instances.method import InstanceParameters
 from pyama_core.processing.segmentation.instances.outlines import Outlines
-from pyama_core.processing.segmentation.instances.scale import Scale
-from pyama_core.processing.segmentation.segmenter import Calibration
+from pyama_core.processing.segmentation.scale import Scale
 from pyama_core.processing.segmentation.single_precision import in_single_precision
 
-FALLBACK_DIAMETER = 60.0
-"""Pixels: what the fixed numbers of the log-STD segmentation suit."""
 
-
-class InstanceSegmenter:
+class InstanceSegmenter(SegmenterByDiameter):
     """Segment the frames of one field of view into cells, each frame on its own.
 
     All sizes follow from the diameter of the cells, in an image shrunk until that spans 18 pixels:
@@ -76,53 +72,13 @@ class InstanceSegmenter:
     (2, True)
     """
 
+    fallback_diameter = 60.0  # what the fixed numbers of the log-STD segmentation suit
+    looks_for = "cells"
+
     def __init__(self, parameters: InstanceParameters | None = None) -> None:
         self.parameters = InstanceParameters() if parameters is None else parameters
-        if self.parameters.length is not None:
-            raise InputError(
-                f"Expected cell_diameter in pixels, found {self.parameters.cell_diameter}; "
-                "convert it by InstanceParameters.in_pixels."
-            )
-        given = self.parameters.cell_diameter
-        self.cell_diameter: float | None = None if given == AUTO else float(given)
+        super().__init__(self.parameters)
         self._images = ContrastImages()
-
-    def prepare(self, frames: Sequence[NDArray[Any]]) -> Calibration:
-        """Estimate the diameter of the cells in whole pixels, if the parameters leave it open.
-
-        Of frames without cells nothing can be estimated: `FALLBACK_DIAMETER` is taken, which finds
-        none in such frames either, but may in others.
-
-        Parameters
-        ----------
-        frames
-            Some (Y, X) frames of the field of view, such as the first, middle and last. The more
-            cells, the better the estimate; that of three frames costs as much as to segment ten
-            to thirty.
-
-        Returns
-        -------
-        Calibration
-            The diameter, given or estimated, and whether there were cells to estimate it from.
-
-        Raises
-        ------
-        InputError
-            If there is no frame, or one is not an image.
-        """
-        if self.parameters.cell_diameter != AUTO:
-            return Calibration(self.cell_diameter)
-        if len(frames) == 0:
-            raise InputError(
-                "Expected at least one frame to estimate the diameter of cells from, found none; "
-                "give the diameter as cell_diameter."
-            )
-        checked = [in_single_precision(frame, "phase-contrast frame") for frame in frames]
-        found = estimate_diameter(checked, partial(_label, images=self._images))
-        self.cell_diameter = (
-            FALLBACK_DIAMETER if found is None else max(SMALLEST, float(round(found)))
-        )
-        return Calibration(self.cell_diameter, found_cells=found is not None)
 
     def segment(
         self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None
@@ -149,11 +105,7 @@ class InstanceSegmenter:
             the two differ in shape, or `prepare` has not yet estimated the diameter.
         """
         frame = in_single_precision(frame, "phase-contrast frame")
-        if self.cell_diameter is None:
-            raise InputError(
-                "Expected the diameter of cells, found that it is still to be estimated; "
-                "call prepare with some frames first, or give it as cell_diameter."
-            )
+        diameter = self._known_diameter()
         if nuclei is not None:
             nuclei = in_single_precision(nuclei, "frame of the nuclear channel")
             if nuclei.shape != frame.shape:
@@ -161,8 +113,11 @@ class InstanceSegmenter:
                     f"Expected a frame of the nuclear channel of shape {frame.shape}, as that of "
                     f"phase contrast, found {nuclei.shape}."
                 )
-        scale = Scale(self.cell_diameter)
+        scale = Scale(diameter)
         return scale.enlarge(_label(frame, scale, self._images, nuclei), frame.shape)
+
+    def _estimate(self, frames: Sequence[NDArray[Any]]) -> float | None:
+        return estimate_diameter(frames, partial(_label, images=self._images))
 
 
 def create(parameters: InstanceParameters, _fov: int) -> InstanceSegmenter:

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.runs.pixel_runs import Runs, paint
-from pyama_core.processing.segmentation.instances.contrast import (
-    N_SIGMA,
+from pyama_core.processing.segmentation.images import (
     BoolArray,
     Float32Array,
     blur,
@@ -18,17 +17,18 @@ from pyama_core.processing.segmentation.instances.contrast import (
     of_single_precision,
     runs_of,
 )
-from pyama_core.processing.segmentation.instances.kernels.distance import depths
+from pyama_core.processing.segmentation.instances.contrast import N_SIGMA
 from pyama_core.processing.segmentation.instances.kernels.joining import join_round
-from pyama_core.processing.segmentation.instances.kernels.parts import (
+from pyama_core.processing.segmentation.kernels.distance import depths
+from pyama_core.processing.segmentation.kernels.parts import (
     interior,
     largest_parts,
     mean_distance,
     relabel,
 )
-from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
-from pyama_core.processing.segmentation.instances.kernels.watershed import HIGHEST, flood
-from pyama_core.processing.segmentation.instances.scale import Scale
+from pyama_core.processing.segmentation.kernels.smoothing import gaussian
+from pyama_core.processing.segmentation.kernels.watershed import HIGHEST, flood
+from pyama_core.processing.segmentation.scale import Scale
 
 Int32Array = NDArray[np.int32]
 

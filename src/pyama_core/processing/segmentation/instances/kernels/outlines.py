@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.connected import connect
 from pyama_core.processing.runs.pixel_runs import Runs, stretches, with_room
-from pyama_core.processing.segmentation.instances.kernels.smoothing import (
+from pyama_core.processing.segmentation.kernels.smoothing import (
     continue_row,
     smooth_row,
     weigh_rows,

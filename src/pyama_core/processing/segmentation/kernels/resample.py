@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.pixel_runs import Runs, stretches, with_room
-from pyama_core.processing.segmentation.instances.kernels.parts import keep_largest
-from pyama_core.processing.segmentation.instances.kernels.smoothing import smooth_whole_row
+from pyama_core.processing.segmentation.kernels.parts import keep_largest
+from pyama_core.processing.segmentation.kernels.smoothing import smooth_whole_row
 
 Float32Array = NDArray[np.float32]
 Int32Array = NDArray[np.int32]

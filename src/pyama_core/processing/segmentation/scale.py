@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.frame import read_only
-from pyama_core.processing.segmentation.instances.kernels.resample import (
+from pyama_core.processing.segmentation.kernels.resample import (
     enlarge_labels,
     shrink_frame,
 )
-from pyama_core.processing.segmentation.instances.kernels.smoothing import gaussian
+from pyama_core.processing.segmentation.kernels.smoothing import gaussian
 
 WORKING_DIAMETER = 18.0
 """Cells are looked at with so many pixels per diameter; finer detail says little about borders."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.compiling import compiled
 from pyama_core.processing.runs.pixel_runs import Runs
-from pyama_core.processing.segmentation.instances.kernels.smoothing import smooth_whole_row
+from pyama_core.processing.segmentation.kernels.smoothing import smooth_whole_row
 
 UInt16Array = NDArray[np.uint16]
 
