@@ -56,11 +56,11 @@ class Page:
         self.desk = Desk(Roots.of(folders))
         self.app = make_application(self.desk, IDENTITY)
 
-    def get(self, path: str, **asks: Any) -> Answer:
+    def get(self, path: str, /, **asks: Any) -> Answer:
         query = urlencode(asks, doseq=True)
         return self.send("GET", path, query, READING)
 
-    def post(self, path: str, **asks: Any) -> Answer:
+    def post(self, path: str, /, **asks: Any) -> Answer:
         return self.send("POST", path, "", CHANGING, json.dumps(asks).encode())
 
     def send(

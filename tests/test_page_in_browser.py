@@ -469,3 +469,27 @@ def test_doubted_cells_are_gone_through_most_suspicious_first(browser, copied_re
         wait_for_words(tab, "n again goes to position 1")
         tab.page.keyboard.press("n")
         tab.wait_for_state(fov=1)
+
+
+# Export
+
+
+def test_results_are_exported_to_a_table_with_progress_and_found_in_the_folder(
+    browser, copied_results
+):
+    with serving(copied_results) as server, tabs(browser, server) as [tab]:
+        tab.open(place="export", at=str(copied_results))
+        card = tab.page.get_by_role("article", name="csv")
+        card.get_by_label("tables").select_option("wide")
+        card.get_by_role("button", name="export").click()
+        card.locator("text=wrote").wait_for()
+        assert str(copied_results / "exports" / "csv") in card.inner_text()
+        assert list((copied_results / "exports" / "csv").rglob("*.csv"))
+        # A second time only on request.
+        button = card.get_by_role("button", name="export")
+        card.get_by_label("replace the earlier one").check()
+        (copied_results / "exports" / "csv" / "mine.txt").write_text("mine")
+        button.click()
+        card.locator("text=mine.txt was not made by the export").wait_for()
+        assert (copied_results / "exports" / "csv" / "mine.txt").read_text() == "mine"
+        assert tab.page.get_by_role("article").count() >= 8

@@ -7,6 +7,7 @@ import { Help } from "./base/Help.js";
 import { helpIsOpen, listenToKeys } from "./base/keys.js";
 import { Notices } from "./base/notices.js";
 import { knownPlaces, type Place } from "./base/places.js";
+import { Export } from "./exporting/Export.js";
 import { Files } from "./files/Files.js";
 import { Look } from "./look/Look.js";
 import "uplot/dist/uPlot.min.css";
@@ -15,6 +16,7 @@ import "./style.css";
 const PLACES: readonly Place[] = [
   { name: "files", title: "Files", Content: Files },
   { name: "look", title: "Look", Content: Look },
+  { name: "export", title: "Export", Content: Export },
 ];
 
 function Bar(props: { place: Place }) {

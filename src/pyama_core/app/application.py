@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from pyama_core.app.desk import Desk
 from pyama_core.app.guard import SHELL, App, Guard, Identity
-from pyama_core.app.routes import correcting, looking
+from pyama_core.app.routes import correcting, exporting, looking
 from pyama_core.app.routes import files as files_routes
 from pyama_core.app.routing import Endpoint, as_route
 
@@ -25,7 +25,12 @@ EVENTS = "/api/events"
 
 def endpoints() -> Sequence[Endpoint]:
     """Return everything that the client can ask for, from all places of the page."""
-    return (*files_routes.ENDPOINTS, *looking.ENDPOINTS, *correcting.ENDPOINTS)
+    return (
+        *files_routes.ENDPOINTS,
+        *looking.ENDPOINTS,
+        *correcting.ENDPOINTS,
+        *exporting.ENDPOINTS,
+    )
 
 
 def make_application(desk: Desk, identity: Identity) -> App:
@@ -89,6 +94,7 @@ def _watching(desk: Desk) -> Callable[..., Any]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(desk.watcher.watch)
             yield
+            desk.exports.cancel_all()
             tasks.cancel_scope.cancel()
 
     return lifespan

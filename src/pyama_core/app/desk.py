@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyama_core.app.events import Hub, Watcher, modified_ns
+from pyama_core.app.export_jobs import ExportJobs
 from pyama_core.app.file_cards import FileCards
 from pyama_core.app.roots import Roots
 from pyama_core.io.storage.naming import SOURCE_NAME
@@ -40,6 +41,8 @@ class Desk:
         Hands events to all pages.
     cards : FileCards
         What microscope files hold.
+    exports : ExportJobs
+        What is exported for the page.
     watcher : Watcher
         Finds out what changed in folders that are open.
     """
@@ -48,6 +51,7 @@ class Desk:
         self.roots = roots
         self.hub = Hub()
         self.cards = FileCards()
+        self.exports = ExportJobs(self.hub)
         self.watcher = Watcher(self.hub, lambda: self.open_folders)
         self._lock = threading.Lock()
         self._opened: OrderedDict[Path, _Opened] = OrderedDict()

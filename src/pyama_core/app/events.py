@@ -50,7 +50,28 @@ class Missed(Message):
     kind: Literal["missed"] = "missed"
 
 
-Event = ResultsChanged | Missed
+ExportState = Literal["running", "done", "failed", "cancelled"]
+
+
+class ExportTold(Message):
+    """How far an export is, or how it ended."""
+
+    kind: Literal["export"] = "export"
+    number: int
+    at: str
+    """The output folder."""
+    form: str
+    path: str
+    """What it writes."""
+    state: ExportState
+    done: int
+    total: int
+    """Steps that are done, and all; 0 as long as that is not known."""
+    words: str
+    """What was done last, or why it failed."""
+
+
+Event = ResultsChanged | ExportTold | Missed
 """What the stream tells; a new kind of news is one more class here."""
 
 

@@ -81,10 +81,14 @@ def export(
     return target
 
 
+def place_of(folder: Path, form: ExportForm) -> Path:
+    """Return where exports of an output folder in a form land, unless another place is given."""
+    return folder / FOLDER_NAME / (f"results{form.suffix}" if form.suffix else form.name)
+
+
 def _target(selection: Selection, form: ExportForm, path: Path | str | None) -> Path:
     if path is None:
-        name = f"results{form.suffix}" if form.suffix else form.name
-        return selection.folder / FOLDER_NAME / name
+        return place_of(selection.folder, form)
     given = given_path(path, "path of the export")
     if form.suffix and given.suffix.lower() != form.suffix:
         raise InputError(f"expected the name of a {form.suffix} file, found {given}")

@@ -35,6 +35,8 @@ class ExportForm:
     ----------
     name : str
         What it is called on the command line.
+    people : str
+        Programs, or people, that it is for.
     about : str
         What one gets, for people.
     module : str
@@ -48,6 +50,7 @@ class ExportForm:
     """
 
     name: str
+    people: str
     about: str
     module: str
     options: type[Options] = Options
@@ -59,6 +62,16 @@ class ExportForm:
         """Whether it is a folder of files, and no file."""
         return not self.suffix
 
+    def lacks(self) -> str | None:
+        """Return in words which package is missing; None if none is."""
+        for package in self.packages:
+            if importlib.util.find_spec(package) is None:
+                return (
+                    f"exporting {self.name} needs {package}, which is not installed: "
+                    f'pip install "pyama-core[{self.name}]"'
+                )
+        return None
+
     def load(self) -> Write:
         """Import what writes it.
 
@@ -67,12 +80,8 @@ class ExportForm:
         InputError
             A package that it needs is not installed.
         """
-        for package in self.packages:
-            if importlib.util.find_spec(package) is None:
-                raise InputError(
-                    f"exporting {self.name} needs {package}, which is not installed: "
-                    f'pip install "pyama-core[{self.name}]"'
-                )
+        if lacks := self.lacks():
+            raise InputError(lacks)
         module = importlib.import_module(self.module)
         return cast("Write", module.write)
 
@@ -80,12 +89,14 @@ class ExportForm:
 _FORMS = (
     ExportForm(
         "csv",
+        "Prism, Origin, Excel",
         "tables as text: a row per cell and frame, and a column per cell for Prism and Origin",
         "pyama_core.exports.csv_tables",
         TextTableOptions,
     ),
     ExportForm(
         "parquet",
+        "R, Python",
         "the same tables for pandas, polars, R and DuckDB",
         "pyama_core.exports.parquet_tables",
         TableOptions,
@@ -93,6 +104,7 @@ _FORMS = (
     ),
     ExportForm(
         "xlsx",
+        "Excel, LibreOffice",
         "a workbook with a sheet per sample",
         "pyama_core.exports.xlsx_tables",
         WorkbookOptions,
@@ -101,28 +113,33 @@ _FORMS = (
     ),
     ExportForm(
         "fiji",
+        "Fiji, ImageJ",
         "ROIs and label images of each FOV for Fiji and ImageJ",
         "pyama_core.exports.fiji",
         packages=("roifile",),
     ),
     ExportForm(
         "geff",
+        "Tracking and lineage tools",
         "tracks, lineages and measurements of each FOV as a graph, with its label images",
         "pyama_core.exports.geff_tracks",
         packages=("geff",),
     ),
     ExportForm(
         "ctc",
+        "Cell Tracking Challenge",
         "masks and tracks of each FOV in the form of the Cell Tracking Challenge",
         "pyama_core.exports.ctc",
     ),
     ExportForm(
         "ome-zarr",
+        "napari, QuPath, Fiji",
         "images of each FOV with its cells as labels, for napari, Fiji, QuPath and others",
         "pyama_core.exports.ome_zarr",
     ),
     ExportForm(
         "anndata",
+        "scanpy",
         "measurements with what is known of each cell, for scanpy and others",
         "pyama_core.exports.anndata_file",
         FeatureOptions,

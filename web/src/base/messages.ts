@@ -85,6 +85,11 @@ export interface AskUndo {
   name?: string | null;
 }
 
+/** An export that is to end. */
+export interface CancelExport {
+  number: number;
+}
+
 /** What a file or folder holds. */
 export interface Card {
   words: string;
@@ -147,6 +152,10 @@ export interface Courses {
   courses: readonly Course[];
 }
 
+/** What was asked for has happened. */
+export interface Done {
+}
+
 /** A cell that a person should look at. */
 export interface Doubted {
   cell: number;
@@ -170,6 +179,19 @@ export interface Entry {
   modified: number;
 }
 
+/** How far an export is, or how it ended. */
+export interface ExportTold {
+  kind: "export";
+  number: number;
+  at: string;
+  form: string;
+  path: string;
+  state: "running" | "done" | "failed" | "cancelled";
+  done: number;
+  total: number;
+  words: string;
+}
+
 /** Why something could not be answered. */
 export interface Failure {
   error: string;
@@ -182,6 +204,33 @@ export interface Folder {
   entries: readonly Entry[];
   n_left_out: number;
   is_images: boolean;
+}
+
+/** A form that results can be exported in. */
+export interface Form {
+  name: string;
+  people: string;
+  about: string;
+  kind: "file" | "folder";
+  lacks: string;
+  options: readonly FormOption[];
+  has_features: boolean;
+  path: string;
+  is_there: boolean;
+}
+
+/** Something that can be asked of a form. */
+export interface FormOption {
+  name: string;
+  choices: readonly string[];
+  usual: string;
+}
+
+/** All forms, and how exports of these results are. */
+export interface Forms {
+  forms: readonly Form[];
+  features: readonly string[];
+  exports: readonly ExportTold[];
 }
 
 /** What can be looked at of a field of view. */
@@ -282,6 +331,19 @@ export interface Standings {
   edits: readonly Standing[];
 }
 
+/** A part of the results, and the form that it is wanted in. */
+export interface StartExport {
+  at: string;
+  form: string;
+  path?: string;
+  fovs?: readonly number[];
+  samples?: readonly string[];
+  good_only?: boolean;
+  overwrite?: boolean;
+  options?: Readonly<Record<string, string>>;
+  features?: readonly string[];
+}
+
 /** What a table in bytes begins with. */
 export interface TableHeader {
   columns: readonly Column[];
@@ -293,7 +355,7 @@ export interface Tried {
   words: string;
 }
 
-export type Event = ResultsChanged | Missed;
+export type Event = ResultsChanged | ExportTold | Missed;
 
 export interface Reads {
   "/api/folder": { asks: AskFolder; answers: Folder };
@@ -310,6 +372,7 @@ export interface Reads {
   "/api/preview": { asks: AskCorrection; answers: Tried };
   "/api/edits": { asks: AskFov; answers: Standings };
   "/api/doubts": { asks: AskFov; answers: Doubts };
+  "/api/forms": { asks: AskResults; answers: Forms };
 }
 
 export interface Changes {
@@ -317,4 +380,6 @@ export interface Changes {
   "/api/correct": { asks: AskCorrection; answers: Corrected };
   "/api/undo": { asks: AskUndo; answers: Corrected };
   "/api/redo": { asks: AskUndo; answers: Corrected };
+  "/api/export": { asks: StartExport; answers: ExportTold };
+  "/api/export/cancel": { asks: CancelExport; answers: Done };
 }

@@ -9,7 +9,7 @@ import { count } from "../base/units.js";
 import { History } from "../correct/History.js";
 import { edits } from "../correct/state.js";
 import { Chart, type Drawn } from "../traces/Chart.js";
-import { CellTable, listedCells } from "./CellTable.js";
+import { CellTable } from "./CellTable.js";
 import {
   bySample,
   cell,
@@ -26,6 +26,7 @@ import {
   t,
   traces,
 } from "./state.js";
+import { inWords } from "./words.js";
 
 const isDrawn = computed(() => {
   const table = cells.value.value;
@@ -163,11 +164,3 @@ export function TracesPanel() {
     </section>
   );
 }
-
-/** `intensity_total_GFP` as people say it. */
-export function inWords(column: string): string {
-  const units: Record<string, string> = { area: " (px)", perimeter: " (px)" };
-  return column.replaceAll("_", " ") + (units[column] ?? "");
-}
-
-export { listedCells };
