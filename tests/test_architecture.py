@@ -21,7 +21,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("__main__",),
     ("cli",),
     ("app", "viewing"),
-    ("exports", "cluster"),
+    ("exports", "cluster", "executors"),
     ("results",),
     ("processing.workflow", "demo"),
     ("processing.workflow.services",),

@@ -243,7 +243,7 @@ def test_what_a_step_will_read_is_not_released_before(small, whole, tmp_path, mo
         requests[:] = [request]
         return process(request, connection, tickets)
 
-    monkeypatch.setattr("pyama_core.processing.workflow.run.run_single_worker", note)
+    monkeypatch.setattr("pyama_core.processing.workflow.crews.run_single_worker", note)
     for service_type in (SegmentationService, TrackingService):
         impatient(service_type)
     assert go(small, tmp_path, "traces", fovs=[0]).ok

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import shutil
@@ -83,7 +84,8 @@ def test_a_worker_that_is_stopped_before_it_is_given_a_long_call_is_killed_all_t
         assert isinstance(future.exception(), WorkerDiedError)
 
 
-def test_an_idle_worker_that_is_stopped_does_not_hold_up_the_end(caplog):
+def test_an_idle_worker_that_is_stopped_holds_up_no_end_and_alarms_nobody(caplog):
+    caplog.set_level(logging.DEBUG)
     with pool_of(1) as pool:
         pool.submit(add, 1).result(60)
         process = worker_processes()[0]
@@ -91,6 +93,7 @@ def test_an_idle_worker_that_is_stopped_does_not_hold_up_the_end(caplog):
         started = time.monotonic()
     assert time.monotonic() - started < 10
     assert f"worker process {process.pid} did not answer" in caplog.text
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
 
 
 @pytest.mark.parametrize("when", ["idle", "in the middle of a message"])

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -16,6 +17,7 @@ from pyama_core.cli.display import progress_display
 from pyama_core.cli.interrupt import cancel_on_interrupt
 from pyama_core.cli.streams import echo
 from pyama_core.errors import InputError
+from pyama_core.executors.dask_clusters import ClusterChoice, connected
 from pyama_core.io.microscopy import MicroscopyMetadata, load_microscopy_file
 from pyama_core.io.paths import without_tilde
 from pyama_core.io.storage.atomic import write_whole
@@ -23,6 +25,7 @@ from pyama_core.io.storage.naming import RESULTS_NAME
 from pyama_core.io.urls import is_url, local_path
 from pyama_core.outputs import NUCLEI, step_names
 from pyama_core.processing.workflow.configuration import RunConfig, commented_yaml, load_config
+from pyama_core.processing.workflow.crews import Crew
 from pyama_core.processing.workflow.keeping import parse_keep
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.pipeline import carry_out
@@ -42,6 +45,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SHOWN_FAILURES = 10
+_NO_CLUSTER = ClusterChoice()
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,8 @@ class PlannedRun:
     shard : Shard or None
         Which part of all that were chosen these are.
     parse : callable
-        Makes the request; what it raises is a refusal.
+        Makes the request; what it raises is a refusal. May be told how many workers there are
+        elsewhere.
     """
 
     metadata: MicroscopyMetadata
@@ -168,23 +173,43 @@ class PlannedRun:
     steps: list[str]
     workers: int | None
     shard: Shard | None
-    parse: Callable[[], RunRequest]
+    parse: Callable[..., RunRequest]
 
 
 def start(
-    flags: Flags, config_path: Path | None, restore: str | None = None, shard: str | None = None
+    flags: Flags,
+    config_path: Path | None,
+    restore: str | None = None,
+    shard: str | None = None,
+    cluster: ClusterChoice = _NO_CLUSTER,
 ) -> int:
     """Run, or a part of it, and say how it ended; make released stacks of some kinds again."""
+    cluster.require_one()
     planned = plan_run(flags, config_path, restore, shard)
     cancel = threading.Event()
     with (
         cancel_on_interrupt(cancel),
+        _crew(cluster, planned) as (crew, places),
         progress_display(planned.metadata, planned.fovs, planned.steps) as on_progress,
     ):
-        outcome = carry_out(planned.parse, on_progress=on_progress, cancel=cancel)
+        parse = partial(planned.parse, places)
+        outcome = carry_out(parse, on_progress=on_progress, cancel=cancel, executor=crew)
     if outcome.refusal is None:
         _tell(outcome, planned)
     return outcome.exit_code
+
+
+@contextlib.contextmanager
+def _crew(cluster: ClusterChoice, planned: PlannedRun) -> Iterator[tuple[Crew | None, int | None]]:
+    """Provide the workers of a Dask cluster, if one was chosen, and say how many they are."""
+    if not cluster.is_made:
+        yield None, None
+        return
+    with connected(cluster, planned.workers or os.cpu_count() or 1) as client:
+        from pyama_core.executors.dask import MAX_READERS, dask_executor
+
+        crew = dask_executor(client, max_readers=cluster.max_readers or MAX_READERS)
+        yield crew, crew.n_workers()
 
 
 def plan_run(
@@ -225,14 +250,15 @@ def plan_run(
     channels = _find_channels(config, metadata, places)
     samples = _find_samples(config, metadata, places)
 
-    def parse() -> RunRequest:
+    def parse(places: int | None = None) -> RunRequest:
         return request_run(
             metadata,
             choose(channels, config.steps(), metadata.channel_names),
             output,
             select_fovs(metadata, fovs=fovs),
-            batch_size=config.batch_size or workers,
-            n_workers=workers,
+            # Dask workers have as many copied as there are of them, and no batch is made ahead.
+            batch_size=-(-places // 2) if places else config.batch_size or workers,
+            n_workers=places or workers,
             check=config.check,
             restore=kinds,
             keep=parse_keep(config.keep),

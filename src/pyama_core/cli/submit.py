@@ -21,7 +21,14 @@ from pyama_core.processing.workflow.shards import Shard
 if TYPE_CHECKING:
     from pyama_core.cluster.slurm import Resources
 
-_UNFIT = {"shard": "--shard", "write_config": "--write-config"}
+_UNFIT = {
+    "shard": "--shard",
+    "write_config": "--write-config",
+    "scheduler": "--scheduler",
+    "scheduler_file": "--scheduler-file",
+    "cluster": "--cluster",
+    "max_readers": "--max-readers",
+}
 _USUAL_TASKS = 100
 _USUAL_CPUS = 4
 

@@ -129,6 +129,37 @@ def run(
             "finish DIR closes the run.",
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="URL",
+            help="Let the workers of a Dask cluster do it, e.g. tcp://host:8786.",
+        ),
+    ] = None,
+    scheduler_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--scheduler-file",
+            metavar="JSON",
+            help="The same, by the file in which the scheduler wrote its address.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="local", help="Start a Dask cluster on this computer for it."
+        ),
+    ] = None,
+    max_readers: Annotated[
+        int | None,
+        typer.Option(
+            "--max-readers",
+            metavar="N",
+            min=1,
+            help="Dask workers that read FILE at once; 16 unless you say so.",
+        ),
+    ] = None,
     write_config: Annotated[
         bool,
         typer.Option(
@@ -139,6 +170,7 @@ def run(
 ) -> int:
     """Turn a microscope file into one fluorescence trace per cell."""
     from pyama_core.cli.run import Flags, start, write_configuration
+    from pyama_core.executors.dask_clusters import ClusterChoice
 
     flags = Flags(
         file=file,
@@ -165,7 +197,8 @@ def run(
     )
     if write_config:
         return write_configuration(flags, config)
-    return start(flags, config, restore, shard)
+    chosen = ClusterChoice(scheduler, scheduler_file, cluster, max_readers)
+    return start(flags, config, restore, shard, chosen)
 
 
 @functools.partial(command, settings=_TAKES_MORE)

@@ -35,7 +35,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pyama_core.errors import FolderBusyError, StorageError
+from pyama_core.errors import CancelledError, FolderBusyError, StorageError
 from pyama_core.io.regular_files import read_regular, require_regular
 from pyama_core.io.storage.atomic import temporary_path
 from pyama_core.io.storage.host import ProcessIdentity
@@ -71,10 +71,21 @@ class _Holder(BaseModel):
 
 @dataclass(frozen=True)
 class LockTicket:
-    """Proof, to be shown in any process, that a run holds a field of view."""
+    """Proof, to be shown in any process, that a run holds a field of view.
+
+    Attributes
+    ----------
+    path : Path
+        The lock.
+    nonce : str
+        What stands in it.
+    attempt : str
+        Where a scheduler may begin the work anew, the attempt that this is (see `leases`).
+    """
 
     path: Path
     nonce: str
+    attempt: str = ""
 
     def require(self) -> None:
         """Make sure that the folder is still there, and its lock still that of this run.
@@ -85,7 +96,25 @@ class LockTicket:
             The lock was taken over, or deleted; nothing more may be written to the folder.
         StorageError
             The folder was deleted, or its lock cannot be read.
+        CancelledError
+            The work was given to another worker meanwhile.
         """
+        self._require_lock()
+        if self.attempt and not self._has_lease():
+            raise CancelledError(
+                f"{self.path.parent} was given to another worker meanwhile; this one stops"
+            )
+
+    def _has_lease(self) -> bool:
+        path = lease_path(self)
+        try:
+            return f'"{self.attempt}"'.encode() in read_regular(path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StorageError.about("read", path, error) from error
+
+    def _require_lock(self) -> None:
         folder = self.path.parent
         try:
             content = read_regular(self.path)
@@ -107,6 +136,11 @@ class LockTicket:
                 f"{folder}: the lock of this run was lost to another run "
                 "(did this computer sleep?); nothing more is written here"
             )
+
+
+def lease_path(ticket: LockTicket) -> Path:
+    """Path of the lease that belongs to a generation of a lock; swept with what it leaves."""
+    return ticket.path.with_name(f"{ticket.path.name}.{ticket.nonce}.lease")
 
 
 class FolderLock:
@@ -144,6 +178,8 @@ class FolderLock:
 
     def release(self) -> None:
         """Give the lock back, if it is still this run's."""
+        with contextlib.suppress(OSError):
+            lease_path(self.ticket).unlink(missing_ok=True)
         _delete_own(self.ticket.path, self.ticket.nonce)
 
 

@@ -14,6 +14,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from pyama_core.errors import CancelledError
 from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.processing.workflow.threads import start_thread
 
@@ -50,5 +51,7 @@ class Flusher:
         while (folder := self._finished.get()) is not None:
             try:
                 folder.make_durable(self._ending.is_set)
+            except CancelledError:
+                pass  # it was given to another worker, who sees to it
             except Exception as error:  # noqa: BLE001 - no memory, no file handle: no harm is done
                 logger.warning("FOV %d: not flushed to disk: %s", folder.fov, error)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pyama_core.errors import CancelledError, InputError, PyamaError, ShortageError
+from pyama_core.errors import CancelledError, InputError, PyamaError
 from pyama_core.io.microscopy import MicroscopyMetadata, open_source
 from pyama_core.io.storage.locks import LOST_AFTER_S
 from pyama_core.io.storage.naming import fov_folder_name, path_of, record_name
 from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.asked_fovs import note_asked
+from pyama_core.processing.workflow.crews import Crew, ForeignExecutor, LocalCrew, Work
 from pyama_core.processing.workflow.findings import tell_findings
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.fov_locks import FovLocks
@@ -25,13 +23,13 @@ from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.keeping import KEEP_ALL, parse_keep
 from pyama_core.processing.workflow.merging import merge_contexts as _merge_contexts
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus, RunOutcome
-from pyama_core.processing.workflow.pool import THREADS_PER_WORKER, WorkerPool
-from pyama_core.processing.workflow.progress import EventSource, ProgressCallback, ProgressDrainer
+from pyama_core.processing.workflow.pool import THREADS_PER_WORKER
+from pyama_core.processing.workflow.progress import ProgressCallback
 from pyama_core.processing.workflow.ranges import compute_batches as _compute_batches
 from pyama_core.processing.workflow.ranges import split_worker_ranges as _split_worker_ranges
 from pyama_core.processing.workflow.release import parse_kinds
 from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
-from pyama_core.processing.workflow.run import Run, Workers
+from pyama_core.processing.workflow.run import Run
 from pyama_core.processing.workflow.run_log import run_log
 from pyama_core.processing.workflow.samples.stored import keep_samples
 from pyama_core.processing.workflow.services.analysis import parse_analysis
@@ -40,9 +38,8 @@ from pyama_core.processing.workflow.services.types import ProcessingContext, pat
 from pyama_core.processing.workflow.shards import Shard
 from pyama_core.processing.workflow.source_description import save_description
 from pyama_core.processing.workflow.threads import require_threads
-from pyama_core.processing.workflow.warm_up import WarmUp, warm_up_all, warm_ups
+from pyama_core.processing.workflow.warm_up import warm_ups
 from pyama_core.processing.workflow.worker import run_single_worker
-from pyama_core.processing.workflow.worker_process import MainConnection, PipeConnection
 
 __all__ = [
     "ForeignExecutor",
@@ -64,25 +61,6 @@ _PATIENCE_S = LOST_AFTER_S + 60.0
 """How long a part of a run waits for what was begun by one that a scheduler has ended."""
 
 
-@dataclass(frozen=True)
-class ForeignExecutor:
-    """An executor that the caller brings, and how events travel from its workers.
-
-    Attributes
-    ----------
-    executor : Executor
-        Anything with the interface of `concurrent.futures.Executor`; it is not shut down.
-    connection : MainConnection
-        What a worker sends with and asks about cancelling; it is pickled along.
-    events : EventSource
-        What the main process gets the messages from, for instance a queue.
-    """
-
-    executor: Executor
-    connection: MainConnection
-    events: EventSource
-
-
 def run_complete_workflow(
     metadata: MicroscopyMetadata,
     context: ProcessingContext,
@@ -94,7 +72,7 @@ def run_complete_workflow(
     fovs: str | Sequence[int | str] | None = None,
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
-    executor: ForeignExecutor | None = None,
+    executor: Crew | None = None,
     check: bool = False,
     restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
@@ -121,8 +99,8 @@ def run_complete_workflow(
         Called with each `ProgressEvent`, in a thread of its own.
     cancel : threading.Event, optional
         Set it from another thread to stop; what is finished stays.
-    executor : ForeignExecutor, optional
-        Runs the work, instead of processes on this machine.
+    executor : ForeignExecutor or other Crew, optional
+        Runs the work, instead of processes on this machine; `pyama_core.executors.dask` has one.
     check : bool
         Compare what is there with its checksums before believing it.
     restore : str or sequence of str
@@ -181,7 +159,7 @@ def run_workflow(
     fovs: str | Sequence[int | str] | None = None,
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
-    executor: ForeignExecutor | None = None,
+    executor: Crew | None = None,
     check: bool = False,
     restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
@@ -236,7 +214,7 @@ def carry_out(
     *,
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
-    executor: ForeignExecutor | None = None,
+    executor: Crew | None = None,
 ) -> RunOutcome:
     """Carry a request out and tell how each field of view ended.
 
@@ -284,7 +262,7 @@ def _run(
     locks: FovLocks,
     on_progress: ProgressCallback | None,
     cancel: threading.Event,
-    executor: ForeignExecutor | None,
+    executor: Crew | None,
 ) -> RunOutcome:
     logger.info(
         "%s: %d FOVs%s into %s, %d workers, batches of %d",
@@ -305,10 +283,9 @@ def _run(
         remaining = run.skip_what_is_done()
         if remaining:
             warn_of_dark_channels(source, request.analysis)
-            n_workers = min(request.n_workers, len(remaining))
-            with _provide_workers(
-                executor, n_workers, on_progress, warm_ups(request.analysis, request.metadata.dtype)
-            ) as (workers, drainer):
+            first_calls = warm_ups(request.analysis, request.metadata.dtype)
+            work = Work(request, remaining, locks.tickets, first_calls, on_progress)
+            with (executor or LocalCrew()).at_work(work) as (workers, drainer):
                 run.copying.set_progress_reporter(drainer.put)
                 run.process(remaining, workers)
         if request.shard is None:
@@ -352,34 +329,6 @@ def _made(
             if not (found[1].not_made or found[1].released):
                 paths.add(output, path_of(output_dir, base_name, fov, output))
     return made
-
-
-@contextlib.contextmanager
-def _provide_workers(
-    executor: ForeignExecutor | None,
-    n_workers: int,
-    on_progress: ProgressCallback | None,
-    first_calls: list[WarmUp],
-) -> Iterator[tuple[Workers, ProgressDrainer]]:
-    """Provide workers and the thread that listens to them, and end both."""
-    if executor is not None:
-        # Workers elsewhere may share the cache of compiled kernels, so one fills it first.
-        warm_up_all(first_calls)
-        with ProgressDrainer(executor.events, on_progress) as drainer:
-            workers = Workers(
-                executor.executor, executor.connection, survives_death=False, cancel=lambda: None
-            )
-            yield workers, drainer
-        return
-    level = logging.getLogger("pyama_core").getEffectiveLevel()
-    longest, *others = first_calls
-    try:
-        pool = WorkerPool(n_workers, level, [partial(warm_up_all, [longest]), *others])
-    except (RuntimeError, OSError, MemoryError) as error:
-        raise ShortageError.about(f"start {n_workers} worker processes", error) from error
-    # The pool ends before who listens to it, but also where that one cannot begin.
-    with pool, ProgressDrainer(pool, on_progress) as drainer, pool:
-        yield Workers(pool, PipeConnection(), True, pool.cancel, pool.check), drainer
 
 
 def _channels_in_words(request: RunRequest) -> str:

@@ -348,7 +348,8 @@ class _Supervisor:
         if call is not None:
             call.future.set_exception(WorkerDiedError(how, silent=worker.silent))
         elif worker.silent:
-            logger.warning("%s", how)
+            # It had nothing left to do: under load, merely ending may take that long.
+            logger.log(logging.WARNING if self._pool.cancelled else logging.DEBUG, "%s", how)
         if not worker.ready and not self._pool.cancelled:
             self._n_false_starts += 1
             self.failure = worker.complaint or f"{how} while it started"

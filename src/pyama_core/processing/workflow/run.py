@@ -11,16 +11,17 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 
 from pyama_core.errors import CancelledError, PyamaError, ShortageError
 from pyama_core.io.microscopy import FrameSource
 from pyama_core.io.read_files import doubt_everything
 from pyama_core.io.storage.fov_folder import FovFolder
+from pyama_core.io.storage.leases import take_back
 from pyama_core.io.storage.locks import LockTicket
 from pyama_core.io.storage.records import FovRecord
 from pyama_core.outputs import Output
+from pyama_core.processing.workflow.crews import Workers
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.graph import all_services, declarations
 from pyama_core.processing.workflow.keeping import KEEP_ALL, release_outputs
@@ -35,43 +36,20 @@ from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import Scope
 from pyama_core.processing.workflow.worker import (
+    DIED_TWICE,
+    MAX_DEATHS,
+    first_open_step,
     process_one_fov,
     release_rest_of,
-    run_single_worker,
 )
-from pyama_core.processing.workflow.worker_process import MainConnection
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
-_MAX_DEATHS = 2
+_MAX_RETURNS = 10
+"""How often a field of view comes back from workers that died before they began on it."""
 _RESULTS_SHARE = 0.01
 """Share of the run's time that rewriting the results file may take."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Workers:
-    """Who does the work of a run, and how one speaks to them.
-
-    Attributes
-    ----------
-    executor : Executor
-        Runs `run_single_worker`.
-    connection : MainConnection
-        Travels to the workers.
-    survives_death : bool
-        Whether the executor goes on after one of its workers died.
-    cancel : callable
-        Tells the workers to stop.
-    check : callable
-        Called from time to time while there is work; lets what nobody works on any more fail.
-    """
-
-    executor: Executor
-    connection: MainConnection
-    survives_death: bool
-    cancel: Callable[[], None]
-    check: Callable[[], None] = lambda: None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,16 +152,7 @@ class Run:
     def _first_open_step(
         self, folder: FovFolder, services: list[BaseProcessingService]
     ) -> str | None:
-        """First step whose outputs the record does not prove; None if all are there."""
-        job = self._job(folder)
-        for service in services:
-            try:
-                planned = service.plan(job)
-            except PyamaError:
-                return service.step
-            if not all(folder.proves(output, hashing=False) for output in planned):
-                return service.step
-        return None
+        return first_open_step(services, self._job(folder))
 
     # Batches
 
@@ -194,6 +163,8 @@ class Run:
         except ShortageError as error:
             logger.error("%s", error)
             for fov in sorted(set(fovs) - self.outcomes.keys()):
+                if workers.copies:
+                    take_back(self._tickets[fov])
                 step = self._first_open_step(self._folder(fov), self._services) or "extraction"
                 self._note_failure(fov, step, str(error))
 
@@ -206,6 +177,9 @@ class Run:
             workers.cancel()
 
     def _process_batches(self, fovs: list[int], workers: Workers) -> None:
+        if workers.copies:
+            self._hand_out(fovs, workers)
+            return
         batches = compute_batches(fovs, self._request.batch_size)
         for index, batch in enumerate(batches):
             self._wait_for(index - 2, workers)
@@ -215,6 +189,17 @@ class Run:
                 if copied:
                     self._submit(_Task(copied, index), workers)
         self._wait_for(len(batches), workers)
+
+    def _hand_out(self, fovs: list[int], workers: Workers) -> None:
+        """Hand fields of view out one by one, as many at a time as workers will soon be free."""
+        for index, fov in enumerate(fovs):
+            while len(self._pending) >= workers.backlog():
+                self._collect_finished(workers)
+            if self._cancel.is_set():
+                self._conclude(FovOutcome(fov, FovStatus.CANCELLED, self.copying.step))
+            else:
+                self._submit(_Task([fov], index), workers)
+        self._wait_for(len(fovs), workers)
 
     def _copy(self, fov: int) -> bool:
         if self._cancel.is_set():
@@ -228,12 +213,7 @@ class Run:
 
     def _submit(self, task: _Task, workers: Workers) -> None:
         try:
-            future = workers.executor.submit(
-                run_single_worker,
-                self._request.for_fovs(task.fovs),
-                workers.connection,
-                {fov: self._tickets[fov] for fov in task.fovs},
-            )
+            future = workers.hand_out(task.fovs, {fov: self._tickets[fov] for fov in task.fovs})
         except (BrokenExecutor, RuntimeError) as error:
             self._fail(task.fovs, f"the executor takes no more work: {error!r}")
         else:
@@ -242,14 +222,18 @@ class Run:
     def _wait_for(self, batch: int, workers: Workers) -> None:
         """Collect what is finished until nothing of a batch, or of one before, is pending."""
         while any(task.batch <= batch for task in self._pending.values()):
-            finished, _ = wait(self._pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            workers.check()
-            if self._cancel.is_set():
-                workers.cancel()
-                for future in self._pending:
-                    future.cancel()
-            for future in finished:
-                self._collect(future, self._pending.pop(future), workers)
+            self._collect_finished(workers)
+
+    def _collect_finished(self, workers: Workers) -> None:
+        """Wait a little for something to be finished, and collect it."""
+        finished, _ = wait(self._pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+        workers.check()
+        if self._cancel.is_set():
+            workers.cancel()
+            for future in self._pending:
+                future.cancel()
+        for future in finished:
+            self._collect(future, self._pending.pop(future), workers)
 
     def _collect(self, future: Future[list[FovOutcome]], task: _Task, workers: Workers) -> None:
         if future.cancelled():
@@ -273,7 +257,8 @@ class Run:
                 if outcome.status is FovStatus.DONE:
                     job = self._job(self._folder(outcome.fov))
                     release_outputs(job, self._on_the_way.get(outcome.fov, ()))
-                self._conclude(outcome)
+                flushed = workers.copies and not self._request.restore
+                self._conclude(outcome, flushed=flushed)
 
     def _prepare_anew(self, fov: int) -> None:
         """See to it that a field of view is tried once more, with all that its steps read.
@@ -298,6 +283,8 @@ class Run:
     def _after_death(self, task: _Task, workers: Workers, error: BrokenExecutor) -> None:
         """Find out from the records how far a dead worker came, and hand out the rest again."""
         fovs = list(task.fovs)
+        if workers.copies:
+            take_back(self._tickets[fovs[0]])  # it may live, and only have fallen silent
         while fovs:
             folder = self._folder(fovs[0])
             if folder.record.failure is not None:
@@ -324,17 +311,20 @@ class Run:
 
     def _blame(self, fov: int, batch: int, workers: Workers, error: BrokenExecutor) -> None:
         """Try the field of view that a worker died on once more, alone."""
-        self._deaths[fov] = self._deaths.get(fov, 0) + 1
-        if self._deaths[fov] < _MAX_DEATHS:
+        if self._may_be_tried_again(fov, workers):
             logger.warning("FOV %d: its worker process died, it is tried once more", fov)
             self._submit(_Task([fov], batch), workers)
         else:
-            self._fail(
-                [fov],
-                f"its worker process died twice (killed, out of memory, or crashed in a library; "
-                f"fewer workers need less memory): {error}",
-            )
+            self._fail([fov], f"{DIED_TWICE}: {error}")
             release_rest_of(self._request, self._scope, self.outcomes[fov])
+
+    def _may_be_tried_again(self, fov: int, workers: Workers) -> bool:
+        self._deaths[fov] = self._deaths.get(fov, 0) + 1
+        if not workers.copies:
+            return self._deaths[fov] < MAX_DEATHS
+        # Of those that die with one, schedulers blame all that waited for the worker, too.
+        begun = take_back(self._tickets[fov])
+        return begun < MAX_DEATHS and self._deaths[fov] < _MAX_RETURNS
 
     def _fail(self, fovs: list[int], reason: str) -> None:
         for fov in fovs:
@@ -357,7 +347,7 @@ class Run:
         release_rest_of(self._request, self._scope, outcome)
         self._conclude(outcome)
 
-    def _conclude(self, outcome: FovOutcome) -> None:
+    def _conclude(self, outcome: FovOutcome, *, flushed: bool = False) -> None:
         """Note how a field of view ended; tell how far the run is."""
         self.outcomes[outcome.fov] = outcome
         n_done, n_all = len(self.outcomes), len(self._request.fovs)
@@ -369,7 +359,7 @@ class Run:
             n_all,
             100 * n_done // n_all,
         )
-        if outcome.status is FovStatus.DONE:
+        if outcome.status is FovStatus.DONE and not flushed:
             self._flusher.add(self._folder(outcome.fov))
         elapsed = time.monotonic() - self._started
         is_whole = self._request.shard is None  # else so many would rebuild it, from all records

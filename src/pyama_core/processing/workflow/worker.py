@@ -1,23 +1,33 @@
-"""What a worker process does: all steps after the copying, for its fields of view."""
+"""What a worker process does for its fields of view: all steps after the copying, or with it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from pyama_core.errors import CancelledError, PyamaError, ReleasedInputError
 from pyama_core.io.storage.fov_folder import FovFolder
+from pyama_core.io.storage.leases import begin_attempt, end_attempt
 from pyama_core.io.storage.locks import LockTicket
 from pyama_core.processing.workflow.graph import all_services, later_services
 from pyama_core.processing.workflow.keeping import KEEP_ALL, release_rest
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
 from pyama_core.processing.workflow.request import RunRequest
 from pyama_core.processing.workflow.services.base import BaseProcessingService
+from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import Scope
 from pyama_core.processing.workflow.worker_process import MainConnection
 
 logger = logging.getLogger(__name__)
+
+MAX_DEATHS = 2
+"""Workers that may die of a field of view before it counts as failed."""
+DIED_TWICE = (
+    "its worker process died twice (killed, out of memory, or crashed in a library; fewer workers "
+    "need less memory)"
+)
 
 
 def run_single_worker(
@@ -49,6 +59,79 @@ def run_single_worker(
             release_rest_of(request, scope, outcome)
         outcomes.append(outcome)
     return outcomes
+
+
+def run_whole_fov(
+    request: RunRequest,
+    connection: MainConnection,
+    fov: int,
+    ticket: LockTicket,
+    reading: Callable[[], AbstractContextManager[object]],
+) -> tuple[FovOutcome, FovFolder | None]:
+    """Take a field of view through all steps, the copying included, under a lease.
+
+    Parameters
+    ----------
+    request : RunRequest
+        What to do.
+    connection : MainConnection
+        Takes progress events, knows of cancelling.
+    fov : int
+        The field of view.
+    ticket : LockTicket
+        Proof of the run's lock for it.
+    reading : callable
+        Makes what is entered while the source is read.
+
+    Returns
+    -------
+    FovOutcome
+        How it ended.
+    FovFolder or None
+        What is to be flushed to disk; nobody else will write its record.
+    """
+    own, n_died = begin_attempt(ticket)
+    scope = Scope(
+        {fov: own}, request.identity, connection.cancelled, connection.send, request.watched
+    )
+    folder = FovFolder(request.output_dir, request.metadata.base_name, fov, request.identity, own)
+    copying = CopyingService(scope, reading=reading)
+    if n_died >= MAX_DEATHS:
+        outcome = _too_deadly(copying, request, folder)
+    else:
+        folder.sweep()
+        outcome = process_one_fov([copying, *later_services(scope)], request, fov)
+    if outcome.status is not FovStatus.CANCELLED:
+        release_rest_of(request, scope, outcome)
+    end_attempt(own)
+    if outcome.status is not FovStatus.DONE or request.restore:
+        return outcome, None  # the main process may release some of it yet
+    return outcome, FovFolder(
+        request.output_dir, request.metadata.base_name, fov, request.identity, own
+    )
+
+
+def _too_deadly(copying: CopyingService, request: RunRequest, folder: FovFolder) -> FovOutcome:
+    """Leave a field of view alone of which workers died."""
+    services = [copying, *later_services(copying.scope)]
+    job = FovJob(request.metadata, request.analysis, folder)
+    step = first_open_step(services, job) or services[-1].step
+    message = f"FOV {folder.fov}, {step}: {DIED_TWICE}"
+    logger.error("%s", message)
+    folder.note_failure(step, message)
+    return FovOutcome(folder.fov, FovStatus.FAILED, step, message)
+
+
+def first_open_step(services: Sequence[BaseProcessingService], job: FovJob) -> str | None:
+    """First step whose outputs the record does not prove; None if all are there."""
+    for service in services:
+        try:
+            planned = service.plan(job)
+        except PyamaError:
+            return service.step
+        if not all(job.folder.proves(output, hashing=False) for output in planned):
+            return service.step
+    return None
 
 
 def process_one_fov(

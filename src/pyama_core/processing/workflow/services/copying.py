@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -39,13 +40,21 @@ class CopyingService(BaseProcessingService):
         An open source to read from; without one, each field of view opens the file anew.
     watched : WatchedFiles or None
         How the files of the source were before it was opened, where the caller knows.
+    reading : callable
+        Makes what is entered while a source is read that was not given.
     """
 
     step = "copying"
 
-    def __init__(self, scope: Scope = ALONE, source: FrameSource | None = None) -> None:
+    def __init__(
+        self,
+        scope: Scope = ALONE,
+        source: FrameSource | None = None,
+        reading: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
         super().__init__(scope)
         self.source = source
+        self.reading = reading
 
     def declare(self, analysis: Analysis) -> list[Declaration]:
         """Declare one copy per channel."""
@@ -177,7 +186,7 @@ class CopyingService(BaseProcessingService):
         if self.source is not None:
             yield self.source
             return
-        with open_source(metadata) as source:
+        with self.reading(), open_source(metadata) as source:
             yield source
 
     def _read_planes(

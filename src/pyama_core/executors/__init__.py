@@ -1,0 +1,1 @@
+"""How the work of a run travels to other computers than this one."""
