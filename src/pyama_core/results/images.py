@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.errors import DamagedFileError, InputError, reason_of
+from pyama_core.io.mapping import open_array
 from pyama_core.io.storage.artifacts import Appearance, checksum_of, look_at
 from pyama_core.io.storage.fov_folder import is_as_written
 from pyama_core.io.storage.records import OutputEntry
@@ -41,7 +41,7 @@ class ProvenStacks:
         try:
             if not is_as_written(path, entry) and not self._is_intact(path, entry):
                 raise NotProvenError("is not as it was written; run again to make it anew")
-            stack: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            stack = open_array(path)
         except FileNotFoundError as error:
             raise NotProvenError("the file is gone; run again to make it anew") from error
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import warnings
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.errors import InputError
+from pyama_core.io.mapping import UnmappedFile, maps_well
 from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_memory import FrameMemory
 from pyama_core.io.readers.frame_source import (
@@ -291,8 +293,10 @@ def _read_header(path: Path, n_frames: int) -> tuple[_Header, tuple[str, ...]]:
     import nd2
 
     try:
-        with nd2.ND2File(path) as file:
-            return _header_of(path, file, n_frames)
+        with contextlib.ExitStack() as stack:
+            # Of a file that it opens itself, the library maps all into memory.
+            opened: Any = path if maps_well(path) else stack.enter_context(UnmappedFile(path))
+            return _header_of(path, stack.enter_context(nd2.ND2File(opened)), n_frames)
     except InputError:
         raise
     except Exception as error:  # damaged metadata raises nearly anything

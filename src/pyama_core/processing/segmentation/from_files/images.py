@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
+from pyama_core.io.mapping import open_array
 from pyama_core.io.readers.tiff.pages import UnreadablePlaneError
 from pyama_core.io.regular_files import read_regular
 from pyama_core.processing.segmentation.from_files.pairing import require_masks
@@ -125,7 +126,7 @@ def _read_npy(path: Path, index: int | None) -> NDArray[Any]:
 
 def _load_npy(path: Path) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = open_array(path)
     except (ValueError, OSError) as error:
         hint = ""
         if "bject" in str(error) or "pickle" in str(error):
