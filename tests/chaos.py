@@ -42,6 +42,7 @@ class Experiment:
     whole: dict[str, bytes]
     boundaries: list[str]
     duration_s: float
+    scratch: Path | None = None
 
 
 @dataclass
@@ -60,23 +61,29 @@ class Tally:
 
 
 def prepare(
-    folder: Path, *, fovs: int = 1, frames: int = 6, size: int = 64, keep: str = "all"
+    folder: Path,
+    *,
+    fovs: int = 1,
+    frames: int = 6,
+    size: int = 64,
+    keep: str = "all",
+    scratch: Path | None = None,
 ) -> Experiment:
     """Make an experiment and run it undisturbed, twice: the first run may have to compile."""
     image = write_demo(folder / "demo", fovs=fovs, frames=frames, size=size, seed=3).image
     log = folder / "boundaries.txt"
     first, second = folder / "undisturbed", folder / "undisturbed again"
-    _finish(image, first, keep, CHAOS_LOG=str(log))
+    _finish(image, first, keep, scratch, CHAOS_LOG=str(log))
     started = time.monotonic()
-    _finish(image, second, keep)
+    _finish(image, second, keep, scratch)
     duration_s = time.monotonic() - started
     whole = data_files(first)
     assert data_files(second) == whole
-    return Experiment(image, keep, whole, chosen_boundaries(log), duration_s)
+    return Experiment(image, keep, whole, chosen_boundaries(log), duration_s, scratch)
 
 
-def _finish(image: Path, out: Path, keep: str, **environment: str) -> None:
-    with command(image, out, keep, **environment) as process:
+def _finish(image: Path, out: Path, keep: str, scratch: Path | None, **environment: str) -> None:
+    with command(image, out, keep, scratch, **environment) as process:
         code = process.wait(TIME_LIMIT_S)
     assert code == 0, f"the undisturbed run ended with {code}"
 
@@ -116,11 +123,12 @@ class Kill:
 
 @contextlib.contextmanager
 def command(
-    image: Path, out: Path, keep: str = "all", **environment: str
+    image: Path, out: Path, keep: str = "all", scratch: Path | None = None, **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the command in a process group of its own; nothing of it outlives the block."""
     words = [sys.executable, str(COMMAND), "run", str(image), "-o", str(out)]
     words += ["--pc", "0", "--fl", "1", "--workers", "2", "--batch-size", "1", "--keep", keep]
+    words += [] if scratch is None else ["--scratch", str(scratch)]
     process = subprocess.Popen(
         words,
         env={**os.environ, **environment},
@@ -166,7 +174,7 @@ def play_round(experiment: Experiment, out: Path, kills: Sequence[Kill]) -> Tall
         groups = [_run_and_die(experiment, out, kill, stack, tally) for kill in kills]
         for _ in range(3):
             tally.runs += 1
-            with command(experiment.image, out, experiment.keep) as again:
+            with command(experiment.image, out, experiment.keep, experiment.scratch) as again:
                 code = again.wait(TIME_LIMIT_S)
             if code == 0:
                 break
@@ -186,7 +194,9 @@ def _run_and_die(
 ) -> int:
     """Run until death or the end; return the process group."""
     bomb = {"CHAOS_AT": kill.at, "CHAOS_VICTIM": kill.victim} if isinstance(kill.at, str) else {}
-    process = stack.enter_context(command(experiment.image, out, experiment.keep, **bomb))
+    process = stack.enter_context(
+        command(experiment.image, out, experiment.keep, experiment.scratch, **bomb)
+    )
     if not isinstance(kill.at, str):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(kill.at)

@@ -182,10 +182,11 @@ def start(
     restore: str | None = None,
     shard: str | None = None,
     cluster: ClusterChoice = _NO_CLUSTER,
+    scratch: str | None = None,
 ) -> int:
     """Run, or a part of it, and say how it ended; make released stacks of some kinds again."""
     cluster.require_one()
-    planned = plan_run(flags, config_path, restore, shard)
+    planned = plan_run(flags, config_path, restore, shard, scratch)
     cancel = threading.Event()
     with (
         cancel_on_interrupt(cancel),
@@ -213,7 +214,11 @@ def _crew(cluster: ClusterChoice, planned: PlannedRun) -> Iterator[tuple[Crew | 
 
 
 def plan_run(
-    flags: Flags, config_path: Path | None, restore: str | None = None, shard: str | None = None
+    flags: Flags,
+    config_path: Path | None,
+    restore: str | None = None,
+    shard: str | None = None,
+    scratch: str | None = None,
 ) -> PlannedRun:
     """Find what was typed and configured in the file.
 
@@ -264,6 +269,8 @@ def plan_run(
             keep=parse_keep(config.keep),
             samples=samples,
             shard=part,
+            scratch=scratch,
+            scratch_is_here=places is None,
         )
 
     own = fovs if part is None else part.of(fovs)

@@ -204,8 +204,9 @@ class _Session:
         """Bring the plan to all workers, and subscribe to what they say."""
         self._run = f"pyama-{secrets.token_hex(6)}"
         self._scheduler = self._client.scheduler_info()["id"]
+        request = self._work.request
         request = dataclasses.replace(
-            self._work.request, output_dir=self._work.request.output_dir.absolute(), samples=None
+            request, output_dir=request.output_dir.absolute(), samples=None, asked=()
         )
         level = logging.getLogger("pyama_core").getEffectiveLevel()
         plan = Plan(self._run, request, self._max_readers, level, _own_python_path())

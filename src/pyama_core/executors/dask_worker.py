@@ -224,7 +224,20 @@ def work_on_fov(run: str, fov: int, ticket: LockTicket) -> Done:
         except Exception as failure:
             logger.exception("FOV %d: Dask worker %s failed", fov, worker.address)
             error = f"{type(failure).__name__}: {failure}"
+    if outcome is not None and (full := _fault_of_scratch(at_work.plan.request, outcome)):
+        return Done(None, line.n_messages, worker.address, unfit=full)
     return Done(outcome, line.n_messages, worker.address, error=error)
+
+
+def _fault_of_scratch(request: RunRequest, outcome: FovOutcome) -> str:
+    """Say what is wrong with the local disk, where that is why a field of view failed.
+
+    Other workers have other disks; and this one, quick to fail, would soon have taken all there is.
+    """
+    error = outcome.error or ""
+    scratch = request.scratch
+    is_it = outcome.status is FovStatus.FAILED and scratch and str(scratch.place) in error
+    return error if is_it else ""
 
 
 class _Line:

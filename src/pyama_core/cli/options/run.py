@@ -160,6 +160,15 @@ def run(
             help="Dask workers that read FILE at once; 16 unless you say so.",
         ),
     ] = None,
+    scratch: Annotated[
+        str | None,
+        typer.Option(
+            "--scratch",
+            metavar="DIR",
+            help="A local disk for the stacks of FOVs in work that --keep does not keep, e.g. "
+            "'$TMPDIR', which each computer has its own of.",
+        ),
+    ] = None,
     write_config: Annotated[
         bool,
         typer.Option(
@@ -198,7 +207,7 @@ def run(
     if write_config:
         return write_configuration(flags, config)
     chosen = ClusterChoice(scheduler, scheduler_file, cluster, max_readers)
-    return start(flags, config, restore, shard, chosen)
+    return start(flags, config, restore, shard, chosen, scratch)
 
 
 @functools.partial(command, settings=_TAKES_MORE)

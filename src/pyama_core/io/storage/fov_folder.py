@@ -35,6 +35,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,7 @@ from pyama_core.io.storage.records import (
     require_readable,
     save_record,
 )
+from pyama_core.io.storage.scratch import Scratch
 from pyama_core.io.storage.stacks import FileWriter, StackWriter
 from pyama_core.outputs import Form, Missing, Output, kind_named
 
@@ -136,6 +138,8 @@ class FovFolder:
         Proof of the lock under which the folder is written; without one it can only be read.
     cancelled : callable
         Asked, while files are read for their checksums, whether to raise `CancelledError`.
+    scratch : Scratch or None
+        Where stacks are that are not kept.
     """
 
     def __init__(
@@ -146,9 +150,11 @@ class FovFolder:
         source: SourceIdentity,
         ticket: LockTicket | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        scratch: Scratch | None = None,
     ) -> None:
         require_portable(base_name)
         self.path = output_dir / fov_folder_name(fov)
+        self._scratch = scratch
         self.base_name = base_name
         self.fov = fov
         self._ticket = ticket
@@ -167,7 +173,31 @@ class FovFolder:
 
     def path_of(self, output: Output) -> Path:
         """Path of an output, whether it exists or not."""
-        return self.path / output_name(self.base_name, self.fov, output)
+        name = output_name(self.base_name, self.fov, output)
+        return self._in_scratch(name, output) or self.path / name
+
+    def _in_scratch(self, name: str, output: Output) -> Path | None:
+        """Path of an output on the local disk, if it goes there; what is in the folder stays."""
+        if self._scratch is None or not self._scratch.takes(output):
+            return None
+        if os.path.lexists(self.path / name):
+            return None
+        return self._scratch.of_fov(self.fov) / name
+
+    def _place_of(self, name: str) -> Path:
+        """Path of an output on record."""
+        entry = self.record.outputs[name]
+        kind = kind_named(entry.kind)
+        if kind is None:
+            return self.path / name
+        return self._in_scratch(name, Output(kind, entry.channel)) or self.path / name
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file is one of this field of view, by the folder that it is in."""
+        scratch = self._scratch
+        return path.parent == self.path or (
+            scratch is not None and path.parent == scratch.of_fov(self.fov)
+        )
 
     # What is there
 
@@ -258,7 +288,7 @@ class FovFolder:
         InputError
             There is no such file.
         """
-        entry = self.record.outputs.get(path.name) if path.parent == self.path else None
+        entry = self.record.outputs.get(path.name) if self.holds(path) else None
         if entry is not None and (entry.released or entry.not_made or is_as_written(path, entry)):
             return entry.checksum
         try:
@@ -271,7 +301,7 @@ class FovFolder:
         damage = {}
         for name, entry in sorted(self.record.outputs.items()):
             if not entry.released and not entry.not_made:
-                fault = self._fault_of(self.path / name, entry)
+                fault = self._fault_of(self._place_of(name), entry)
                 if fault is not None:
                     damage[name] = fault
         return damage
@@ -327,10 +357,14 @@ class FovFolder:
 
     def sweep(self) -> None:
         """Delete temporary files of outputs and records; only the holder of the lock may."""
-        for path in self.path.glob(f".{glob.escape(self.base_name)}_*"):
-            if is_temporary(path):
-                with contextlib.suppress(FileNotFoundError):
-                    delete(path)
+        folders = [self.path]
+        if self._scratch is not None:
+            folders.append(self._scratch.of_fov(self.fov))
+        for folder in folders:
+            for path in folder.glob(f".{glob.escape(self.base_name)}_*"):
+                if is_temporary(path):
+                    with contextlib.suppress(FileNotFoundError):
+                        delete(path)
 
     @contextlib.contextmanager
     def new_stack(
@@ -345,7 +379,10 @@ class FovFolder:
         If the block raises, nothing is left behind.
         """
         value = value_of_missing(planned.output.kind.missing, np.dtype(dtype))
-        writer = StackWriter(self.path_of(planned.output), shape, dtype, value)
+        final = self.path_of(planned.output)
+        if self._scratch is not None and final.parent != self.path:
+            self._scratch.make(final.parent)
+        writer = StackWriter(final, shape, dtype, value)
         try:
             yield writer
             described = {
@@ -514,7 +551,7 @@ class FovFolder:
         if not entry.released:
             released = entry.model_copy(update={"released": True})
             self._save(self.record.with_output(name, released))
-        path = self.path / name
+        path = self._place_of(name)
         self._keep_if_changed(path)
         try:
             delete(path)
@@ -543,9 +580,9 @@ class FovFolder:
             if hurry():
                 break
             try:
-                flush(self.path / name)
+                flush(self._place_of(name))
             except OSError as error:
-                raise StorageError.about("flush", self.path / name, error) from error
+                raise StorageError.about("flush", self._place_of(name), error) from error
             record = record.with_output(name, entry.model_copy(update={"durable": True}))
         if record is not self.record:
             self._save(record)

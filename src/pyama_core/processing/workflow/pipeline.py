@@ -77,6 +77,7 @@ def run_complete_workflow(
     restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
     shard: str | None = None,
+    scratch: str | Path | None = None,
 ) -> bool:
     """Turn a microscope file into one fluorescence trace per cell.
 
@@ -111,6 +112,9 @@ def run_complete_workflow(
     shard : str, optional
         ``"i/n"``: only the i-th of n even parts of the fields of view; others work on the rest,
         into the same folder. The results file is left to `finish_run`.
+    scratch : str or Path, optional
+        A local disk for the stacks that are not kept, while a field of view is worked on;
+        variables such as ``"$TMPDIR"`` are those of the computer that works.
 
     Returns
     -------
@@ -142,6 +146,7 @@ def run_complete_workflow(
             restore=restore,
             keep=keep,
             shard=shard,
+            scratch=scratch,
         ).ok
     except Exception:
         logger.exception("the run failed")
@@ -164,13 +169,14 @@ def run_workflow(
     restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
     shard: str | None = None,
+    scratch: str | Path | None = None,
 ) -> RunOutcome:
     """Do what `run_complete_workflow` does and tell how each field of view ended.
 
     Parameters
     ----------
     metadata, context, fov_start, fov_end, batch_size, n_workers, fovs, on_progress, cancel, \
-    executor, check, restore, keep, shard
+    executor, check, restore, keep, shard, scratch
         As `run_complete_workflow`.
 
     Returns
@@ -194,6 +200,8 @@ def run_workflow(
             restore=_named("restore", parse_kinds, restore) if restore else (),
             keep=_named("keep", parse_keep, keep),
             shard=None if shard is None else Shard.parse(shard),
+            scratch=None if scratch is None else str(scratch),
+            scratch_is_here=executor is None,
         )
 
     outcome = carry_out(parse, on_progress=on_progress, cancel=cancel, executor=executor)

@@ -15,8 +15,9 @@ from pyama_core.io.checksums import SourceIdentity, identify_source
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.storage.naming import find_records, record_name
 from pyama_core.io.storage.records import load_record
+from pyama_core.io.storage.scratch import Scratch
 from pyama_core.io.watched_files import WatchedFiles
-from pyama_core.outputs import Output
+from pyama_core.outputs import Output, all_kinds
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
@@ -37,7 +38,7 @@ from pyama_core.processing.workflow.services.steps.extraction import warn_of_tim
 from pyama_core.processing.workflow.services.steps.nuclei import nuclei_channel
 from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
 from pyama_core.processing.workflow.shards import Shard
-from pyama_core.processing.workflow.sizes import most_at_once, size_of_fov
+from pyama_core.processing.workflow.sizes import FovSize, most_at_once, size_of_fov
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,8 @@ class RunRequest:
         Which part of the fields of view these are, if others work on the rest.
     asked : tuple of int
         The fields of view of all parts; of no concern to workers.
+    scratch : Scratch or None
+        A local disk, where stacks are that are not kept.
     """
 
     metadata: MicroscopyMetadata
@@ -94,6 +97,7 @@ class RunRequest:
     samples: Samples | None = None
     shard: Shard | None = None
     asked: tuple[int, ...] = ()
+    scratch: Scratch | None = None
 
     def for_fovs(self, fovs: Sequence[int]) -> RunRequest:
         """Return the part of a request that concerns some fields of view, small enough to send.
@@ -121,6 +125,8 @@ def request_run(
     keep: Keep = KEEP_ALL,
     samples: Samples | None = None,
     shard: Shard | None = None,
+    scratch: str | None = None,
+    scratch_is_here: bool = True,
 ) -> RunRequest:
     """Check everything that can be known before the first byte is written.
 
@@ -157,6 +163,8 @@ def request_run(
         shard=shard,
         asked=tuple(fovs),
     )
+    if scratch is not None:
+        request = _with_scratch(request, scratch, is_here=scratch_is_here)
     _check_nuclei(analysis)
     _check_diameter(metadata, analysis)
     _check_brightness(analysis)
@@ -166,6 +174,19 @@ def request_run(
     warn_of_times(metadata, analysis.parameters.extraction)
     _check_space(request, done)
     return request
+
+
+def _with_scratch(request: RunRequest, root: str, *, is_here: bool) -> RunRequest:
+    if request.keep == KEEP_ALL:
+        raise InputError(
+            "--scratch: all stacks are kept, so there are none for it; keep less (--keep labels or "
+            "traces)"
+        )
+    kinds = (kind for kind in all_kinds() if kind.releasable and request.keep.has(kind))
+    scratch = Scratch(root, request.output_dir.absolute(), frozenset(kind.name for kind in kinds))
+    if is_here:
+        scratch.require()
+    return dataclasses.replace(request, scratch=scratch)
 
 
 def select_fovs(
@@ -307,6 +328,7 @@ def _check_space(request: RunRequest, done: Mapping[int, set[Output]]) -> None:
         existing = existing.parent
     free = shutil.disk_usage(existing).free
     if needed <= free:
+        _check_scratch(request, done)
         return
     written = "will be written" if request.keep == KEEP_ALL else "will be needed at once"
     raise InputError(
@@ -315,7 +337,26 @@ def _check_space(request: RunRequest, done: Mapping[int, set[Output]]) -> None:
     )
 
 
-def _space_needed(request: RunRequest, keep: Keep, done: Mapping[int, set[Output]]) -> int:
+def _check_scratch(request: RunRequest, done: Mapping[int, set[Output]]) -> None:
+    if request.scratch is None or not request.scratch.place.is_dir():
+        return
+    needed = _space_needed(request, request.keep, done, on_scratch=True)
+    free = shutil.disk_usage(request.scratch.place).free
+    if needed > free:
+        raise InputError(
+            f"--scratch {request.scratch.root}: {_in_words(needed)} will be needed at once, only "
+            f"{_in_words(free)} are free; work on fewer FOVs at a time (--workers, --batch-size)"
+        )
+
+
+def _space_needed(
+    request: RunRequest,
+    keep: Keep,
+    done: Mapping[int, set[Output]],
+    *,
+    on_scratch: bool = False,
+) -> int:
+    """Bytes that a run takes at once: in the output folder, or on the local disk beside it."""
     metadata, analysis, output_dir = request.metadata, request.analysis, request.output_dir
     restored = Keep(frozenset(request.restore)) if keep == KEEP_ALL else keep
     sizes = (
@@ -329,6 +370,10 @@ def _space_needed(request: RunRequest, keep: Keep, done: Mapping[int, set[Output
         )
         for fov in request.fovs
     )
+    if on_scratch:
+        sizes = (FovSize(copied=size.copied, made=size.made) for size in sizes)
+    elif request.scratch is not None:
+        sizes = (dataclasses.replace(size, copied=0, made=0) for size in sizes)
     return most_at_once(sizes, request.batch_size, request.n_workers)
 
 

@@ -90,7 +90,13 @@ class Run:
         self._tickets = tickets
         self._cancel = cancel
         self._flusher = flusher
-        self._scope = Scope(tickets, request.identity, cancel.is_set, watched=request.watched)
+        self._scope = Scope(
+            tickets,
+            request.identity,
+            cancel.is_set,
+            watched=request.watched,
+            scratch=request.scratch,
+        )
         self.copying = CopyingService(self._scope, source)
         self._services = all_services(self._scope)
         self._pending: dict[Future[list[FovOutcome]], _Task] = {}
@@ -389,6 +395,7 @@ class Run:
             request.identity,
             self._tickets[fov],
             self._cancel.is_set,
+            request.scratch,
         )
 
     def _job(self, folder: FovFolder) -> FovJob:

@@ -14,7 +14,7 @@ from pyama_core.processing.workflow.graph import all_services, later_services
 from pyama_core.processing.workflow.keeping import KEEP_ALL, release_rest
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
 from pyama_core.processing.workflow.request import RunRequest
-from pyama_core.processing.workflow.services.base import BaseProcessingService
+from pyama_core.processing.workflow.services.base import BaseProcessingService, names_of
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import Scope
@@ -50,7 +50,13 @@ def run_single_worker(
         One for each field of view; what was made is in its record, partial results of failed ones
         included.
     """
-    scope = Scope(dict(tickets), request.identity, connection.cancelled, connection.send)
+    scope = Scope(
+        dict(tickets),
+        request.identity,
+        connection.cancelled,
+        connection.send,
+        scratch=request.scratch,
+    )
     services = later_services(scope)
     outcomes = []
     for fov in request.fovs:
@@ -92,22 +98,38 @@ def run_whole_fov(
     """
     own, n_died = begin_attempt(ticket)
     scope = Scope(
-        {fov: own}, request.identity, connection.cancelled, connection.send, request.watched
+        {fov: own},
+        request.identity,
+        connection.cancelled,
+        connection.send,
+        request.watched,
+        request.scratch,
     )
-    folder = FovFolder(request.output_dir, request.metadata.base_name, fov, request.identity, own)
+    folder = _folder_of(request, fov, own)
     copying = CopyingService(scope, reading=reading)
     if n_died >= MAX_DEATHS:
         outcome = _too_deadly(copying, request, folder)
     else:
-        folder.sweep()
+        analysis = request.analysis
+        names = names_of(request.metadata, fov)
+        folder.begin(analysis.as_settings(), names, analysis.picture_note())
         outcome = process_one_fov([copying, *later_services(scope)], request, fov)
     if outcome.status is not FovStatus.CANCELLED:
         release_rest_of(request, scope, outcome)
     end_attempt(own)
     if outcome.status is not FovStatus.DONE or request.restore:
         return outcome, None  # the main process may release some of it yet
-    return outcome, FovFolder(
-        request.output_dir, request.metadata.base_name, fov, request.identity, own
+    return outcome, _folder_of(request, fov, own)
+
+
+def _folder_of(request: RunRequest, fov: int, ticket: LockTicket) -> FovFolder:
+    return FovFolder(
+        request.output_dir,
+        request.metadata.base_name,
+        fov,
+        request.identity,
+        ticket,
+        scratch=request.scratch,
     )
 
 
@@ -165,15 +187,16 @@ def release_rest_of(request: RunRequest, scope: Scope, outcome: FovOutcome) -> N
     if request.keep == KEEP_ALL:
         return
     ticket = (scope.tickets or {})[outcome.fov]
-    base_name = request.metadata.base_name
     try:
-        folder = FovFolder(request.output_dir, base_name, outcome.fov, request.identity, ticket)
+        folder = _folder_of(request, outcome.fov, ticket)
     except PyamaError as error:
         logger.error("FOV %d: nothing is released: %s", outcome.fov, error)
         return
     job = FovJob(request.metadata, request.analysis, folder)
     failed = outcome.status is FovStatus.FAILED
     release_rest(all_services(scope), job, request.keep, failed=failed)
+    if request.scratch is not None:
+        request.scratch.leave(outcome.fov)
 
 
 def _needs(service: BaseProcessingService, steps: Collection[str], request: RunRequest) -> bool:
@@ -203,9 +226,8 @@ def _note_failure(
     ticket = (service.scope.tickets or {}).get(fov)
     if ticket is None:
         return
-    base_name = request.metadata.base_name
     try:
-        folder = FovFolder(request.output_dir, base_name, fov, request.identity, ticket)
+        folder = _folder_of(request, fov, ticket)
         folder.note_failure(service.step, message)
     except PyamaError as error:
         if str(error) not in message:

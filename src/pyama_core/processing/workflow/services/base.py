@@ -269,7 +269,13 @@ class BaseProcessingService(ABC):
             stack.enter_context(_in_its_folder(ticket))
             identity = scope.identity or identify(metadata)
             folder = FovFolder(
-                output_dir, metadata.base_name, fov, identity, ticket, scope.cancelled
+                output_dir,
+                metadata.base_name,
+                fov,
+                identity,
+                ticket,
+                scope.cancelled,
+                scope.scratch,
             )
             if not scope.in_a_run:
                 names = names_of(metadata, fov)

@@ -72,7 +72,7 @@ class FovJob:
         """Why the data could not give an output of an earlier step; empty if there is one."""
         path = self.find(output)
         entry = self.folder.record.outputs.get(path.name)
-        known = entry is not None and path.parent == self.folder.path
+        known = entry is not None and self.folder.holds(path)
         return entry.not_made if known and entry is not None else ""
 
     def missing(self, output: Output) -> frozenset[int]:
@@ -82,7 +82,7 @@ class FovJob:
         """
         path = self.find(output)
         entry = self.folder.record.outputs.get(path.name)
-        known = entry is not None and path.parent == self.folder.path
+        known = entry is not None and self.folder.holds(path)
         return entry.missing_frames() if known and entry is not None else frozenset()
 
     def open(self, output: Output) -> StackReader:
@@ -97,7 +97,7 @@ class FovJob:
         """
         path = self.find(output)
         entry = self.folder.record.outputs.get(path.name)
-        if entry and entry.released and path.parent == self.folder.path and not path.exists():
+        if entry and entry.released and self.folder.holds(path) and not path.exists():
             raise ReleasedInputError(f"{path.name} was released; run again to make it anew")
         reader = StackReader(path)
         if reader.shape != self.shape:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.storage.locks import LockTicket
+from pyama_core.io.storage.scratch import Scratch
 from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.processing.workflow.services.events import ProgressEvent
 
@@ -36,6 +37,8 @@ class Scope:
         Takes progress events.
     watched : WatchedFiles or None
         The source's files, as they were when the run began.
+    scratch : Scratch or None
+        Where stacks are that are not kept.
     """
 
     tickets: Mapping[int, LockTicket] | None = None
@@ -43,6 +46,7 @@ class Scope:
     cancelled: Callable[[], bool] = _never
     report: Callable[[ProgressEvent], None] = _to_nobody
     watched: WatchedFiles | None = None
+    scratch: Scratch | None = None
 
     @property
     def in_a_run(self) -> bool:

@@ -110,7 +110,7 @@ def _method(analysis: Analysis) -> CorrectionMethod:
 def _resolved(job: FovJob, seg: Output) -> BaseModel:
     """Return the parameters for the diameter of cells that the segmentation has on record."""
     path = job.find(seg)
-    entry = job.folder.record.outputs.get(path.name) if path.parent == job.folder.path else None
+    entry = job.folder.record.outputs.get(path.name) if job.folder.holds(path) else None
     diameter = None if entry is None else entry.summary.get("cell_diameter")
     analysis = job.analysis
     resolved: BaseModel = _method(analysis).resolve(analysis.parameters.correction, diameter)
