@@ -51,7 +51,7 @@ from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
 from pyama_core.processing.tracking.iou.tracker import IoUTracker
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.tracker import LineageTracker
-from pyama_core.processing.tracking.tracker import Tracker
+from pyama_core.processing.tracking.tracker import LookAheadTracker, Tracker
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = REPOSITORY.parent / "shared" / "data"
@@ -97,6 +97,9 @@ class Followed:
 def follow(scenario: Scenario, tracker: Tracker, border: int = 0) -> Followed:
     """Track a movie and compare it with the truth."""
     began = time.perf_counter()
+    if isinstance(tracker, LookAheadTracker):
+        for frame in scenario.seen:
+            tracker.preview(frame)
     labels = [tracker.update(frame) for frame in scenario.seen]
     spent = 1000 * (time.perf_counter() - began) / len(labels)
     matches = [match_frame(*pair, border) for pair in zip(scenario.truth, labels, strict=True)]

@@ -1,6 +1,7 @@
 """The tracking of lineages once more: slow, obvious, with one full mask per cell.
 
-Without correction of drift and without divisions, which have references of their own.
+As cells are told from what came before alone; without correction of drift, which has a reference of
+its own.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Cell:
     alive: bool = True
     n_merged: int = 0
     alone: int = 0
-    broken: int = 0
+    error: float = 0.0
+    n_errors: float = 0.0
     frames: list = field(default_factory=list)
     fate: str = "lost"
 
@@ -57,7 +59,7 @@ class PlainLineage:
     def __init__(self, parameters):
         self.p = parameters
         self.cells, self.n_frames, self.ambiguous = [], 0, False
-        self.steps, self.errors = [], []
+        self.steps, self.errors, self.changes = [], [], []
 
     def persistence(self):
         square = sum(a @ a for a, _ in self.steps)
@@ -71,33 +73,72 @@ class PlainLineage:
         age = self.n_frames - cell.seen
         return cell.velocity * sum(self.persistence() ** k for k in range(1, age + 1))
 
-    def reach(self, cell):
+    def usual(self):
+        """How far along an axis cells are from where they are expected, by the median."""
+        return np.sqrt(np.median(self.errors) / (2 * np.log(2))) if len(self.errors) >= 10 else None
+
+    def change(self):
+        if len(self.changes) < 10:
+            return 0.4
+        return min(max(np.median(self.changes) / 0.6745, 0.1), 0.4)
+
+    def spread(self, cell, usual):
+        diameter = 2 * np.sqrt(cell.area / np.pi)
+        own = (4 * usual**2 + cell.error) / (4 + cell.n_errors)
+        return np.sqrt((self.n_frames - cell.seen) * (own + (0.03 * diameter) ** 2))
+
+    def reach(self, cell, usual):
         age, diameter = self.n_frames - cell.seen, 2 * np.sqrt(cell.area / np.pi)
-        usual = np.inf
-        if len(self.errors) >= 10:
-            usual = 3 * np.sqrt(np.mean(self.errors)) * np.sqrt(age)
-        return min(max(usual, diameter / 2), self.p.max_displacement * diameter * age)
+        far = max(5 * self.spread(cell, usual), 1.5 * diameter)
+        return min(far, self.p.max_displacement * diameter * age)
 
     def waiting(self):
         return [c for c in self.cells if c.alive and self.n_frames - c.seen <= self.p.max_gap + 1]
 
-    def weights(self, cells, masks, objects):
+    def log_odds(self, cell, target, distance, iou, cut, usual, density):
+        """Of an object being a cell."""
+        variance, freedom = self.spread(cell, usual) ** 2, 4 + cell.n_errors
+        square = min(distance**2, variance) if cut else distance**2
+        place = -np.log(2 * np.pi * variance * density)
+        place -= (freedom + 2) / 2 * np.log(1 + square / (freedom * variance))
+        misfit = min((np.log(target.sum() / cell.area) / (1.5 * self.change())) ** 2 / 2, 4)
+        if touches_edge(cell.mask) or touches_edge(target):
+            misfit = 0
+        return place - misfit + 4 * iou + 6
+
+    def weights(self, cells, masks, objects, usual):
         weights = np.zeros((len(cells), len(objects)))
         for i, (cell, mask) in enumerate(zip(cells, masks, strict=True)):
             here = centre(cell.mask) + self.way(cell)
-            common = np.array([(mask & o).sum() for o in objects])
-            covered = mask.any() and (common * 2 >= mask.sum()).any()
             for j, target in enumerate(objects):
-                iou = common[j] / (mask | target).sum()
+                common = (mask & target).sum()
+                iou = common / (mask | target).sum()
                 cut = touches_edge(cell.mask) or touches_edge(target)
-                half = common[j] > 0 and common[j] * 2 >= min(mask.sum(), target.sum())
-                if iou >= self.p.min_iou or (cut and half):
-                    weights[i, j] = iou
-                distance, reach = np.hypot(*(centre(target) - here)), self.reach(cell)
-                like = 0.5 <= target.sum() / cell.area <= 2
-                if not covered and distance < reach and like:
-                    weights[i, j] += self.p.min_iou * (1 - (distance / reach) ** 2)
+                cut = cut and common > 0 and common * 2 >= min(mask.sum(), target.sum())
+                overlap = iou >= self.p.min_iou or cut
+                distance = np.hypot(*(centre(target) - here))
+                if not overlap and distance >= self.reach(cell, usual):
+                    continue
+                density = max(len(objects), 5) / mask.size
+                odds = self.log_odds(cell, target, distance, iou, cut, usual, density)
+                if odds > 0 or overlap:
+                    weights[i, j] = max(odds, 0.001 * (1 + iou))
         return weights
+
+    def pairs(self, cells, masks, objects):
+        """The cells and their objects; how cells move is guessed first if it is not known."""
+        usual = self.usual()
+        if usual is None:
+            usual = np.median([2 * np.sqrt(c.area / np.pi) for c in cells]) / 4 if cells else 1
+            for _ in range(2):
+                found = self.assign(self.weights(cells, masks, objects, usual))
+                if len(found) >= 10:
+                    ways = [
+                        centre(objects[j]) - centre(cells[i].mask) - self.way(cells[i])
+                        for i, j in found
+                    ]
+                    usual = np.sqrt(np.median([w @ w for w in ways]) / (2 * np.log(2)))
+        return self.assign(self.weights(cells, masks, objects, usual))
 
     def assign(self, weights):
         """The best pairs; any other pairs must be worse, else this is ambiguous."""
@@ -131,29 +172,6 @@ class PlainLineage:
                 placed.add(i)
         return {j: members for j, members in held.items() if len(members) > 1}
 
-    def pieces(self, cells, masks, objects, owner, shared):
-        """The cell of each object that is a further piece of one."""
-        own = {i: j for j, i in owner.items() if j not in shared}
-        area = {i: objects[j].sum() for i, j in own.items()}
-        asked = [
-            (-(masks[i] & o).sum(), cells[i].number, j, i)
-            for i in own
-            for j, o in enumerate(objects)
-            if j not in owner and j not in shared and 2 * (masks[i] & o).sum() >= o.sum()
-        ]
-        pieces = {}
-        around = {i: np.argwhere(objects[j]) for i, j in own.items()}
-        for _, _, j, i in sorted(asked):
-            cell, joined = cells[i], area[i] + objects[j].sum()
-            nearer = abs(joined - cell.area) < abs(area[i] - cell.area)
-            here = np.argwhere(objects[j])
-            touches = abs(here[:, np.newaxis] - around[i]).max(axis=2).min() <= 2
-            may_break = cell.alone >= 3 and cell.broken < self.p.max_broken
-            if j not in pieces and nearer and touches and may_break:
-                pieces[j], area[i] = i, joined
-                around[i] = np.concatenate([around[i], here])
-        return pieces
-
     def check_split(self, cells, members, target, out):
         """Each pixel is of a cell whose mask, moved to here, is nearest."""
         ways = {i: self.way(cells[i]) for i in members}
@@ -177,7 +195,7 @@ class PlainLineage:
         """Assert that a label image is right, and go on from it."""
         t, objects, cells = self.n_frames, objects_plain(frame), self.waiting()
         masks = [moved(cell.mask, self.way(cell)) for cell in cells]
-        pairs = self.assign(self.weights(cells, masks, objects))
+        pairs = self.pairs(cells, masks, objects)
         if self.ambiguous:
             return
         owner = {j: i for i, j in pairs}
@@ -190,7 +208,7 @@ class PlainLineage:
             ]
             for i in free
         }
-        absorbed = [i for i in free if covering[i] and cells[i].fragment_of]
+        absorbed = []
         claims = [
             (-(masks[i] & objects[j]).sum(), cells[i].number, i, j)
             for i in free
@@ -206,7 +224,7 @@ class PlainLineage:
             ):
                 absorbed.append(owner[j])
                 owner[j] = i
-            elif both and cell.alone < 3:
+            elif cell.fragment_of or (both and cell.alone < 3):
                 absorbed.append(i)
         free = [i for i in range(len(cells)) if i not in owner.values()]
         shared = {}
@@ -218,13 +236,8 @@ class PlainLineage:
                 owner,
                 [i for i in free if i not in absorbed and cells[i].alone >= 3],
             )
-        pieces = self.pieces(cells, masks, objects, owner, shared)
         found = {}
         for j, target in enumerate(objects):
-            if j in pieces:
-                continue
-            mine = [objects[k] for k, i in pieces.items() if j in owner and i == owner[j]]
-            target = np.any([target, *mine], axis=0)
             numbers = np.unique(out[target]).tolist()
             if j in shared:
                 self.check_split(cells, shared[j], target, out)
@@ -249,8 +262,11 @@ class PlainLineage:
         assert set(np.unique(out).tolist()) - {0} == set(found)
         assert not out[~np.any([*objects, np.zeros(out.shape, bool)], axis=0)].any()
         in_shared = {n for j in shared for n in np.unique(out[objects[j]]).tolist()}
+        several = {n for j in shared if len(here := np.unique(out[objects[j]])) > 1 for n in here}
         self.close(cells, found, absorbed)
-        self.observed_state(found, in_shared, {cells[i].number for i in pieces.values()})
+        self.observed_state(found, in_shared)
+        for number in several:
+            self.cells[int(number) - 1].n_merged += 1
         self.n_frames += 1
         self.come_apart()
 
@@ -286,27 +302,30 @@ class PlainLineage:
                         cell.fate = "merged"
             cell.alive = i not in absorbed
 
-    def observed_state(self, found, in_shared, broken):
+    def observed_state(self, found, in_shared):
         ways = {n: self.way(self.cells[n - 1]) for n in found}
-        steps, errors = [], []
+        steps, errors, changes = [], [], []
         for number, mask in found.items():
             cell, merged = self.cells[number - 1], number in in_shared
             whole = not (merged or cell.merged or touches_edge(mask) or touches_edge(cell.mask))
             velocity = None
             if cell.seen >= 0 and whole:
                 age = self.n_frames - cell.seen
-                velocity = (centre(mask) - centre(cell.mask)) / age
+                error = centre(mask) - centre(cell.mask) - ways[number]
+                if max(mask.sum(), cell.area) <= 1.5 * min(mask.sum(), cell.area):
+                    velocity = (centre(mask) - centre(cell.mask)) / age
                 if age == 1:
-                    error = centre(mask) - centre(cell.mask) - ways[number]
                     errors.append(error @ error)
-                    if cell.velocity is not None:
+                    changes.append(abs(np.log(mask.sum() / cell.area)))
+                    if cell.velocity is not None and velocity is not None:
                         steps.append((cell.velocity, velocity))
+                cell.error = 0.8 * cell.error + error @ error / 2 / age
+                cell.n_errors = 0.8 * cell.n_errors + 1
             cell.area = cell.area if merged else mask.sum()
             cell.mask, cell.velocity, cell.merged = mask, velocity, merged
             cell.seen = self.n_frames
             cell.frames.append(self.n_frames)
-            cell.n_merged += merged
-            cell.broken = cell.broken + 1 if number in broken else 0
             cell.alone = 3 if self.n_frames == 0 else cell.alone + (not merged)
         self.steps += steps
         self.errors += errors
+        self.changes += changes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from benchmarks.tracking import follow
 from benchmarks.tracking_scenarios import Scenario, renumbered
 
 from pyama_core.processing.tracking.iou.tracker import IoUTracker
+from pyama_core.processing.tracking.lineage.method import LineageParameters
+from pyama_core.processing.tracking.lineage.tracker import LineageTracker
 
 
 def movie_of(*frames, size=6):
@@ -152,3 +155,63 @@ def test_plain_overlap_follows_cells_that_hardly_move():
     movie = Scenario("", truth, renumbered(truth, 3), parents)
     found = follow(movie, IoUTracker())
     assert score_links(Asked.about(truth, movie.seen, parents), found.ids).complete == 1
+
+
+CROWD = Colony(110, 16, size=300, radius=8, speed=3, divisions=0.02, deaths=0.01)
+UNEQUAL = Colony(60, 16, size=320, radius=9, speed=2, memory=0.7, fast=0.15, fast_speed=11)
+MARKERS = Colony(45, 16, size=330, radius=5, speed=5, memory=0.3, gap=4.0)
+FAST = Colony(30, 16, size=330, radius=5, speed=10, memory=0.3, gap=5.0)
+SPREAD = Colony(35, 16, size=360, radius=14, speed=3, lobes=3, divisions=0.015, deaths=0.005)
+BUSY = replace(SPREAD, divisions=0.04)
+SOME = Faults(0.04, 0.04, 0.04, 0.04)
+SHORT = Faults(0.04, 0.04, 0.04, 0.04, duration=1)
+
+
+@pytest.mark.parametrize(
+    ("colony", "step", "faults", "complete", "links", "others"),
+    [
+        (CROWD, 1, None, 1.0, 1.0, 1.0),
+        (CROWD, 3, None, 0.93, 0.988, 0.87),
+        (UNEQUAL, 1, None, 0.95, 0.996, 0.90),
+        (UNEQUAL, 3, None, 0.80, 0.955, 0.74),
+        (MARKERS, 1, None, 1.0, 1.0, 1.0),
+        (FAST, 1, None, 0.90, 0.99, 0.74),
+        (SPREAD, 3, None, 1.0, 1.0, 1.0),
+        (CROWD, 1, SOME, 0.88, 0.982, 0.79),
+        (UNEQUAL, 1, SOME, 0.80, 0.975, 0.65),
+        (SPREAD, 1, SOME, 0.90, 0.99, 0.76),
+        (SPREAD, 1, SHORT, 0.85, 0.98, 0.76),
+    ],
+)
+def test_hard_movies_are_followed_and_better_than_others_do(
+    colony, step, faults, complete, links, others
+):
+    """`others` is the best of plain overlap, laptrack and trackpy, with the reach that suits."""
+    truth, parents = colony.movie(step)
+    seen = renumbered(faults.of(truth) if faults else truth, 3)
+    asked = Asked.about(truth, seen, parents)
+    scores = [
+        score_links(asked, follow(Scenario("", truth, seen), tracker).ids)
+        for tracker in (LineageTracker(), IoUTracker())
+    ]
+    assert scores[0].complete >= max(complete, scores[1].complete)
+    assert scores[0].links >= max(links, scores[1].links)
+    assert complete >= others
+
+
+@pytest.mark.parametrize(
+    ("colony", "faults", "f1", "lost"),
+    [(CROWD, None, 0.95, 0.0), (BUSY, None, 0.9, 0.0), (BUSY, SOME, 0.75, 0.04)],
+)
+def test_divisions_are_found_and_cost_hardly_any_tracks(colony, faults, f1, lost):
+    truth, parents = colony.movie()
+    seen = renumbered(faults.of(truth) if faults else truth, 3)
+    asked = Asked.about(truth, seen, parents)
+    without, found = (
+        follow(Scenario("", truth, seen), LineageTracker(LineageParameters(divisions=look)))
+        for look in (False, True)
+    )
+    score = score_links(asked, found.ids, found.parents)
+    assert score.n_divisions > 3
+    assert score.division_f1 >= f1
+    assert score.complete >= score_links(asked, without.ids).complete - lost

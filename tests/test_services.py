@@ -560,8 +560,15 @@ def walking_squares() -> np.ndarray:
 def test_a_table_tells_who_every_cell_was_and_what_became_of_it(movie, tmp_path, method, rows):
     context = track(movie, tmp_path, walking_squares(), method=method)
     text = result(context, "tracks_csv").read_text(encoding="utf-8")
+    table = [line.split(",") for line in text.splitlines()]
     header = "fov,cell,parent,first_frame,last_frame,fate,n_frames,n_merged"
-    assert text.splitlines() == [header, *rows]
+    assert [",".join(line[:8]) for line in table] == [header, *rows]
+    further = [line[8:] for line in table]
+    if method == "lineage":
+        assert further[0] == ["link_confidence", "link_frame"]
+        assert all(0.5 <= float(sure) <= 1 and 1 <= int(t) <= 5 for sure, t in further[1:])
+    else:
+        assert not any(further)
     record = load_record(tmp_path / "out" / "fov_000" / "squares_fov_000_record.json")
     assert record is not None
     summary = record.outputs["squares_fov_000_tracks.csv"].summary

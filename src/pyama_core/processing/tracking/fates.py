@@ -35,6 +35,15 @@ class Track:
         that another cell owns. ``lost``: none of these.
     n_frames, n_merged
         In how many frames it was seen, and in how many of them its object held other cells too.
+    link_confidence, link_frame
+        How sure the least sure of its links from frame to frame is, from a half to 1, and the frame
+        that it leads to; None where a tracker does not tell, or there is no link.
+    generation
+        How many divisions led to it; None where nobody looked for divisions.
+    birth_probability
+        How probable the division is that it came from.
+    cycle_frames
+        Frames from the division that it came from to its own.
     """
 
     cell: int
@@ -44,6 +53,11 @@ class Track:
     fate: Fate
     n_frames: int
     n_merged: int
+    link_confidence: float | None = None
+    link_frame: int | None = None
+    generation: int | None = None
+    birth_probability: float | None = None
+    cycle_frames: int | None = None
 
 
 class TrackTable:

@@ -14,10 +14,15 @@ from pyama_core.errors import DamagedFileError
 from pyama_core.processing.tracking.fates import FATES, Track
 
 Columns = dict[str, Sequence[Any] | NDArray[Any]]
+OF_LINKS = ("link_confidence", "link_frame")
+OF_LINEAGES = ("generation", "birth_probability", "cycle_frames")
+"""Columns that the tables of some trackers have, empty where nothing is known of a cell."""
 
 
 def track_columns(tracks: Sequence[Track]) -> Columns:
     """Return the columns of the table of cells.
+
+    How sure links are, and lineages, are told where the tracker knows of them.
 
     Examples
     --------
@@ -26,7 +31,12 @@ def track_columns(tracks: Sequence[Track]) -> Columns:
     ([1], ['lost'])
     """
     names = ("cell", "parent", "first_frame", "last_frame", "fate", "n_frames", "n_merged")
-    return {name: [getattr(track, name) for track in tracks] for name in names}
+    columns: Columns = {name: [getattr(track, name) for track in tracks] for name in names}
+    for group in (OF_LINKS, OF_LINEAGES):
+        further = {name: [getattr(track, name) for track in tracks] for name in group}
+        if any(value is not None for values in further.values() for value in values):
+            columns |= further
+    return columns
 
 
 def read_tracks(lines: Iterable[str]) -> list[Track]:

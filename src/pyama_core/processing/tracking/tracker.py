@@ -34,6 +34,14 @@ class TooManyCellsError(OverflowError):
     """A movie has more cells than the dtype of its label images can number."""
 
 
+def require_room(n_cells: int, dtype: np.dtype[Any]) -> None:
+    """Raise an error if so many cells cannot be numbered in a type of labels."""
+    if n_cells > np.iinfo(dtype).max:
+        raise TooManyCellsError(
+            f"{n_cells} cells do not fit labels of dtype {dtype}; use a larger one."
+        )
+
+
 class Tracker(Protocol):
     """Gives the objects of frames the numbers of cells, front to back."""
 

@@ -1,120 +1,236 @@
-"""Divisions: two new objects that together are what one cell was."""
+"""Divisions: who became two, weighed once it is known what became of both.
+
+What a division looks like is weighed as one score: the log odds that two tracks are the daughters
+of a third one, against cells that came to lie so by chance and cells that were cut in two.
+"""
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
-from pyama_core.processing.tracking.lineage.pairing import UNPAIRED
-from pyama_core.processing.tracking.lineage.track_state import TrackState
-from pyama_core.processing.tracking.objects import Objects, equivalent_diameter
+from pyama_core.processing.tracking.lineage.tracklets import Tracklets
+from pyama_core.processing.tracking.objects import equivalent_diameter
 
-BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
-_LEAST_SISTER_RATIO = 0.5
-_LARGEST_OFFSET = 0.5  # of the mother's diameter, from her centre to that of both daughters
+_NEAR = 1.6  # of the mother's diameter: daughters begin so near to where she was
+_LOOK = 3  # frames after, of which the daughters' sizes are the medians
+_ROUND = 5  # frames before, of which the mother's size is the largest: she shrinks to divide
+_AGAIN = 3  # frames from one division to the next, at least
+
+# The score, whose weights were fitted on made movies and rounded.
+_PLAIN = 3.0  # log odds of two of equal size, on opposite sides of their mother, who last
+_LOPSIDED = 6.0  # per square
+_ALIKE = 2.7  # per square of the logarithm of the ratio of sizes
+_KEPT, _GROWN = 1.0, 0.1  # per square of log(kept) - 0.1 in units of log(1 + conservation)
+_FAR = 5.0  # per square of the distance beyond contact
+_PARTS = 15.0  # per distance that is lacking to contact when they are farthest apart
+_ENDS, _ENOUGH = 1.0, 4  # per frame that one ends before that many
+_SHORT, _FEW = 0.4, 3  # per frame that the movie ends before that many
+_SWOLLEN, _GROWTH = 3.0, 0.2  # per logarithm of her size over what is usual of her, beyond growth
+_YOUNG = 2.0  # a mother who was seen in less than three frames
 
 
-@dataclass(frozen=True, order=True)
-class Division:
-    """A mother and her two daughters, as indices of a cell and of objects; the best sort first."""
+@dataclass(frozen=True)
+class Look:
+    """What a division would look like.
 
-    offset: float
+    Attributes
+    ----------
+    mother
+        Row in which the mother is seen last.
+    daughters
+        Rows in which the daughters are seen first.
+    lopsided
+        From the mother to the middle between the daughters, in halves of the way between them: 0
+        where they lie on opposite sides of her, 1 where one lies in her place.
+    apart
+        Between the daughters, in sums of their radii.
+    kept
+        Logarithm of the area of both daughters over that of the mother.
+    alike
+        Logarithm of the ratio of the areas of the daughters, ≥ 0.
+    parts
+        The largest of that over the first frames.
+    lasts
+        Frames for which both are seen as two, fewer if one ends.
+    is_whole
+        Whether they are followed to the end of the movie, or left the frame.
+    before
+        Frames in which the mother was seen before.
+    brighter
+        Logarithm of the brightness of both daughters over hers, NaN where it is not known.
+    swollen
+        Logarithm of her area over what it was most of the time: much for one that another cell
+        has merged with, who comes out again.
+    """
+
     mother: int
     daughters: tuple[int, int]
+    lopsided: float
+    apart: float
+    parts: float
+    kept: float
+    alike: float
+    lasts: int
+    is_whole: bool
+    before: int
+    brighter: float
+    swollen: float
+
+    def log_odds(self, conservation: float) -> float:
+        """Return the log odds that this is a division, from how much it is like one.
+
+        Parameters
+        ----------
+        conservation
+            By what fraction the area and brightness of daughters may differ from their mother's.
+        """
+        odds = _PLAIN - _LOPSIDED * self.lopsided**2 - _ALIKE * self.alike**2
+        for change in (self.kept, self.brighter):
+            if not np.isnan(change):
+                odds -= _KEPT * ((change - _GROWN) / np.log1p(conservation)) ** 2
+        odds -= _FAR * max(self.apart - 1, 0) ** 2 + _PARTS * max(1 - self.parts, 0)
+        odds -= _SWOLLEN * max(self.swollen - _GROWTH, 0)
+        odds -= _YOUNG * (self.before < _FEW)
+        if self.is_whole:
+            return odds - _SHORT * max(_FEW - self.lasts, 0)
+        return odds - _ENDS * max(_ENOUGH - self.lasts, 0)
 
 
-def find_divisions(
-    cells: TrackState,
-    expected: Float64Array,
-    objects: Objects,
-    partner: IntArray,
-    available: BoolArray,
-    reach: Float64Array,
-    conservation: float,
-) -> list[Division]:
-    """Find the divisions between the cells of earlier frames and the objects of this one.
+@dataclass(frozen=True)
+class Division:
+    """A mother and her daughters.
 
-    The daughters are the object that the mother was linked to and a new one, or two new ones. Both
-    lie within `reach` (in pixels) of where she is expected, their common centroid within half her
-    diameter; the larger is at most twice the size of the smaller; the sum of their areas (and of
-    their brightness, where it is known) is that of the mother to within the fraction
-    `conservation`.
-    Of divisions that share a cell or an object, the one with the smallest offset counts.
-
-    Parameters
+    Attributes
     ----------
-    partner
-        (n_objects,) int64: the cell that each object was linked to, or `UNPAIRED`.
-    available
-        (n_objects,) bool: the objects that can be daughters.
+    mother
+        Row in which the mother is seen last.
+    daughters
+        Rows in which the daughters are seen first.
+    probability
+        From a half to 1.
     """
-    new = np.flatnonzero(available & (partner == UNPAIRED))
-    if new.size == 0 or cells.cell.size == 0:
-        return []
-    diameter = equivalent_diameter(cells.area)
-    mothers, near, _ = neighbours(expected, reach, objects.position[new])
-    linked = np.full(cells.cell.size, UNPAIRED)
-    has_cell = np.flatnonzero(available & (partner != UNPAIRED))
-    linked[partner[has_cell]] = has_cell
-    paired = np.zeros(cells.cell.size, np.bool_)
-    paired[partner[partner != UNPAIRED]] = True
-    found = []
-    ends = np.flatnonzero(np.diff(mothers)) + 1
-    for group in np.split(np.arange(mothers.size), ends):
-        mother, daughters = int(mothers[group[0]]) if group.size else 0, np.sort(new[near[group]])
-        own = linked[mother]
-        if own != UNPAIRED:
-            if np.hypot(*(objects.position[own] - expected[mother])) > reach[mother]:
-                continue
-            pairs = [(int(own), int(daughter)) for daughter in daughters]
-        elif paired[mother]:
-            continue
-        else:
-            pairs = list(itertools.combinations(daughters.tolist(), 2))
-        for first, second in pairs:
-            offset = _offset(cells, expected, objects, mother, [first, second], conservation)
-            if offset <= _LARGEST_OFFSET * diameter[mother]:
-                found.append(Division(offset / diameter[mother], mother, (first, second)))
-    return _without_conflicts(found)
+
+    mother: int
+    daughters: tuple[int, int]
+    probability: float
 
 
-def _offset(
-    cells: TrackState,
-    expected: Float64Array,
-    objects: Objects,
-    mother: int,
-    daughters: list[int],
-    conservation: float,
-) -> float:
-    """Return how far two objects' common centroid is from a mother's; infinite if not hers."""
-    area = objects.area[daughters]
-    if area.min() < _LEAST_SISTER_RATIO * area.max():
-        return np.inf
-    for whole, parts in (
-        (cells.area[mother], area),
-        (cells.brightness[mother], objects.brightness[daughters]),
-    ):
-        if abs(parts.sum() - whole) > conservation * abs(whole):  # false where it is not known
-            return np.inf
-    centre = area @ objects.position[daughters] / area.sum()
-    return float(np.hypot(*(centre - expected[mother])))
+def find_divisions(tracks: Tracklets, conservation: float) -> list[Division]:
+    """Return the divisions that are more probable than not, by frame.
 
-
-def _without_conflicts(found: list[Division]) -> list[Division]:
-    """Keep the best divisions, so that no cell and no object is in two of them."""
-    kept: list[Division] = []
-    mothers: set[int] = set()
+    Of those that share a cell the most probable counts; a cell divides again after three frames
+    at the soonest.
+    """
+    found = [(look.log_odds(conservation), look) for look in looks(tracks)]
+    probable = sorted(
+        ((odds, look) for odds, look in found if odds > 0),
+        key=lambda each: (-each[0], each[1].mother, each[1].daughters),
+    )
     taken: set[int] = set()
-    for division in sorted(found):
-        if division.mother not in mothers and taken.isdisjoint(division.daughters):
-            kept.append(division)
-            mothers.add(division.mother)
-            taken.update(division.daughters)
-    return kept
+    times: dict[int, list[int]] = {}
+    kept = []
+    for odds, look in probable:
+        t = int(tracks.frame[look.daughters[0]])
+        cells = {int(tracks.cell[row]) for row in (look.mother, *look.daughters)}
+        again = any(abs(t - u) < _AGAIN for cell in cells for u in times.get(cell, []))
+        if again or not taken.isdisjoint(look.daughters):
+            continue
+        taken.update(look.daughters)
+        for cell in cells:
+            times.setdefault(cell, []).append(t)
+        kept.append(Division(look.mother, look.daughters, float(1 / (1 + np.exp(-odds)))))
+    return sorted(kept, key=lambda each: (int(tracks.frame[each.mother]), each.mother))
+
+
+def looks(tracks: Tracklets) -> Iterator[Look]:
+    """Yield what could be divisions: tracks that begin near another one, or two near one's end."""
+    rows = tracks.rows_of_each()
+    ends = np.cumsum(np.bincount(tracks.frame, minlength=tracks.n_frames))
+    first = np.zeros(tracks.frame.size, np.bool_)
+    first[[mine[0] for mine in rows if mine.size]] = True
+    place = np.zeros(tracks.frame.size, np.int64)
+    for mine in rows:
+        place[mine] = np.arange(mine.size)
+    for t in range(1, tracks.n_frames):
+        now = np.arange(ends[t - 1], ends[t])
+        past = np.arange(ends[t - 2] if t > 1 else 0, ends[t - 1])
+        starts = now[first[now]]
+        if not (starts.size and past.size):
+            continue
+        row_of = dict(zip(tracks.cell[now].tolist(), now.tolist(), strict=True))
+        reach = _NEAR * equivalent_diameter(tracks.area[past])
+        for n, start in enumerate(starts.tolist()):
+            way = tracks.position[past] - tracks.position[start]
+            for mother in past[np.hypot(*way.T) <= reach].tolist():
+                own = row_of.get(int(tracks.cell[mother]))
+                others = [own] if own is not None else starts[n + 1 :].tolist()
+                for other in others:
+                    look = _look(tracks, rows, place, mother, start, int(other))
+                    if look is not None:
+                        yield look
+
+
+def _look(
+    tracks: Tracklets,
+    rows: list[IntArray],
+    place: IntArray,
+    mother: int,
+    first: int,
+    second: int,
+) -> Look | None:
+    """Measure one; None if the second is too far away."""
+    before = rows[tracks.cell[mother]][: place[mother] + 1]
+    whole = float(np.max(tracks.area[before[-_ROUND:]]))
+    diameter = float(equivalent_diameter(np.array(whole)))
+    ways = tracks.position[[first, second]] - tracks.position[mother]
+    far = np.hypot(*ways.T)
+    if far.max() > _NEAR * diameter or tracks.merged[[mother, first, second]].any():
+        return None
+    after = [rows[tracks.cell[row]][place[row] :] for row in (first, second)]
+    area = np.array([float(np.median(tracks.area[mine[:_LOOK]])) for mine in after])
+    between = float(np.hypot(*(ways[0] - ways[1])))
+    lasts = [int(tracks.frame[mine[-1]]) - int(tracks.frame[first]) + 1 for mine in after]
+    kept_on = [
+        bool(tracks.frame[mine[-1]] == tracks.n_frames - 1 or tracks.at_edge[mine[-1]])
+        for mine in after
+    ]
+    ends = [n for n, on in zip(lasts, kept_on, strict=True) if not on]
+    return Look(
+        mother=mother,
+        daughters=(first, second),
+        lopsided=float(np.hypot(*ways.sum(axis=0)) / max(between, 1e-9)),
+        apart=between / float(equivalent_diameter(area).sum() / 2),
+        parts=_largest_apart(tracks, after[0], after[1]),
+        kept=float(np.log(area.sum() / whole)),
+        alike=float(abs(np.log(area[0] / area[1]))),
+        lasts=min(ends, default=min(lasts)),
+        is_whole=all(kept_on),
+        before=before.size,
+        brighter=_brighter(tracks, before, after),
+        swollen=float(np.log(whole / np.median(tracks.area[before]))),
+    )
+
+
+def _largest_apart(tracks: Tracklets, a: IntArray, b: IntArray) -> float:
+    """Return how far two cells come apart in the frames after their first, in sums of radii."""
+    first = tracks.frame[a[0]]
+    a, b = (mine[tracks.frame[mine] < first + _ROUND] for mine in (a, b))
+    _, i, j = np.intersect1d(tracks.frame[a], tracks.frame[b], return_indices=True)
+    a, b = a[i], b[j]
+    distance = np.hypot(*(tracks.position[a] - tracks.position[b]).T)
+    radii = (equivalent_diameter(tracks.area[a]) + equivalent_diameter(tracks.area[b])) / 2
+    return float((distance / radii).max())
+
+
+def _brighter(tracks: Tracklets, before: IntArray, after: list[IntArray]) -> float:
+    """Return the logarithm of the brightness of two cells over what one had, NaN if unknown."""
+    one = float(np.median(tracks.brightness[before[-_LOOK:]]))
+    two = sum(float(np.median(tracks.brightness[mine[:_LOOK]])) for mine in after)
+    return float(np.log(two / one)) if one > 0 and two > 0 else np.nan

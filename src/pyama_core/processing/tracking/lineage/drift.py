@@ -13,7 +13,7 @@ Float64Array = NDArray[np.float64]
 _LARGEST_SIDE = 256
 _FEW = 5
 _CLEARLY = 1.5
-_LEAST_OVERLAP = 0.3
+LEAST_OVERLAP = 0.3
 _NORMAL_SIGMA = 1.4826  # standard deviation of normal values per median absolute deviation
 _MEDIAN_ERROR = 1.2533  # standard error of a median of normal values, times √n per σ
 
@@ -97,6 +97,7 @@ def common_displacement(displacements: Float64Array) -> Float64Array:
 def best_shift(
     candidate: Float64Array,
     total_overlap: Callable[[Float64Array], tuple[float, Float64Array]],
+    least: float = LEAST_OVERLAP,
 ) -> Float64Array:
     """Return a candidate, made finer, if it raises the total overlap by half at least; else none.
 
@@ -111,10 +112,12 @@ def best_shift(
     total_overlap
         Returns, for a shift, the mean overlap of cells from 0 to 1 and the median of what is
         still between cells and the objects that they overlap most.
+    least
+        The mean overlap that must be reached.
     """
     unmoved, _ = total_overlap(np.zeros(2))
     coarse, rest = total_overlap(candidate)
     fine, _ = total_overlap(candidate + rest)
     shift, overlap = (candidate + rest, fine) if fine > coarse else (candidate, coarse)
-    is_jump = overlap > max(_CLEARLY * unmoved, _LEAST_OVERLAP)
+    is_jump = overlap > max(_CLEARLY * unmoved, least)
     return shift if is_jump else np.zeros(2)

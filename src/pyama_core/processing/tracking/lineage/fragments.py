@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.runs.pixel_runs import rows_of
 from pyama_core.processing.tracking.lineage.pairing import COVERED, UNPAIRED, Overlaps
 from pyama_core.processing.tracking.lineage.track_state import TrackState
-from pyama_core.processing.tracking.objects import Objects, equivalent_diameter, runs_of_each
+from pyama_core.processing.tracking.objects import Objects, equivalent_diameter
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -22,7 +21,6 @@ PROVEN = 3
 """A cell that was seen as an object of its own in so many frames is no piece of another."""
 
 _APART = 1.5  # of the sum of both radii, from centroid to centroid
-_GAP_PX = 1  # at most so many pixels between the pieces of a broken cell, in rows and in columns
 
 
 def origins(cells: TrackState, overlaps: Overlaps, objects: Objects) -> IntArray:
@@ -46,7 +44,7 @@ def proven(cells: TrackState) -> BoolArray:
 
 def absorb_fragments(
     cells: TrackState, objects: Objects, overlaps: Overlaps, partner: IntArray
-) -> tuple[IntArray, BoolArray]:
+) -> tuple[IntArray, IntArray]:
     """End the tracks of what had been broken off a cell and is one object with it again.
 
     A cell that was broken and is whole again has two tracks, its own and that of the fragment. Its
@@ -71,14 +69,13 @@ def absorb_fragments(
     -------
     partner
         The same, but for objects that were a fragment's and are now the cell's.
-    absorbed
-        (n_cells,) bool: the tracks that have ended in another cell's object.
+    owner
+        (n_cells,) int64: the cell in whose object a track has ended; itself where it has not.
     """
     waiting = np.ones(cells.cell.size, np.bool_)
     waiting[partner[partner != UNPAIRED]] = False
     is_fragment, certain = cells.fragment_of > 0, proven(cells)
-    absorbed = waiting & is_fragment & overlaps.covered()
-    partner = partner.copy()
+    into, partner = np.arange(cells.cell.size), partner.copy()
     pairs = np.flatnonzero((overlaps.cover >= COVERED) & waiting[overlaps.cell])
     pairs = pairs[partner[overlaps.object[pairs]] != UNPAIRED]
     order = np.lexsort((cells.cell[overlaps.cell[pairs]], -overlaps.common[pairs]))
@@ -90,88 +87,10 @@ def absorb_fragments(
             has_room and certain[cell] and not certain[owner] and not is_fragment[cell]
         ):
             partner[target] = cell
-            absorbed[owner] = True
-        elif has_room and not certain[cell]:
-            absorbed[cell] = True
-    return partner, absorbed
-
-
-def join_pieces(
-    cells: TrackState,
-    objects: Objects,
-    overlaps: Overlaps,
-    partner: IntArray,
-    available: BoolArray,
-    may_break: BoolArray,
-) -> tuple[IntArray, BoolArray]:
-    """Give cells that have fallen into pieces the other pieces beside the object that they are.
-
-    A piece is a new object of which half at least lies where the cell was, and which touches what
-    the cell has already: what a segmentation cuts through stays side by side, but cells that come
-    up, or have parted, stand apart. It is joined if that brings the area nearer to what the cell
-    had; those that share most pixels come first.
-
-    Parameters
-    ----------
-    partner
-        (n_objects,) int64: the cell that each object was linked to, or `UNPAIRED`.
-    available
-        (n_objects,) bool: the objects that can be pieces, or can be completed by them.
-    may_break
-        (n_cells,) bool: the cells whose pieces are joined.
-
-    Returns
-    -------
-    partner
-        The same; the partner of a piece is its cell.
-    broken
-        (n_cells,) bool: the cells that have several pieces now.
-    """
-    broken = np.zeros(cells.cell.size, np.bool_)
-    own = np.full(cells.cell.size, UNPAIRED)
-    linked = np.flatnonzero(available & (partner != UNPAIRED))
-    own[partner[linked]] = linked
-    area = np.where(own == UNPAIRED, 0, objects.area[own] if objects.area.size else 0)
-    lies_in = 2 * overlaps.common >= objects.area[overlaps.object]
-    is_new = available & (partner == UNPAIRED)
-    pairs = np.flatnonzero(
-        lies_in & is_new[overlaps.object] & (may_break & (own != UNPAIRED))[overlaps.cell]
-    )
-    partner = partner.copy()
-    if pairs.size == 0:
-        return partner, broken
-    order = np.lexsort(
-        (overlaps.object[pairs], cells.cell[overlaps.cell[pairs]], -overlaps.common[pairs])
-    )
-    contacts = _Contacts(objects)
-    parts = {cell: [own[cell]] for cell in np.unique(overlaps.cell[pairs]).tolist()}
-    for pair in pairs[order].tolist():
-        cell, piece = int(overlaps.cell[pair]), int(overlaps.object[pair])
-        joined = area[cell] + objects.area[piece]
-        nearer = abs(joined - cells.area[cell]) < abs(area[cell] - cells.area[cell])
-        if not nearer or partner[piece] != UNPAIRED:
-            continue
-        if any(contacts.touch(piece, part) for part in parts[cell]):
-            partner[piece], area[cell], broken[cell] = cell, joined, True
-            parts[cell].append(piece)
-    return partner, broken
-
-
-class _Contacts:
-    """Tells which objects of a frame touch."""
-
-    def __init__(self, objects: Objects) -> None:
-        runs = objects.runs
-        self._of = runs_of_each(runs, objects.area.size)
-        self._row, self._start, self._stop = rows_of(runs), runs.start, runs.stop
-
-    def touch(self, one: int, other: int) -> bool:
-        """Return whether at most `_GAP_PX` pixels lie between two objects."""
-        a, b = self._of[one][:, np.newaxis], self._of[other]
-        near = abs(self._row[a] - self._row[b]) <= _GAP_PX + 1
-        near &= self._start[a] <= self._stop[b] + _GAP_PX
-        near &= self._start[b] <= self._stop[a] + _GAP_PX
-        return bool(near.any())
+            into[owner] = cell
+        elif is_fragment[cell] or (has_room and not certain[cell]):
+            into[cell] = owner
+    return partner, into
 
 
 def attached(cells: TrackState) -> IntArray:

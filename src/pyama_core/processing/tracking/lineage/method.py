@@ -12,7 +12,7 @@ from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
-ALGORITHM = "lineage/5"
+ALGORITHM = "lineage/6"
 
 
 class LineageParameters(MethodParameters):
@@ -39,7 +39,7 @@ class LineageParameters(MethodParameters):
         True, description="divide an object among the cells that have merged into it"
     )
     max_broken: int = Field(
-        1,
+        3,
         ge=0,
         description="a cell that falls into pieces side by side is put together for up to so many "
         "frames; then pieces are cells",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.assignment import best_assignment
 from pyama_core.processing.tracking.kernels.overlaps import common_pixels
+from pyama_core.processing.tracking.lineage.evidence import Evidence, sure
 from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
 from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
 from pyama_core.processing.tracking.lineage.track_state import TrackState
@@ -21,7 +22,7 @@ Float64Array = NDArray[np.float64]
 
 UNPAIRED = -1
 COVERED = 0.5
-_LEAST_AREA_RATIO = 0.5
+_LEAST_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,15 @@ class Overlaps:
         return covered
 
 
+@dataclass(frozen=True)
+class Paired:
+    """The cells and objects that were paired, by index, and how sure that is from 0 to 1."""
+
+    cell: IntArray
+    object: IntArray
+    confidence: Float64Array
+
+
 def pair_cells(
     cells: TrackState,
     moved: Float64Array,
@@ -96,17 +106,13 @@ def pair_cells(
     overlaps: Overlaps,
     min_iou: float,
     reach: Float64Array,
-) -> tuple[IntArray, IntArray]:
-    """Pair cells with objects, one to one, so that the total weight is the largest.
+    evidence: Evidence,
+) -> Paired:
+    """Pair cells with objects, one to one, so that the total of the log odds is the largest.
 
-    A pair is possible from an IoU of `min_iou` on, which is then its weight; where the frame cuts
-    one of the two off, it is also possible if half of one lies in the other. A cell that no object
-    covers by half has moved, so an object of like size (within a factor of 2) that is less than
-    `reach` from the expected position may be it too. Nearness, 1 − (distance / reach)², adds up to
-    `min_iou` to the weight: masks that overlap say more than distance does.
-
-    Own work in the choice of weights; that cells are paired only within a gate around the position
-    that their motion predicts is the usual way of multi-target tracking (see `matching`).
+    A pair is possible from an IoU of `min_iou` on; where the frame cuts one of the two off, also
+    if half of one lies in the other; and if the object is less than `reach` from where the cell is
+    expected and more speaks for it than against it.
 
     Parameters
     ----------
@@ -114,43 +120,37 @@ def pair_cells(
         (n_cells, 2) float64: how far each cell should have moved since it was last seen.
     reach
         (n_cells,) float64 ≥ 0: how far from there it may be, in pixels.
-
-    Returns
-    -------
-    cells, objects
-        The indices of the paired cells and of their objects.
     """
-    possible = (overlaps.iou >= min_iou) | overlaps.cut_by_edge
-    cell, target = overlaps.cell[possible], overlaps.object[possible]
-    weight = overlaps.iou[possible]
-    far = np.flatnonzero(~overlaps.covered())
-    if far.size:
-        i, j, nearness = _near(cells, moved, objects, far, reach)
-        pair, index = np.unique(
-            np.concatenate([target, j]) * cells.cell.size + np.concatenate([cell, i]),
-            return_inverse=True,
-        )
-        evidence = np.concatenate([weight, min_iou * nearness])
-        weight = np.asarray(np.bincount(index, evidence), np.float64)
-        cell, target = pair % cells.cell.size, pair // cells.cell.size
-        order = np.lexsort((cells.cell[cell], target))
-        cell, target, weight = cell[order], target[order], weight[order]
+    cell, target, iou, cut = _candidates(cells, moved, objects, overlaps, min_iou, reach)
+    distance = np.hypot(*(objects.position[target] - (cells.seen_at + moved)[cell]).T)
+    odds = evidence.log_odds(cells, objects, cell, target, distance, iou, cut)
+    possible = np.flatnonzero((odds > 0) | (iou >= min_iou) | cut)
+    cell, target = cell[possible], target[possible]
+    weight = np.maximum(odds[possible], _LEAST_WEIGHT * (1 + iou[possible]))
     chosen = best_assignment(target, cell, weight)
-    return cell[chosen], target[chosen]
+    return Paired(cell[chosen], target[chosen], sure(cell, target, weight, chosen))
 
 
-def _near(
+def _candidates(
     cells: TrackState,
     moved: Float64Array,
     objects: Objects,
-    far: IntArray,
+    overlaps: Overlaps,
+    min_iou: float,
     reach: Float64Array,
-) -> tuple[IntArray, IntArray, Float64Array]:
-    """Return pairs of cells and objects within reach, with their nearness in ]0, 1]."""
-    i, j, distance = neighbours((cells.seen_at + moved)[far], reach[far], objects.position)
-    i = far[i]
-    within = distance < reach[i]
-    i, j, distance = i[within], j[within], distance[within]
-    ratio = objects.area[j] / cells.area[i]
-    like = (ratio >= _LEAST_AREA_RATIO) & (ratio <= 1 / _LEAST_AREA_RATIO)
-    return i[like], j[like], 1 - (distance[like] / reach[i[like]]) ** 2
+) -> tuple[IntArray, IntArray, Float64Array, BoolArray]:
+    """Return the pairs to look at, by object, then by id: cell, object, IoU, cut by the edge."""
+    n = max(cells.cell.size, 1)
+    i, j, distance = neighbours(cells.seen_at + moved, reach, objects.position)
+    near = distance < reach[i]
+    overlap = (overlaps.iou >= min_iou) | overlaps.cut_by_edge
+    overlapping = overlaps.object * n + overlaps.cell
+    pair = np.unique(np.concatenate([overlapping[overlap], j[near] * n + i[near]]))
+    order = np.argsort(overlapping, kind="stable")
+    index = np.append(order, -1)[np.searchsorted(overlapping, pair, sorter=order)]
+    known = np.append(overlapping, -1)[index] == pair
+    iou = np.where(known, np.append(overlaps.iou, 0)[index], 0.0)
+    cut = known & np.append(overlaps.cut_by_edge, False)[index]
+    cell, target = pair % n, pair // n
+    order = np.lexsort((cells.cell[cell], target))
+    return cell[order], target[order], iou[order], cut[order]

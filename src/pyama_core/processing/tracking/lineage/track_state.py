@@ -43,8 +43,9 @@ class TrackState:
         (n,) int64: the cell that it may be a piece of, broken off by the segmentation; 0 for none.
     n_alone
         (n,) int64: in how many frames it was seen as an object of its own.
-    n_broken
-        (n,) int64: in how many frames in a row it was put together from pieces.
+    errors, n_errors
+        (n,) float64: the sum of the squares in pixels² of how far along an axis it was from where
+        it was expected, and the number of times; old times fade.
     row, runs
         The pixels in which it was last seen; `runs.first` has no meaning here.
     """
@@ -60,7 +61,8 @@ class TrackState:
     merged: BoolArray
     fragment_of: IntArray
     n_alone: IntArray
-    n_broken: IntArray
+    errors: Float64Array
+    n_errors: Float64Array
     row: IntArray
     runs: Runs
 
@@ -81,7 +83,8 @@ class TrackState:
             merged=np.empty(0, np.bool_),
             fragment_of=whole,
             n_alone=whole,
-            n_broken=whole,
+            errors=none,
+            n_errors=none,
             row=whole,
             runs=Runs(whole, whole, whole, whole),
         )
@@ -125,19 +128,18 @@ def observed_state(
     ids: IntArray,
     velocity: Float64Array,
     merged: BoolArray,
-    broken: BoolArray,
     fragment_of: IntArray,
     earlier: TrackState,
     before: IntArray,
+    errors: Float64Array,
+    n_errors: Float64Array,
 ) -> TrackState:
     """Return the state of the cells that were seen in a frame.
 
     Parameters
     ----------
-    ids, velocity, merged, fragment_of
+    ids, velocity, merged, fragment_of, errors, n_errors
         See `TrackState`; of each object.
-    broken
-        (n_objects,) bool: whether it was put together from pieces.
     earlier, before
         The state before, and the index of each object there, -1 for new cells. What
         is only known of a cell on its own is kept from there while it is merged.
@@ -150,8 +152,6 @@ def observed_state(
     origin[known] = earlier.fragment_of[before[known]]
     n_alone = (~merged).astype(np.int64)
     n_alone[known] += earlier.n_alone[before[known]]
-    n_broken = broken.astype(np.int64)
-    n_broken[known & broken] += earlier.n_broken[before[known & broken]]
     return TrackState(
         cell=ids,
         area=area,
@@ -164,7 +164,8 @@ def observed_state(
         merged=merged,
         fragment_of=origin,
         n_alone=n_alone,
-        n_broken=n_broken,
+        errors=errors,
+        n_errors=n_errors,
         row=rows_of(objects.runs),
         runs=objects.runs,
     )
@@ -182,5 +183,6 @@ _PER_CELL = (
     "merged",
     "fragment_of",
     "n_alone",
-    "n_broken",
+    "errors",
+    "n_errors",
 )

@@ -25,6 +25,7 @@ from pyama_core.outputs import (
     OutputKind,
 )
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
+from pyama_core.processing.tracking.fates import Track
 from pyama_core.processing.tracking.tables import count_fates, shift_columns, track_columns
 from pyama_core.processing.tracking.tracker import (
     FindsShifts,
@@ -137,10 +138,7 @@ def _write_tables(
     job: FovJob, tracker: Tracker, seen: list[int], wanted: Mapping[OutputKind, PlannedOutput]
 ) -> None:
     """Write the tables that are wanted, in which frames have their own numbers."""
-    tracks = [
-        replace(track, first_frame=seen[track.first_frame], last_frame=seen[track.last_frame])
-        for track in tracker.tracks()
-    ]
+    tracks = [_in_frames_of(seen, track) for track in tracker.tracks()]
     counts = count_fates(tracks)
     fates = ", ".join(f"{n} {fate}" for fate, n in counts.items() if n and fate != "cells")
     logger.info("FOV %d: %d cells tracked (%s)", job.fov, tracker.n_cells, fates or "none")
@@ -153,6 +151,18 @@ def _write_tables(
         shifts = tracker.shifts if isinstance(tracker, FindsShifts) else None
         blocks = trace_blocks(job.fov, shift_columns(shifts, seen))
         job.folder.write_table(wanted[SHIFTS_CSV], blocks, _count_shifts(shifts))
+
+
+def _in_frames_of(seen: list[int], track: Track) -> Track:
+    """Return a track whose frames have their numbers in the movie, not among those seen."""
+    first, last = seen[track.first_frame], seen[track.last_frame]
+    return replace(
+        track,
+        first_frame=first,
+        last_frame=last,
+        link_frame=None if track.link_frame is None else seen[track.link_frame],
+        cycle_frames=None if track.cycle_frames is None else last - first + 1,
+    )
 
 
 def _warn_of_no_cells(job: FovJob) -> None:

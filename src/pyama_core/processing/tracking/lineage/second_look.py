@@ -1,0 +1,270 @@
+"""What is put right once the whole movie is known: pieces, contacts, and who divided.
+
+The first look decides each frame when it comes. Some of what it cannot know then, later frames
+tell: whether two objects beside each other are the pieces of a cell or its daughters, whether an
+object holds two cells or one has come to lie where another was. Tracks are looked at here, not
+pixels, so that this costs little.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.processing.tracking.fates import Fate, Track
+from pyama_core.processing.tracking.lineage.divisions import Division, find_divisions
+from pyama_core.processing.tracking.lineage.first_look import Sighting
+from pyama_core.processing.tracking.lineage.gaps import Gaps, find_gaps
+from pyama_core.processing.tracking.lineage.method import LineageParameters
+from pyama_core.processing.tracking.lineage.motion import Motion
+from pyama_core.processing.tracking.lineage.tracklets import Tracklets
+from pyama_core.processing.tracking.objects import equivalent_diameter
+
+IntArray = NDArray[np.int64]
+Float64Array = NDArray[np.float64]
+
+_NEAR = 0.9  # of the sum of both radii: pieces of a cell have their centroids so near
+
+
+@dataclass(frozen=True)
+class Lineages:
+    """The cells of a movie.
+
+    Attributes
+    ----------
+    n_cells
+        How many there are.
+    number
+        Per frame (n,) int64: the number of each cell that was seen, from 1.
+    parent
+        Mother of each daughter, by number.
+    probability
+        Of the division that each daughter comes from.
+    least_sure
+        Of each cell with links how sure the least sure one is, and the frame that it leads to.
+    fate
+        What became of each cell that was not seen in the last frame.
+    with_divisions
+        Whether they were looked for.
+    """
+
+    n_cells: int
+    number: list[IntArray]
+    parent: dict[int, int]
+    probability: dict[int, float]
+    least_sure: dict[int, tuple[float, int]]
+    fate: dict[int, Fate]
+    with_divisions: bool
+
+    def told(self, track: Track) -> Track:
+        """Return what is known of a cell, with how sure its links are and its lineage."""
+        sure, frame = self.least_sure.get(track.cell, (None, None))
+        track = replace(track, link_confidence=sure, link_frame=frame)
+        if not self.with_divisions:
+            return track
+        generation, mother = 0, track.parent
+        while mother is not None:
+            generation, mother = generation + 1, self.parent.get(mother)
+        has_cycle = track.parent is not None and track.fate == "divided"
+        return replace(
+            track,
+            generation=generation,
+            birth_probability=self.probability.get(track.cell),
+            cycle_frames=track.last_frame - track.first_frame + 1 if has_cycle else None,
+        )
+
+
+def look_again(
+    sightings: Sequence[Sighting],
+    parameters: LineageParameters,
+    motion: Motion,
+    shape: tuple[int, int],
+) -> Lineages:
+    """Put right what the first look could not know, and number the cells anew."""
+    tracks = Tracklets.of(sightings)
+    fate: dict[int, Fate] = {cell: fate for s in sightings for cell, fate in s.ended}
+    tracks = tracks.with_cells(_never_two(tracks))
+    tracks = tracks.with_cells(_given_back(tracks))
+    if parameters.max_broken:
+        tracks = tracks.with_cells(_put_together(tracks, sightings, parameters.max_broken))
+    parent: dict[int, int] = {}
+    probability: dict[int, float] = {}
+    if parameters.divisions:
+        tracks, parent, probability = _divided(
+            tracks, find_divisions(tracks, parameters.conservation)
+        )
+    explained = np.isin(tracks.cell, np.array(sorted(parent), np.int64))
+    explained |= tracks.fragment_of > 0
+    gaps = find_gaps(
+        tracks,
+        motion,
+        explained,
+        parameters.max_gap,
+        parameters.max_displacement,
+        shape[0] * shape[1],
+    )
+    tracks = _closed(tracks, gaps)
+    for mother in parent.values():
+        fate[mother] = "divided"
+    numbered = _numbered(tracks, parent, probability, fate)
+    return replace(numbered, with_divisions=parameters.divisions)
+
+
+def _never_two(tracks: Tracklets) -> IntArray:
+    """Return the cells anew: two that are in one object more often than apart are one.
+
+    Somebody's fault it is either way: of a segmentation that cuts cells, or one that joins them.
+    The reading with fewer faults is right. But what has been seen clearly apart is two cells.
+    """
+    together = _frames_together(tracks)
+    owner = np.arange(tracks.n_cells + 1)
+    if not together:
+        return tracks.cell
+    rows = tracks.rows_of_each()
+    for (a, b), n_together in sorted(together.items()):
+        near, far = _frames_apart(tracks, rows[a], rows[b])
+        if not far and n_together > near:
+            first, second = _older(tracks, rows, int(owner[a]), int(owner[b]))
+            owner[owner == second] = first
+    return np.asarray(owner[tracks.cell], np.int64)
+
+
+def _frames_together(tracks: Tracklets) -> dict[tuple[int, int], int]:
+    """Return in how many frames each pair of cells was in one object."""
+    shared = np.flatnonzero(tracks.merged)
+    order = shared[np.lexsort((tracks.cell[shared], tracks.object[shared], tracks.frame[shared]))]
+    ends = np.flatnonzero(np.diff(tracks.frame[order]) | np.diff(tracks.object[order])) + 1
+    together: Counter[tuple[int, int]] = Counter()
+    for members in np.split(tracks.cell[order], ends):
+        together.update(itertools.combinations(members.tolist(), 2))
+    return together
+
+
+def _frames_apart(tracks: Tracklets, a: IntArray, b: IntArray) -> tuple[int, int]:
+    """Return in how many frames two cells were seen apart, but near or farther from each other."""
+    a, b = a[~tracks.merged[a]], b[~tracks.merged[b]]
+    _, i, j = np.intersect1d(tracks.frame[a], tracks.frame[b], return_indices=True)
+    a, b = a[i], b[j]
+    distance = np.hypot(*(tracks.position[a] - tracks.position[b]).T)
+    radii = (equivalent_diameter(tracks.area[a]) + equivalent_diameter(tracks.area[b])) / 2
+    far = int(np.count_nonzero(distance > _NEAR * radii))
+    return a.size - far, far
+
+
+def _older(tracks: Tracklets, rows: list[IntArray], a: int, b: int) -> tuple[int, int]:
+    """Return first the cell that was seen earlier, or is the larger one."""
+
+    def rank(cell: int) -> tuple[int, float, int]:
+        mine = rows[cell]
+        return int(tracks.frame[mine[0]]), -float(tracks.area[mine[0]]), cell
+
+    return (a, b) if rank(a) < rank(b) else (b, a)
+
+
+def _given_back(tracks: Tracklets) -> IntArray:
+    """Return the cells anew: parts of objects go back to the cell that goes on in them.
+
+    A cell that is never seen on its own again, after it was found in an object with another one
+    that is, was not in it, or is gone. If none of them is, all stay.
+    """
+    cell = tracks.cell.copy()
+    last_alone = np.full(tracks.n_cells + 1, -1)
+    alone = ~tracks.merged
+    np.maximum.at(last_alone, cell[alone], tracks.frame[alone])
+    shared = np.flatnonzero(tracks.merged)
+    groups = np.unique(
+        np.stack([tracks.frame[shared], tracks.object[shared]]), axis=1, return_inverse=True
+    )[1].ravel()
+    order = np.lexsort((cell[shared], -tracks.area[shared], groups))
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    for members in np.split(shared[order], ends):
+        goes_on = last_alone[cell[members]] > tracks.frame[members]
+        if goes_on.any():
+            cell[members[~goes_on]] = cell[members[goes_on][0]]
+    return cell
+
+
+def _put_together(tracks: Tracklets, sightings: Sequence[Sighting], longest: int) -> IntArray:
+    """Return the cells anew: what broke off a cell for a few frames is that cell."""
+    owner = np.arange(tracks.n_cells + 1)
+    first = tracks.first_frames()
+    for t, sighting in enumerate(sightings):
+        for piece, whole in sighting.absorbed:
+            if first[piece] > 0 and t - first[piece] <= longest and first[whole] < first[piece]:
+                owner[piece] = owner[whole]
+    for piece in range(owner.size):  # owners are older, and so have smaller ids
+        owner[piece] = owner[owner[piece]]
+    return np.asarray(owner[tracks.cell], np.int64)
+
+
+def _divided(
+    tracks: Tracklets, divisions: Sequence[Division]
+) -> tuple[Tracklets, dict[int, int], dict[int, float]]:
+    """Let mothers end where they divide; return their daughters' parents, and probabilities."""
+    cell, n_cells = tracks.cell.copy(), tracks.n_cells
+    parent: dict[int, int] = {}
+    probability: dict[int, float] = {}
+    for division in divisions:
+        mother = int(cell[division.mother])
+        for row in division.daughters:
+            if cell[row] == mother:  # she was taken for one of them
+                n_cells += 1
+                cell[(cell == mother) & (tracks.frame >= tracks.frame[row])] = n_cells
+            parent[int(cell[row])] = mother
+            probability[int(cell[row])] = division.probability
+    return tracks.with_cells(cell, n_cells), parent, probability
+
+
+def _closed(tracks: Tracklets, gaps: Gaps) -> Tracklets:
+    """Let cells go on where they were found again."""
+    confidence = tracks.confidence.copy()
+    confidence[gaps.start] = gaps.confidence
+    owner = np.arange(tracks.n_cells + 1)
+    for end, start in sorted(zip(gaps.end.tolist(), gaps.start.tolist(), strict=True)):
+        owner[tracks.cell[start]] = owner[tracks.cell[end]]
+    return replace(tracks, cell=owner[tracks.cell], confidence=confidence)
+
+
+def _numbered(
+    tracks: Tracklets,
+    parent: dict[int, int],
+    probability: dict[int, float],
+    fate: dict[int, Fate],
+) -> Lineages:
+    """Return the cells, numbered by the frame they are first seen in, then by object."""
+    number = np.zeros(tracks.n_cells + 1, np.int64)
+    cells, first = np.unique(tracks.cell, return_index=True)
+    number[cells[np.argsort(first, kind="stable")]] = np.arange(1, cells.size + 1)
+    last = {int(c): int(o) for c, o in zip(tracks.cell, tracks.original, strict=True)}
+    splits = np.cumsum(np.bincount(tracks.frame, minlength=tracks.n_frames))[:-1]
+    return Lineages(
+        n_cells=cells.size,
+        number=np.split(number[tracks.cell], splits),
+        parent={int(number[c]): int(number[p]) for c, p in parent.items()},
+        probability={int(number[c]): round(p, 4) for c, p in probability.items()},
+        least_sure={int(number[c]): value for c, value in _least_sure(tracks).items()},
+        fate={
+            int(number[c]): fate.get(c, fate.get(original, "lost")) for c, original in last.items()
+        },
+        with_divisions=False,
+    )
+
+
+def _least_sure(tracks: Tracklets) -> dict[int, tuple[float, int]]:
+    """Return of each id how sure its least sure link is, and the frame that it leads to."""
+    first = tracks.first_frames()
+    known = ~np.isnan(tracks.confidence) & (tracks.frame > first[tracks.cell])
+    rows = np.flatnonzero(known)
+    rows = rows[np.lexsort((tracks.frame[rows], tracks.confidence[rows], tracks.cell[rows]))]
+    cells, place = np.unique(tracks.cell[rows], return_index=True)
+    least = rows[place]
+    values = zip(tracks.confidence[least].tolist(), tracks.frame[least].tolist(), strict=True)
+    return {
+        cell: (round(sure, 4), frame)
+        for cell, (sure, frame) in zip(cells.tolist(), values, strict=True)
+    }
