@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -469,6 +472,83 @@ def test_doubted_cells_are_gone_through_most_suspicious_first(browser, copied_re
         wait_for_words(tab, "n again goes to position 1")
         tab.page.keyboard.press("n")
         tab.wait_for_state(fov=1)
+
+
+# What is saved and linked
+
+
+def test_a_picture_is_what_is_on_the_screen_with_scale_bar_and_time(tab, at):
+    tab.open(place="look", at=at, t=6, show="phase,GFP")
+    tab.wait_for_picture("phase 0 6", "GFP 0 6")
+    shown = tab.read_picture()
+    with tab.page.expect_download() as saved:
+        tab.page.keyboard.press("s")
+    assert saved.value.suggested_filename.endswith("t006.png")
+    picture = imagecodecs.png_decode(Path(saved.value.path()).read_bytes())[:, :, :3]
+    height, width = picture.shape[:2]
+    left = (shown.shape[1] - width) // 2
+    middle = np.s_[height // 4 : height // 2, :]
+    part = shown[:height, left : left + width]
+    np.testing.assert_array_equal(picture[middle], part[middle])
+    # The bar is white, at the right below; the time at the left above.
+    changed = (picture != part).any(axis=2)
+    assert changed[: height // 6, : width // 2].sum() > 100
+    assert changed[-height // 6 :, -width // 2 :].sum() > 100
+    assert not changed[height // 6 : -height // 6].any()
+
+
+def test_a_film_holds_the_frames_that_were_asked_for(tab, at):
+    tab.open(place="look", at=at, t=2, show="GFP", outlines="none")
+    tab.wait_for_picture("GFP 0 2")
+    tab.page.get_by_role("button", name="save …").click()
+    tab.page.get_by_label("last frame").fill("5")
+    tab.page.get_by_label("frames per second").fill("5")
+    with tab.page.expect_download() as saved:
+        tab.page.get_by_role("button", name=re.compile("film \\(")).click()
+    content = Path(saved.value.path()).read_bytes()
+    width, height, seconds = tab.page.evaluate(
+        """async text => {
+             const bytes = Uint8Array.from(atob(text), each => each.charCodeAt(0));
+             const film = document.createElement('video');
+             film.muted = true;
+             film.src = URL.createObjectURL(new Blob([bytes]));
+             await new Promise((done, failed) => { film.onended = done; film.onerror = failed;
+               film.oncanplay = () => film.play(); });
+             return [film.videoWidth, film.videoHeight, film.currentTime];
+           }""",
+        base64.b64encode(content).decode(),
+    )
+    assert (width % 2, height % 2) == (0, 0)
+    assert min(width, height) > 200
+    assert 0.9 < seconds < 3
+    # The frame that was looked at before is looked at again.
+    tab.wait_for_state(t=2)
+
+
+def test_zoom_contrast_and_samples_stand_in_the_address(browser, sampled):
+    at = str(sampled.folder)
+    with serving(sampled.folder) as server, tabs(browser, server) as [tab]:
+        tab.open(place="look", at=at, fov=1, show="phase", scope="samples")
+        tab.wait_for_picture("phase 1 0")
+        tab.page.mouse.move(*in_page(tab, 60, 60))
+        tab.page.mouse.wheel(0, -600)
+        tab.page.get_by_label("contrast of phase").click()
+        tab.page.get_by_label("white at").press("ArrowLeft")
+        tab.page.locator(".legend label", has_text="control").get_by_role("checkbox").uncheck()
+        tab.page.wait_for_function(
+            "() => ['view', 'contrast', 'without'].every(name =>"
+            " new URLSearchParams(location.search).has(name))"
+        )
+        shown = tab.read_picture()
+        link = tab.page.url
+        tab.page.goto("about:blank")
+        tab.page.goto(link)
+        tab.wait_for_picture("phase 1 0")
+        np.testing.assert_allclose(tab.read_picture().astype(int), shown, atol=3)
+        boxes = tab.page.locator(".legend label", has_text="good cell").get_by_role("checkbox")
+        boxes.first.wait_for()
+        assert [box.is_checked() for box in boxes.all()] == [False, True]
+        tab.requests[:] = [url for url in tab.requests if url != "about:blank"]
 
 
 # Export

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { formatContrasts, formatWords, parseContrasts, readWords } from "../src/look/words.js";
+import { barOf } from "../src/picture/bar.js";
+import { formatView, parseView } from "../src/picture/view.js";
 import { test } from "node:test";
 import type { Pixels } from "../src/base/binary.js";
 import type { AskFrame } from "../src/base/messages.js";
@@ -113,4 +116,21 @@ test("a frame that cannot be read says why, and is not asked for again and again
   assert.equal(n, 1);
   frames.forget(() => true);
   assert.equal(n, 2);
+});
+
+test("views, contrasts and names stand in the address and come back", () => {
+  const view = { scale: 2.5, x: 100.5, y: 33 };
+  assert.deepEqual(parseView(formatView(view)), view);
+  for (const text of ["", "1,2", "0,1,1", "a,1,1", "1e9,1,1", "1,,2", "1,2,3,4"]) {
+    assert.equal(parseView(text), null, text);
+  }
+  const limits = new Map([["GFP, 5%: dim~raw", [10, 2000.5] as const], ["phase", [0, 1] as const]]);
+  assert.deepEqual(parseContrasts(formatContrasts(limits)), limits);
+  assert.deepEqual([...parseContrasts("GFP:5:1,a:b:c,,x:1,y:1:2:3,z::4")], []);
+  assert.deepEqual(readWords(formatWords(["a,b", "c:d", "%2C"])), ["a,b", "c:d", "%2C"]);
+});
+
+test("scale bars have a round length that fits", () => {
+  assert.deepEqual(barOf(1, 0.65, 100), { pixels: 50 / 0.65, words: "50 µm" });
+  assert.deepEqual(barOf(2, null, 110), { pixels: 100, words: "50 px" });
 });

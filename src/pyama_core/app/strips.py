@@ -13,7 +13,11 @@ from pyama_core.app.levels import shown
 from pyama_core.errors import InputError
 from pyama_core.results.fov_results import FovResults
 
-_LARGEST = 512
+_SMALLEST, _LARGEST = 8, 512
+_STEP = 16
+_NEARLY_ALL = 90
+_ROOM = 1.8
+"""Side of a square, in diameters of the disk with the area of a large cell."""
 _MOST_FRAMES = 200
 
 
@@ -33,7 +37,7 @@ def strip_of(
     frames : sequence of int
         Frames in which it is wanted; where it was not seen, where it was last, or will be first.
     size : int
-        Side of the squares in pixels.
+        Side of the squares in pixels; 0 for one that nearly all cells of the position fit in.
 
     Returns
     -------
@@ -46,9 +50,12 @@ def strip_of(
     InputError
         There is no such cell or layer, or too much is asked for.
     """
-    if not 8 <= size <= _LARGEST or len(frames) > _MOST_FRAMES:
-        raise InputError(f"expected squares of 8 to {_LARGEST} pixels in {_MOST_FRAMES} frames")
-    traces = fov.read_tables(("position_x", "position_y")).traces
+    if (size and not _SMALLEST <= size <= _LARGEST) or len(frames) > _MOST_FRAMES:
+        raise InputError(
+            f"expected squares of {_SMALLEST} to {_LARGEST} pixels in {_MOST_FRAMES} frames"
+        )
+    traces = fov.read_tables(("position_x", "position_y", "area")).traces
+    size = size or _side_for(traces["area"].to_numpy())
     of_cell = traces[traces["cell"] == cell]
     if of_cell.empty:
         raise InputError(f"{fov.title}: there is no cell {cell}, or nothing was measured of it")
@@ -70,6 +77,12 @@ def strip_of(
         "pixels": pixels.ravel(),
         "inside": inside.ravel(),
     }
+
+
+def _side_for(area: NDArray[Any]) -> int:
+    """Return the side of squares in which nearly all cells have room, a multiple of 16."""
+    diameter = 2 * float(np.sqrt(np.percentile(area, _NEARLY_ALL) / np.pi))
+    return min(max(-(-int(_ROOM * diameter) // _STEP) * _STEP, 2 * _STEP), _LARGEST)
 
 
 def _paste(square: NDArray[Any], image: NDArray[Any], corner: NDArray[np.int_]) -> None:

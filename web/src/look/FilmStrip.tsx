@@ -8,6 +8,7 @@ import { rgb } from "../base/colours.js";
 import { StateOf } from "../base/Says.js";
 import { resource } from "../base/resource.js";
 import { hoursAndMinutes } from "../base/units.js";
+import { barOf } from "../picture/bar.js";
 import { spread } from "./family.js";
 import { at, cell, cells, chooseCell, fov, layers, rowOfCell, t } from "./state.js";
 
@@ -19,8 +20,8 @@ const shown = computed(() => {
   return all.find((each) => each.layer.kind !== "phase") ?? all[0] ?? layers.value[0];
 });
 
-/** Side of the squares, the same for all cells of a position, so that sizes can be compared. */
-const SIDE = 64;
+/** Side of the squares on the screen. */
+const SHOWN = 84;
 
 const question = computed(() => {
   const where = cell.value === null ? undefined : rowOfCell.value.get(cell.value);
@@ -35,7 +36,6 @@ const question = computed(() => {
     kind: layer.kind,
     channel: layer.channel,
     frames,
-    size: SIDE,
   };
 });
 type Asks = NonNullable<typeof question.value>;
@@ -72,6 +72,9 @@ function Strip(props: { table: Table; asks: Asks }) {
     }
   }, [place, table]);
   const seen = column(table, "seen");
+  // The same for all cells of a position, so that sizes can be compared.
+  const side = Math.round(Math.sqrt(column(table, "pixels").length / asks.frames.length));
+  const bar = barOf(SHOWN / side, fov.value.value?.pixel_size_um ?? null, SHOWN * 0.5);
   return (
     <ol class="strip" aria-label="film strip" ref={box}>
       {asks.frames.map((frame, i) => {
@@ -80,7 +83,14 @@ function Strip(props: { table: Table; asks: Asks }) {
         return (
           <li key={frame} aria-current={isNow ? "true" : undefined} class={seen[i] ? "" : "gap"}>
             <button type="button" onClick={() => chooseCell(asks.cell, frame)}>
-              <Square table={table} i={i} side={asks.size} />
+              <span class="square">
+                <Square table={table} i={i} side={side} />
+                {i === 0 && (
+                  <span class="bar" style={{ width: `${bar.pixels}px` }}>
+                    {bar.words}
+                  </span>
+                )}
+              </span>
               <span>
                 {frame}
                 {typeof minutes === "number" && <span class="quiet"> {hoursAndMinutes(minutes)}</span>}

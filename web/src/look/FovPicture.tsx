@@ -9,7 +9,7 @@ import { Says, StateOf } from "../base/Says.js";
 import { count, hoursAndMinutes } from "../base/units.js";
 import { Picture } from "../picture/Picture.js";
 import { labelAt, type DrawnLayer, type Lookup, type Scene } from "../picture/renderer.js";
-import { fitting, levelFor, showing, type Size, type View } from "../picture/view.js";
+import { fitting, formatView, levelFor, parseView, showing, type Size, type View } from "../picture/view.js";
 import { rowAt } from "../traces/traces.js";
 import { Contrast } from "./Contrast.js";
 import {
@@ -34,14 +34,21 @@ import {
   toggleLayer,
   traces,
 } from "./state.js";
-import { shift } from "../base/address.js";
+import { part, shift } from "../base/address.js";
+import { Save } from "./Save.js";
+import { savePicture, type Shown } from "./saving.js";
+import { barOf } from "../picture/bar.js";
 
 const AHEAD = 6;
 const PERIOD_MS = 100;
 
 const size = signal<Size>({ width: 0, height: 0 });
-/** What a person zoomed to; null shows the whole image. */
-const chosenView = signal<View | null>(null);
+/** What a person zoomed to, as the address tells; null shows the whole image. */
+const chosenView = computed<View | null>(() => parseView(viewPart.value));
+const viewPart = part("view");
+function setView(view: View | null): void {
+  shift({ view: view && formatView(view) });
+}
 const playing = signal(false);
 /** Which way frames were gone through last, so that those to come are fetched ahead. */
 const direction = signal<1 | -1>(1);
@@ -191,9 +198,7 @@ effect(() => {
     const n = fov.value.peek()?.n_frames ?? 0;
     if (!n) return;
     const next = t.peek() + 1 < n ? t.peek() + 1 : 0;
-    if (asksAt(t.peek()).every((asks) => frames.get(asks) || frames.failure(asks) !== undefined)) {
-      goToFrame(next);
-    }
+    if (isThere(t.peek())) goToFrame(next);
   }, PERIOD_MS);
   return () => clearInterval(timer);
 });
@@ -207,14 +212,23 @@ effect(() => {
     const current = chosenView.peek();
     const where = rowAt(found, chosen, t.peek());
     if (!current || where < 0) return;
-    chosenView.value = showing(
-      current, found.positionX[where] as number, found.positionY[where] as number, size.peek(),
-    );
+    const [x, y] = [found.positionX[where] as number, found.positionY[where] as number];
+    const next = showing(current, x, y, size.peek());
+    if (formatView(next) !== formatView(current)) setView(next);
   });
 });
 
+function shownNow(): Shown | null {
+  return view.peek() && image.peek() ? { view: view.peek() as View, image: image.peek() as Size } : null;
+}
+
+/** Whether all that is shown of a frame is there, or known not to be. */
+function isThere(frame: number): boolean {
+  return asksAt(frame).every((asks) => frames.get(asks) || frames.failure(asks) !== undefined);
+}
+
 function fit(): void {
-  chosenView.value = null;
+  setView(null);
 }
 
 const KEYS = [
@@ -234,6 +248,7 @@ const KEYS = [
     },
   })),
   { key: "o", words: "outlines by verdict, by cell, by sample, or none", act: nextOutlines },
+  { key: "s", words: "save what is seen as a picture", act: () => void (shownNow() && savePicture(shownNow() as Shown)) },
   { key: "f", words: "the whole image", act: fit },
   { key: "Escape", words: "choose no cell", act: escape },
 ];
@@ -258,7 +273,7 @@ export function FovPicture() {
           size.value = now;
         }}
         onView={(change) => {
-          if (view.peek()) chosenView.value = change(view.peek() as View, size.peek());
+          if (view.peek()) setView(change(view.peek() as View, size.peek()));
         }}
         onClick={(ix, iy) => chooseCell(cellAt(ix, iy))}
         onHover={(ix, iy) => {
@@ -319,13 +334,11 @@ export function Mark(props: { good: boolean | null }) {
 function ScaleBar() {
   const known = fov.value.value;
   if (!view.value || !known) return null;
-  const perUnit = (view.value.scale / (window.devicePixelRatio || 1)) / (known.pixel_size_um ?? 1);
-  const rough = 110 / perUnit;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const length = [5, 2, 1].map((n) => n * power).find((each) => each <= rough) ?? power;
+  const perPixel = view.value.scale / (window.devicePixelRatio || 1);
+  const bar = barOf(perPixel, known.pixel_size_um, 110);
   return (
-    <div class="scale-bar" style={{ width: `${length * perUnit}px` }}>
-      {Number(length.toPrecision(2))} {known.pixel_size_um === null ? "px" : "µm"}
+    <div class="scale-bar" style={{ width: `${bar.pixels}px` }}>
+      {bar.words}
     </div>
   );
 }
@@ -370,6 +383,7 @@ function Controls() {
           <span class="quiet"> / {last}</span>
           {typeof minutes === "number" && <span> · {hoursAndMinutes(minutes)}</span>}
         </output>
+        {known && known.layers.length > 0 && <Save shown={shownNow} isThere={isThere} />}
       </div>
       <div class="layers">
         {layers.value.map((each, i) => (

@@ -1,7 +1,8 @@
 // The list of positions: by sample, or sorted by trouble, with the number of cells over time.
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { part, shift } from "../base/address.js";
 import type { FovRow } from "../base/messages.js";
 import { count } from "../base/units.js";
 import { StateOf } from "../base/Says.js";
@@ -9,7 +10,8 @@ import { linesOf, type Line } from "./lists.js";
 import { counts, fovNumber, goToFov, overview, sampleColour, wantCount } from "./state.js";
 
 const ROW = 34;
-const sorting = signal<"sample" | "trouble">("sample");
+const sortPart = part("sort");
+const sorting = computed(() => (sortPart.value === "trouble" ? "trouble" : "sample"));
 const folded = signal<ReadonlySet<string>>(new Set());
 
 export function lines(): readonly Line[] {
@@ -50,7 +52,7 @@ export function Positions() {
           <select
             value={sorting.value}
             onChange={(event) => {
-              sorting.value = event.currentTarget.value as "sample" | "trouble";
+              shift({ sort: event.currentTarget.value === "trouble" ? "trouble" : null });
             }}
           >
             <option value="sample">by sample</option>

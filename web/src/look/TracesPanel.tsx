@@ -3,6 +3,7 @@
 import { computed } from "@preact/signals";
 import { go, part, shift } from "../base/address.js";
 import { VERDICTS } from "../base/colours.js";
+import type { Course } from "../base/messages.js";
 import { Says, StateOf } from "../base/Says.js";
 import { Split } from "../base/Split.js";
 import { count } from "../base/units.js";
@@ -19,11 +20,14 @@ import {
   fov,
   goodOnly,
   hovered,
+  leftOut,
+  row,
   rowOfCell,
   sampleColour,
   second,
   shownColumn,
   t,
+  toggleSample,
   traces,
 } from "./state.js";
 import { inWords } from "./words.js";
@@ -55,19 +59,24 @@ const drawn = computed<Drawn>(() => {
     traces: known,
     isDrawn: isDrawn.value,
     colourOf,
-    courses: courses.value.value?.courses ?? NONE,
-    colourOfCourse: sampleColourOrAccent,
+    courses: shownCourses.value,
+    colourOfCourse: colourOfCourse,
     unit,
     title: shownColumn.value,
     now,
   };
 });
 const NONE: never[] = [];
+const shownCourses = computed(() => {
+  const all = courses.value.value?.courses ?? NONE;
+  return bySample.value ? all.filter((each) => !leftOut.value.has(each.sample)) : all;
+});
 const list = part("list");
 const showsHistory = computed(() => list.value === "corrections");
 
-function sampleColourOrAccent(sample: string): string {
-  return sample ? sampleColour(sample) : VERDICTS.good;
+/** Colour of a sample; of a position, that of its sample. */
+function colourOfCourse(sample: string): string {
+  return sampleColour(sample || (row.value?.sample ?? ""));
 }
 
 export function TracesPanel() {
@@ -121,16 +130,10 @@ export function TracesPanel() {
             </div>
             <footer class="legend">
               {found.map((course) => (
-                <span key={course.sample}>
-                  <svg width="18" height="10" aria-hidden="true">
-                    <rect y="1" width="18" height="8" fill={sampleColourOrAccent(course.sample)} opacity="0.25" />
-                    <path d="M0 5h18" stroke={sampleColourOrAccent(course.sample)} stroke-width="2" stroke-dasharray="5 2" />
-                  </svg>
-                  {course.sample || "median"} <span class="quiet">{count(course.n_cells, "good cell")}</span>
-                </span>
+                <CourseLabel key={course.sample} course={course} />
               ))}
               {!bySample.value && (
-                <label>
+                <label class="good-only">
                   <input
                     type="checkbox"
                     checked={goodOnly.value}
@@ -162,5 +165,28 @@ export function TracesPanel() {
         ]}
       </Split>
     </section>
+  );
+}
+
+/** What a curve is of; a sample can be left out. */
+function CourseLabel(props: { course: Course }) {
+  const { sample, n_cells, n_fovs } = props.course;
+  const colour = colourOfCourse(sample);
+  const isLeftOut = bySample.value && leftOut.value.has(sample);
+  const words = (
+    <>
+      <svg width="18" height="10" aria-hidden="true">
+        <rect y="1" width="18" height="8" fill={colour} opacity="0.25" />
+        <path d="M0 5h18" stroke={colour} stroke-width="2" stroke-dasharray="5 2" />
+      </svg>
+      {sample || "median"} <span class="quiet">{count(n_cells, "good cell")}</span>
+    </>
+  );
+  if (!bySample.value) return <span>{words}</span>;
+  return (
+    <label class={isLeftOut ? "left-out" : ""} title={`${count(n_fovs, "position")}; median, and between the quartiles`}>
+      <input type="checkbox" checked={!isLeftOut} onChange={() => toggleSample(sample)} />
+      {words}
+    </label>
   );
 }

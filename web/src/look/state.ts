@@ -2,6 +2,7 @@
 
 import { computed, effect, signal, untracked } from "@preact/signals";
 import { get } from "../base/api.js";
+import { formatContrasts, formatWords, parseContrasts, readWords } from "./words.js";
 import { address, go, numberPart, part, shift } from "../base/address.js";
 import { column } from "../base/binary.js";
 import { ofChannel, PALETTE } from "../base/colours.js";
@@ -102,6 +103,16 @@ export const traces = resource(
 
 /** Whether only good cells are drawn. */
 export const goodOnly = computed(() => part("good").value === "1");
+/** Samples that are left out where samples are compared. */
+const withoutPart = part("without");
+export const leftOut = computed<ReadonlySet<string>>(
+  () => new Set(withoutPart.value ? readWords(withoutPart.value) : []),
+);
+export function toggleSample(sample: string): void {
+  const next = new Set(leftOut.peek());
+  if (!next.delete(sample)) next.add(sample);
+  shift({ without: formatWords([...next]) });
+}
 /** Whether samples are compared, instead of the cells of the field of view. */
 export const bySample = computed(() => part("scope").value === "samples");
 
@@ -238,24 +249,27 @@ export function idOf(layer: Layer): string {
   return layer.kind === "raw" ? `${layer.channel}~raw` : layer.channel;
 }
 
-/** Contrasts that a person set, by layer, as long as the page is open. */
-const contrasts = signal<Readonly<Record<string, readonly [number, number]>>>({});
+/** Contrasts that a person set, by layer, as the address tells. */
+const contrastPart = part("contrast");
+const contrasts = computed(() => parseContrasts(contrastPart.value));
 
 export function setContrast(id: string, limits: readonly [number, number] | null): void {
-  const { [id]: _, ...rest } = contrasts.value;
-  contrasts.value = limits ? { ...rest, [id]: limits } : rest;
+  const next = new Map(contrasts.peek());
+  if (limits) next.set(id, limits);
+  else next.delete(id);
+  shift({ contrast: formatContrasts(next) });
 }
 
 /** The raw form of channels whose corrected form is shown, is not listed beside it. */
 export const layers = computed<readonly ShownLayer[]>(() => {
   const all = fov.value.value?.layers ?? [];
   const asked = part("show").value;
-  const words = asked ? asked.split(",") : null;
+  const words = asked ? readWords(asked) : null;
   const channels = [...new Set(all.filter((l) => l.kind !== "phase").map((l) => l.channel))];
   const rows: ShownLayer[] = [];
   const add = (layer: Layer, isShown: boolean, colour: string): void => {
     const id = idOf(layer);
-    const [low, high] = contrasts.value[id] ?? [layer.low, layer.high];
+    const [low, high] = contrasts.value.get(id) ?? [layer.low, layer.high];
     const title = layer.kind === "phase" ? "phase" : layer.channel;
     rows.push({ layer, id, title, isShown, low, high, colour });
   };
@@ -290,7 +304,7 @@ export function hasBoth(channel: string): boolean {
 
 function show(rows: readonly ShownLayer[]): void {
   const words = rows.filter((row) => row.isShown).map((row) => row.id);
-  shift({ show: words.length ? words.join(",") : "none" });
+  shift({ show: words.length ? formatWords(words) : "none" });
 }
 
 export function toggleLayer(id: string): void {

@@ -69,3 +69,16 @@ export function levelFor(scale: number): number {
   if (scale >= 1) return 0;
   return Math.min(Math.floor(Math.log2(1 / scale) + 1e-6), MOST_LEVEL);
 }
+
+/** A view as the address has it: scale, x and y. */
+export function formatView(view: View): string {
+  return [Number(view.scale.toPrecision(4)), view.x.toFixed(1), view.y.toFixed(1)].map(Number).join(",");
+}
+
+/** The view that a text stands for; null if it is none. */
+export function parseView(text: string): View | null {
+  const parts = text.split(",").map((each) => (each.trim() ? Number(each) : NaN));
+  const [scale = NaN, x = NaN, y = NaN] = parts;
+  if (parts.length !== 3 || !parts.every(Number.isFinite)) return null;
+  return scale >= 0.01 && scale <= LARGEST_SCALE ? { scale, x, y } : null;
+}

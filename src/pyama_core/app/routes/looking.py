@@ -65,7 +65,8 @@ class AskStrip(AskFov):
     kind: LayerKind
     channel: str = ""
     frames: tuple[int, ...]
-    size: int = 64
+    size: int = 0
+    """Side of the squares in pixels; 0 for one that nearly all cells of the position fit in."""
 
 
 class AskCourses(AskResults):
