@@ -20,7 +20,7 @@ ROOT = Path(pyama_core.__file__).parent
 FLOORS: list[tuple[str, ...]] = [
     ("__main__",),
     ("cli",),
-    ("app", "viewing"),
+    ("app", "report", "viewing"),
     ("exports", "cluster", "executors"),
     ("results",),
     ("processing.workflow", "demo"),

@@ -3,42 +3,51 @@
 import { build } from "esbuild";
 import { readFile, stat, writeFile, copyFile, readdir } from "node:fs/promises";
 
-const out = new URL("../src/pyama_core/app/static/", import.meta.url);
-const LARGEST = 200 * 1024;
+const PAGE = new URL("../src/pyama_core/app/static/", import.meta.url);
+const REPORT = new URL("../src/pyama_core/report/static/", import.meta.url);
 
-const { metafile } = await build({
-  entryPoints: { app: "src/main.tsx" },
-  outdir: out.pathname,
-  bundle: true,
-  minify: true,
-  format: "esm",
-  target: "es2022",
-  charset: "utf8",
-  legalComments: "none", // their licences are in LICENSES.txt
-  metafile: true,
-  logLevel: "warning",
-});
-await copyFile("index.html", new URL("index.html", out));
+/** Bundle an entry and its styles into a folder, with the licences of what is in it. */
+async function bundle(name, entry, format, out, largest) {
+  const { metafile } = await build({
+    entryPoints: { [name]: entry },
+    outdir: out.pathname,
+    bundle: true,
+    minify: true,
+    format,
+    target: "es2022",
+    charset: "utf8",
+    legalComments: "none", // their licences are in LICENSES.txt
+    metafile: true,
+    logLevel: "warning",
+  });
+  await writeLicences(metafile, out);
+  let total = 0;
+  for (const file of await readdir(out)) {
+    if (/\.(js|css|html)$/.test(file)) total += (await stat(new URL(file, out))).size;
+  }
+  console.log(`${name}: ${(total / 1024).toFixed(1)} KB`);
+  if (total > largest) throw new Error(`${name} takes ${total} bytes, more than ${largest}`);
+}
 
-// Licences of what is in the bundle.
-const packages = new Set();
-for (const input of Object.keys(metafile.inputs)) {
-  const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
-  if (found) packages.add(found[1]);
+/** Write the licences of what is in a bundle. */
+async function writeLicences(metafile, out) {
+  const packages = new Set();
+  for (const input of Object.keys(metafile.inputs)) {
+    const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
+    if (found) packages.add(found[1]);
+  }
+  const parts = ["The page is made of its own code and of the following.\n"];
+  for (const name of [...packages].sort()) {
+    const folder = `node_modules/${name}`;
+    const { version, license } = JSON.parse(await readFile(`${folder}/package.json`, "utf8"));
+    const file = (await readdir(folder)).find((each) => /^licen[sc]e/i.test(each));
+    const text = file ? await readFile(`${folder}/${file}`, "utf8") : `${license}\n`;
+    parts.push(`\n${"-".repeat(80)}\n${name} ${version} (${license})\n\n${text.replace(/\r/g, "").trim()}\n`);
+  }
+  await writeFile(new URL("LICENSES.txt", out), parts.join(""));
 }
-const parts = ["The page is made of its own code and of the following.\n"];
-for (const name of [...packages].sort()) {
-  const folder = `node_modules/${name}`;
-  const { version, license } = JSON.parse(await readFile(`${folder}/package.json`, "utf8"));
-  const file = (await readdir(folder)).find((each) => /^licen[sc]e/i.test(each));
-  const text = file ? await readFile(`${folder}/${file}`, "utf8") : `${license}\n`;
-  parts.push(`\n${"-".repeat(80)}\n${name} ${version} (${license})\n\n${text.replace(/\r/g, "").trim()}\n`);
-}
-await writeFile(new URL("LICENSES.txt", out), parts.join(""));
 
-let total = 0;
-for (const name of ["app.js", "app.css", "index.html"]) {
-  total += (await stat(new URL(name, out))).size;
-}
-console.log(`${(total / 1024).toFixed(1)} KB`);
-if (total > LARGEST) throw new Error(`the page takes ${total} bytes, more than ${LARGEST}`);
+await copyFile("index.html", new URL("index.html", PAGE));
+await bundle("app", "src/main.tsx", "esm", PAGE, 200 * 1024);
+// A report carries its script within itself, as one that no module can be.
+await bundle("report", "src/report/report.tsx", "iife", REPORT, 100 * 1024);

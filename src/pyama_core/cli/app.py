@@ -8,6 +8,7 @@ from pyama_core.cli.options import source  # noqa: F401
 from pyama_core.cli.options import run  # noqa: F401
 from pyama_core.cli.options import folder  # noqa: F401
 from pyama_core.cli.options import results  # noqa: F401
+from pyama_core.cli.options import report  # noqa: F401
 from pyama_core.cli.options import windows  # noqa: F401
 # isort: on
 

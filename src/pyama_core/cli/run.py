@@ -15,6 +15,8 @@ from typing import Any, Self, TypeVar
 
 from pyama_core.cli.display import progress_display
 from pyama_core.cli.interrupt import cancel_on_interrupt
+from pyama_core.cli.report import report_of_run
+from pyama_core.cli.run_line import as_line
 from pyama_core.cli.streams import echo
 from pyama_core.errors import InputError
 from pyama_core.executors.dask_clusters import ClusterChoice, connected
@@ -183,6 +185,8 @@ def start(
     shard: str | None = None,
     cluster: ClusterChoice = _NO_CLUSTER,
     scratch: str | None = None,
+    *,
+    report: bool = True,
 ) -> int:
     """Run, or a part of it, and say how it ended; make released stacks of some kinds again."""
     cluster.require_one()
@@ -194,9 +198,13 @@ def start(
         progress_display(planned.metadata, planned.fovs, planned.steps) as on_progress,
     ):
         parse = partial(planned.parse, places)
-        outcome = carry_out(parse, on_progress=on_progress, cancel=cancel, executor=crew)
+        outcome = carry_out(
+            parse, on_progress=on_progress, cancel=cancel, executor=crew, command=typed_line()
+        )
     if outcome.refusal is None:
         _tell(outcome, planned)
+        if report and planned.shard is None and not outcome.with_status(FovStatus.CANCELLED):
+            report_of_run(planned.output)
     return outcome.exit_code
 
 
@@ -275,6 +283,11 @@ def plan_run(
 
     own = fovs if part is None else part.of(fovs)
     return PlannedRun(metadata, output, own, _steps_of(config), config.workers, part, parse)
+
+
+def typed_line() -> str:
+    """Return what was typed to start this command, as it can be typed again."""
+    return as_line(["pyama", *sys.argv[1:]])
 
 
 def _parsed(flag: str, parse: Callable[[str], T], words: str) -> T:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyama_core.cli.report import report_of_run
 from pyama_core.cli.run import Flags, plan_run
 from pyama_core.cli.streams import echo
 from pyama_core.errors import InputError, StorageError
@@ -67,9 +68,10 @@ def submit(
     if planned.workers is None:
         run += ["--workers", str(cpus)]
     output = planned.output
-    scripts = make_scripts(
-        run, [*command, "finish", str(output.absolute())], output, Path.cwd(), resources
-    )
+    closing = [*command, "finish", str(output.absolute())]
+    if not parameters["report"]:
+        closing.append("--no-report")
+    scripts = make_scripts(run, closing, output, Path.cwd(), resources)
     if dry_run:
         echo(f"# the array: {tasks} tasks for {n_fovs} FOVs\n{scripts.array}")
         echo(f"# the closing job, after all of these\n{scripts.closing}")
@@ -92,8 +94,8 @@ def _make_folder(path: Path) -> None:
         raise StorageError.about("make the folder", path, error) from error
 
 
-def finish(folder: Path) -> int:
-    """Write the results file of parts that are done, and say what is not."""
+def finish(folder: Path, *, report: bool = True) -> int:
+    """Write the results file and the report of parts that are done, and say what is not."""
     standing = finish_run(folder)
     told = [
         f"{len(fovs)} {words}"
@@ -107,6 +109,8 @@ def finish(folder: Path) -> int:
     ]
     echo(f"FOVs: {', '.join(told)}; see {folder / RESULTS_NAME}")
     _tell_what_is_left(standing)
+    if report and (standing.done or standing.failed or standing.unfinished):
+        report_of_run(folder)
     return 0 if standing.is_complete else 1
 
 

@@ -13,12 +13,14 @@ from pyama_core.errors import InputError
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.processing.workflow.edits import correcting
 from pyama_core.processing.workflow.edits.actions import (
+    Anchor,
     Correction,
     Edit,
     as_text,
     first_problem,
     parse_action,
 )
+from pyama_core.processing.workflow.edits.anchors import describe_cell
 from pyama_core.processing.workflow.edits.correcting import Outcome
 from pyama_core.processing.workflow.edits.edited_cells import EditedCells
 from pyama_core.processing.workflow.edits.found import FoundCells
@@ -193,6 +195,19 @@ class FovCuration:
         """
         cells = self._edited_cells()
         return {} if cells is None else cells.numbers_in(frame)
+
+    def describe_cells(self, cells: Iterable[int]) -> dict[int, Anchor]:
+        """Describe cells so that a correction of them finds them again after a re-run.
+
+        Those that are not there are left out, and so are all where there is no label image.
+        """
+        edited = self._edited_cells()
+        if edited is None:
+            found = read_found(self.folder, self.state)
+            edited = None if found is None else resolve(found, []).cells
+        if edited is None:
+            return {}
+        return {cell: describe_cell(edited, cell) for cell in cells if cell in edited}
 
     def _edited_cells(self) -> EditedCells | None:
         """Return the cells under corrections, if there are both; worked out once."""

@@ -133,6 +133,10 @@ class FovResults(FovCuration):
         """Names of the channels that were measured."""
         return [self._channels.of(channel) for channel in self._files.entries(TRACES_CSV)]
 
+    def name_of_channel(self, channel: int) -> str:
+        """Return what a channel of a number is called in tables."""
+        return self._channels.of(channel)
+
     @property
     def columns(self) -> list[str]:
         """Columns of the traces."""

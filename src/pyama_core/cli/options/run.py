@@ -169,6 +169,9 @@ def run(
             "'$TMPDIR', which each computer has its own of.",
         ),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write DIR/report.html at the end.")
+    ] = True,
     write_config: Annotated[
         bool,
         typer.Option(
@@ -207,7 +210,7 @@ def run(
     if write_config:
         return write_configuration(flags, config)
     chosen = ClusterChoice(scheduler, scheduler_file, cluster, max_readers)
-    return start(flags, config, restore, shard, chosen, scratch)
+    return start(flags, config, restore, shard, chosen, scratch, report=report)
 
 
 @functools.partial(command, settings=_TAKES_MORE)
@@ -259,11 +262,14 @@ def submit(
 @command
 def finish(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of outputs.")],
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write DIR/report.html as well.")
+    ] = True,
 ) -> int:
     """Write the results file after all parts of a run, and say whether all is done."""
     from pyama_core.cli.submit import finish
 
-    return finish(folder)
+    return finish(folder, report=report)
 
 
 def _read_as(name: str, context: typer.Context) -> dict[str, Any]:

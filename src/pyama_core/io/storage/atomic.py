@@ -63,8 +63,8 @@ def move_into_place(temporary: Path, final: Path, about: Path | None = None) -> 
             return
 
 
-def write_whole(path: Path, text: str) -> None:
-    r"""Write a small text file (UTF-8, ``\n``) so that it is never seen half written.
+def write_whole(path: Path, content: str | bytes) -> None:
+    r"""Write a small file (text as UTF-8, ``\n``) so that it is never seen half written.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def write_whole(path: Path, text: str) -> None:
     """
     temporary = temporary_path(path)
     try:
-        temporary.write_bytes(text.encode())
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         move_into_place(temporary, path)
     except OSError as error:
         raise StorageError.about("write", path, error) from error

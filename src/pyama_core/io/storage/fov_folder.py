@@ -184,7 +184,7 @@ class FovFolder:
             return None
         return self._scratch.of_fov(self.fov) / name
 
-    def _place_of(self, name: str) -> Path:
+    def place_of(self, name: str) -> Path:
         """Path of an output on record."""
         entry = self.record.outputs[name]
         kind = kind_named(entry.kind)
@@ -301,7 +301,7 @@ class FovFolder:
         damage = {}
         for name, entry in sorted(self.record.outputs.items()):
             if not entry.released and not entry.not_made:
-                fault = self._fault_of(self._place_of(name), entry)
+                fault = self._fault_of(self.place_of(name), entry)
                 if fault is not None:
                     damage[name] = fault
         return damage
@@ -551,7 +551,7 @@ class FovFolder:
         if not entry.released:
             released = entry.model_copy(update={"released": True})
             self._save(self.record.with_output(name, released))
-        path = self._place_of(name)
+        path = self.place_of(name)
         self._keep_if_changed(path)
         try:
             delete(path)
@@ -580,9 +580,9 @@ class FovFolder:
             if hurry():
                 break
             try:
-                flush(self._place_of(name))
+                flush(self.place_of(name))
             except OSError as error:
-                raise StorageError.about("flush", self._place_of(name), error) from error
+                raise StorageError.about("flush", self.place_of(name), error) from error
             record = record.with_output(name, entry.model_copy(update={"durable": True}))
         if record is not self.record:
             self._save(record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -31,6 +31,8 @@ class FovOutcome:
         Of a failure.
     lacks_released : bool
         Whether a step failed only because what it reads was released.
+    seconds : mapping of str to float
+        How long each step took.
     """
 
     fov: int
@@ -38,6 +40,7 @@ class FovOutcome:
     step: str | None = None
     error: str | None = None
     lacks_released: bool = False
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

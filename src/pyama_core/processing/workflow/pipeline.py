@@ -31,6 +31,7 @@ from pyama_core.processing.workflow.release import parse_kinds
 from pyama_core.processing.workflow.request import RunRequest, request_run, select_fovs
 from pyama_core.processing.workflow.run import Run
 from pyama_core.processing.workflow.run_log import run_log
+from pyama_core.processing.workflow.run_notes import note_run, now
 from pyama_core.processing.workflow.samples.stored import keep_samples
 from pyama_core.processing.workflow.services.analysis import parse_analysis
 from pyama_core.processing.workflow.services.copying import warn_of_dark_channels
@@ -223,6 +224,7 @@ def carry_out(
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
     executor: Crew | None = None,
+    command: str = "",
 ) -> RunOutcome:
     """Carry a request out and tell how each field of view ended.
 
@@ -232,6 +234,8 @@ def carry_out(
         Makes the request; what it raises is a refusal.
     on_progress, cancel, executor
         As `run_complete_workflow`.
+    command : str
+        What was typed, if anything was: it is noted.
 
     Returns
     -------
@@ -258,7 +262,10 @@ def carry_out(
                     {fov: FovOutcome(fov, FovStatus.CANCELLED) for fov in request.fovs}
                 )
             stack.enter_context(run_log(request.output_dir, request.shard))
-            return _run(request, locks, on_progress, cancel, executor)
+            started = now()
+            outcome = _run(request, locks, on_progress, cancel, executor)
+            note_run(request, outcome, started, command)
+            return outcome
     except PyamaError as error:
         logger.error("%s", error)
         logger.debug("traceback of the error above", exc_info=error)

@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 
 from pyama_core.errors import CancelledError, PyamaError, ShortageError
@@ -101,6 +102,7 @@ class Run:
         self._services = all_services(self._scope)
         self._pending: dict[Future[list[FovOutcome]], _Task] = {}
         self._deaths: dict[int, int] = {}
+        self._copied: dict[int, Mapping[str, float]] = {}
         self._on_the_way: dict[int, list[Output]] = {}
         self._disappointed: set[int] = set()
         self._started = time.monotonic()
@@ -215,6 +217,7 @@ class Run:
         if outcome.status is not FovStatus.DONE:
             self._conclude(outcome)
             return False
+        self._copied[fov] = outcome.seconds
         return True
 
     def _submit(self, task: _Task, workers: Workers) -> None:
@@ -355,7 +358,8 @@ class Run:
 
     def _conclude(self, outcome: FovOutcome, *, flushed: bool = False) -> None:
         """Note how a field of view ended; tell how far the run is."""
-        self.outcomes[outcome.fov] = outcome
+        seconds = {**self._copied.pop(outcome.fov, {}), **outcome.seconds}
+        self.outcomes[outcome.fov] = dataclasses.replace(outcome, seconds=seconds)
         n_done, n_all = len(self.outcomes), len(self._request.fovs)
         logger.info(
             "FOV %s: %s (%d of %d FOVs, %d %%)",

@@ -17,6 +17,7 @@ from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.storage.naming import path_of
 from pyama_core.io.storage.stacks import stack_size
 from pyama_core.outputs import Form, Output
+from pyama_core.processing.workflow.glimpses.keeping import expected_size
 from pyama_core.processing.workflow.graph import declarations
 from pyama_core.processing.workflow.keeping import Keep
 from pyama_core.processing.workflow.services.analysis import Analysis
@@ -44,9 +45,12 @@ def expected_outputs(
 
 
 def expected_tables(metadata: MicroscopyMetadata, analysis: Analysis, fov: int) -> int:
-    """Return roughly the size in bytes of all tables of a field of view, and of its record."""
-    rows = math.prod(metadata.shape_of(fov)) / _PIXELS_PER_CELL
-    return _BYTES_BESIDE + round(_BYTES_PER_ROW * rows * len(analysis.channels.fl))
+    """Return roughly the bytes of all tables of a field of view, its record and small pictures."""
+    shape, channels = metadata.shape_of(fov), analysis.channels
+    rows = math.prod(shape) / _PIXELS_PER_CELL
+    n_copied = len(channels.copied) + (channels.pc is not None)
+    pictures = expected_size(shape, n_copied, metadata.n_fovs)
+    return _BYTES_BESIDE + pictures + round(_BYTES_PER_ROW * rows * len(analysis.channels.fl))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -10,6 +12,7 @@ from pyama_core.errors import CancelledError, PyamaError, ReleasedInputError
 from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.leases import begin_attempt, end_attempt
 from pyama_core.io.storage.locks import LockTicket
+from pyama_core.processing.workflow.glimpses.keeping import keep_glimpse
 from pyama_core.processing.workflow.graph import all_services, later_services
 from pyama_core.processing.workflow.keeping import KEEP_ALL, release_rest
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
@@ -62,6 +65,7 @@ def run_single_worker(
     for fov in request.fovs:
         outcome = process_one_fov(services, request, fov)
         if outcome.status is not FovStatus.CANCELLED and not outcome.lacks_released:
+            glance_at(request, scope, fov)
             release_rest_of(request, scope, outcome)
         outcomes.append(outcome)
     return outcomes
@@ -115,6 +119,7 @@ def run_whole_fov(
         folder.begin(analysis.as_settings(), names, analysis.picture_note())
         outcome = process_one_fov([copying, *later_services(scope)], request, fov)
     if outcome.status is not FovStatus.CANCELLED:
+        glance_at(request, scope, fov)
         release_rest_of(request, scope, outcome)
     end_attempt(own)
     if outcome.status is not FovStatus.DONE or request.restore:
@@ -163,12 +168,25 @@ def process_one_fov(
 
     After one that fails go on those that need nothing of it. The first failure is recorded.
     """
+    seconds: dict[str, float] = {}
+    outcome = _process_one_fov(services, request, fov, seconds)
+    return dataclasses.replace(outcome, seconds=seconds)
+
+
+def _process_one_fov(
+    services: Sequence[BaseProcessingService],
+    request: RunRequest,
+    fov: int,
+    seconds: dict[str, float],
+) -> FovOutcome:
+    """Run services on a field of view, and note how long each takes."""
     failed: list[FovOutcome] = []
     in_vain: set[str] = set()
     for service in services:
         if _needs(service, in_vain, request):
             in_vain.add(service.step)
             continue
+        started = time.monotonic()
         try:
             service.work_on(request.metadata, request.analysis, request.output_dir, fov)
         except CancelledError:
@@ -179,13 +197,27 @@ def process_one_fov(
                 _note_failure(service, request, fov, str(outcome.error))
             failed.append(outcome)
             in_vain.add(service.step)
+        finally:
+            seconds[service.step] = time.monotonic() - started
     return failed[0] if failed else FovOutcome(fov, FovStatus.DONE)
+
+
+def glance_at(request: RunRequest, scope: Scope, fov: int) -> None:
+    """Keep small pictures of a field of view on which work has ended, for who looks at it later."""
+    try:
+        folder = _folder_of(request, fov, (scope.tickets or {})[fov])
+    except PyamaError as error:
+        logger.error("FOV %d: no pictures are kept for the report: %s", fov, error)
+        return
+    n_fovs = request.metadata.n_fovs
+    keep_glimpse(folder.path, folder.record, n_fovs, scope.cancelled, folder.place_of)
 
 
 def release_rest_of(request: RunRequest, scope: Scope, outcome: FovOutcome) -> None:
     """Release what a request does not keep of a field of view on which work has ended."""
     if request.keep == KEEP_ALL:
         return
+    glance_at(request, scope, outcome.fov)
     ticket = (scope.tickets or {})[outcome.fov]
     try:
         folder = _folder_of(request, outcome.fov, ticket)

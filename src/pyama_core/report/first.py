@@ -1,0 +1,163 @@
+"""What a reader sees first: whether all is well, and what came out."""
+
+from __future__ import annotations
+
+from pyama_core.processing.workflow.samples.samples import UNASSIGNED
+from pyama_core.report.charts import FloatArray, Line, colour_of, legend, line_chart, short
+from pyama_core.report.gather import Gathered, Position, SampleRow
+from pyama_core.report.markup import Markup, el, table
+
+_NAMED = 12
+
+
+def anchor_of(position: Position) -> str:
+    """Return the name of the place in the page that shows a position."""
+    return f"position-{position.fov}"
+
+
+def sample_title(name: str, n_samples: int) -> str:
+    """Return what a sample is called; positions in none are all there are if there is no other."""
+    return "all positions" if name == UNASSIGNED and n_samples == 1 else name
+
+
+def verdict(found: Gathered) -> str:
+    """Say in a line whether the positions are fine.
+
+    It is the first line of a report.
+    """
+    n_all = len(found.positions)
+    n_look = sum(position.trouble.needs_look for position in found.positions)
+    if n_all == 1:
+        return "The position needs a look" if n_look else "The position is fine"
+    if n_look == 0:
+        return f"All {n_all} positions are fine"
+    fine = n_all - n_look
+    rest = f"{n_look} need{'s' if n_look == 1 else ''} a look"
+    return f"{fine} of {n_all} positions {'is' if fine == 1 else 'are'} fine; {rest}"
+
+
+def first_section(found: Gathered, detailed: frozenset[int]) -> Markup:
+    """Return the verdict, what needs a look, and what came out of each sample.
+
+    Parameters
+    ----------
+    found : Gathered
+        What was read.
+    detailed : frozenset of int
+        Positions that are shown in detail below.
+    """
+    looks = [position for position in found.by_trouble if position.trouble.needs_look]
+    named = [_in_line(position, found, detailed) for position in looks[:_NAMED]]
+    more = len(looks) - len(named)
+    n_cells = sum(each.n_cells for each in found.samples)
+    n_good = sum(each.n_good for each in found.samples)
+    told = [f"{_many(n_cells, 'cell')}, {_many(n_good, 'of them good', 'of them good')}"]
+    if n_cells:
+        told[0] += f" ({100 * n_good / n_cells:.0f} %)"
+    if found.n_corrections:
+        n = found.n_corrections
+        told.append(f"{_many(n, 'correction')} by people {'is' if n == 1 else 'are'} applied")
+    return el(
+        "section",
+        el("p", verdict(found), class_="bad verdict" if looks else "good verdict"),
+        el("ul", named, class_="looks") if named else None,
+        el("p", f"and {more} more, listed below") if more else None,
+        el("p", "; ".join(told), class_="quiet"),
+        id="first",
+    )
+
+
+def _in_line(position: Position, found: Gathered, detailed: frozenset[int]) -> Markup:
+    where = f"position {position.title}"
+    if position.fov in detailed:
+        name = el("a", where, href=f"#{anchor_of(position)}")
+    else:
+        name = el("b", where)
+    sample = f" ({position.sample})" if len(found.samples) > 1 else ""
+    return el("li", name, f"{sample}: {position.trouble.words}")
+
+
+def samples_section(found: Gathered) -> Markup:
+    """Return the samples as a table and as median curves."""
+    n = len(found.samples)
+    names = [sample_title(row.name, n) for row in found.samples]
+    x, x_label = found.x
+    ends = _ends(found)
+    head = ["sample", "positions", "cells", "good", "share"]
+    for column in found.courses_of:
+        head += [f"{channel_of(column)} at {when}" for _, when in ends]
+    rows = []
+    for row, name in zip(found.samples, names, strict=True):
+        share = f"{100 * row.n_good / row.n_cells:.0f} %" if row.n_cells else "–"
+        cells = [name, row.n_fovs, row.n_cells, row.n_good, share]
+        for column in found.courses_of:
+            median = row.courses[column].median
+            cells += [short(float(median[frame])) for frame, _ in ends]
+        rows.append(cells)
+    charts = [
+        el(
+            "figure",
+            el("figcaption", in_words(column)),
+            line_chart(_lines(found.samples, column, x), x_label, in_words(column)),
+        )
+        for column in found.courses_of
+    ]
+    note = "Median over the good cells in each frame, with the quartiles as a band."
+    used = [c for row in found.samples for c in row.courses.values() if c.n_used < c.n_cells]
+    if used:
+        note += f" Of large samples, {used[0].n_used} cells that were drawn by lot."
+    if any(row.n_good == 0 for row in found.samples):
+        note += " A sample without good cells has no curve."
+    problem = None
+    if found.samples_problem:
+        problem = el("p", f"Samples cannot be read: {found.samples_problem}", class_="bad")
+    return el(
+        "section",
+        el("h2", "Samples"),
+        problem,
+        table(head, rows, numbers=range(1, len(head))),
+        legend(names) if n > 1 else None,
+        el("div", charts, class_="charts"),
+        el("p", note, class_="quiet") if charts else None,
+        id="samples",
+    )
+
+
+def _lines(rows: tuple[SampleRow, ...], column: str, x: FloatArray) -> list[Line]:
+    lines = []
+    for i, row in enumerate(rows):
+        course = row.courses[column]
+        colour = colour_of(i) if len(rows) > 1 else "s0"
+        lines.append(Line(x, course.median, course.low, course.high, colour))
+    return lines
+
+
+def _ends(found: Gathered) -> list[tuple[int, str]]:
+    """Return the first, the middle and the last frame, and when they are."""
+    n_frames = found.minutes.size
+    x, label = found.x
+    frames = dict.fromkeys((0, n_frames // 2, n_frames - 1)) if n_frames else {}
+    is_time = label.startswith("time")
+    return [(t, f"{round(float(x[t]), 2):g} h" if is_time else f"frame {t}") for t in frames]
+
+
+def in_words(column: str) -> str:
+    """Write the name of a column as people say it.
+
+    Examples
+    --------
+    >>> in_words("intensity_total_GFP"), in_words("area")
+    ('intensity total GFP', 'area (px)')
+    """
+    units = {"area": " (px)", "perimeter": " (px)"}
+    return column.replace("_", " ") + units.get(column, "")
+
+
+def channel_of(column: str) -> str:
+    """Return the channel of a column of its total intensity."""
+    return column.removeprefix("intensity_total_")
+
+
+def _many(number: int, one: str, many: str = "") -> str:
+    word = one if number == 1 else many or f"{one}s"
+    return f"{number:,} {word}".replace(",", " ")

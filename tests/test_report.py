@@ -1,0 +1,372 @@
+"""The report: what it says, that nothing in it is taken for markup, and that no run fails by it."""
+
+from __future__ import annotations
+
+import base64
+import html.parser
+import json
+import logging
+import re
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pyama_core.cli.app import app
+from pyama_core.errors import InputError, StorageError
+from pyama_core.io.storage.naming import REPORT_NAME, SOURCE_NAME
+from pyama_core.report import write as writing
+from pyama_core.report.compare import write_comparison
+from pyama_core.report.first import verdict
+from pyama_core.report.gather import gather
+from pyama_core.report.markup import Markup, data, el, escaped, table
+from pyama_core.report.methods import methods_of, methods_text
+from pyama_core.report.ran import changed_parameters, settings_of
+from pyama_core.report.reservoir import Reservoir, as_matrices
+from pyama_core.report.shown_cells import thinned
+from pyama_core.report.traces import payload
+from pyama_core.report.write import write_report, write_report_of_run
+from pyama_core.results.results import open_results
+
+HOSTILE = "<script>alert(1)</script>\"'&\u202e\x00{x}"
+
+
+class Reader(html.parser.HTMLParser):
+    """Reads a page: its elements, and the text between them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.texts, self.inside = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.inside.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if not self.inside or self.inside[-1] not in ("script", "style"):
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return " ".join(self.texts)
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def report(sampled, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    written, _ = write_report(sampled.folder, path)
+    return written.read_text(encoding="utf-8")
+
+
+def data_of(text):
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
+    return json.loads(found[1])
+
+
+# Markup
+
+
+def test_texts_are_escaped_and_characters_that_do_not_show_are_written_out():
+    assert el("p", HOSTILE, title=HOSTILE) == (
+        '<p title="&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;\\u202e\\u0000{x}">'
+        "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;\\u202e\\u0000{x}</p>"
+    )
+    assert el("p", Markup("<b>"), [1, None, "<"]) == "<p><b>1&lt;</p>"
+    assert escaped("\udcff") == "\\udcff"
+    assert "<td>&lt;b&gt;</td>" in table(["a"], [["<b>"]])
+
+
+def test_nothing_within_a_block_of_data_ends_it():
+    text = data("x", {"</script>": "<!--&\u2028"})
+    assert text.count("<") == 2
+    assert json.loads(text[text.index(">") + 1 : -9]) == {"</script>": "<!--&\u2028"}
+
+
+# Curves
+
+
+def test_medians_are_those_of_all_cells_as_long_as_these_are_not_many():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(40, 1, 7)).astype(np.float32)
+    reservoir = Reservoir(1, 7)
+    for fov in range(4):
+        reservoir.add(fov, range(1, 11), values[10 * fov : 10 * fov + 10])
+    course = reservoir.course(0)
+    np.testing.assert_allclose(course.median, np.median(values[:, 0], axis=0), rtol=1e-6)
+    np.testing.assert_allclose(course.low, np.quantile(values[:, 0], 0.25, axis=0), rtol=1e-5)
+    assert (course.n_cells, course.n_used) == (40, 40)
+
+
+def test_of_many_cells_some_are_kept_whatever_the_order_of_positions():
+    rng = np.random.default_rng(2)
+    values = [rng.normal(fov, 1, size=(50, 1, 3)).astype(np.float32) for fov in range(20)]
+    courses = []
+    for order in (range(20), reversed(range(20))):
+        reservoir = Reservoir(1, 3, n_most=300)
+        for fov in order:
+            reservoir.add(fov, range(1, 51), values[fov])
+        assert reservoir._values.shape[0] == 300
+        courses.append(reservoir.course(0))
+    np.testing.assert_array_equal(courses[0].median, courses[1].median)
+    assert courses[0].n_cells == 1000
+    exact = np.median(np.concatenate(values)[:, 0], axis=0)
+    np.testing.assert_allclose(courses[0].median, exact, atol=1.5)
+
+
+def test_frames_in_which_no_cell_was_seen_have_no_median():
+    cells, values = as_matrices(np.array([1, 1]), np.array([0, 2]), [np.array([5.0, 6.0])], 3)
+    reservoir = Reservoir(1, 3)
+    reservoir.add(0, cells, values)
+    np.testing.assert_equal(reservoir.course(0).median, [5, np.nan, 6])
+
+
+def test_curves_are_those_of_the_good_cells_of_a_sample(sampled):
+    found = gather(sampled)
+    traces = sampled.read_traces(good_only=True)
+    for row in found.samples:
+        own = traces[traces["sample"] == row.name]
+        for column in found.courses_of:
+            expected = own.groupby("frame")[column].median()
+            median = row.courses[column].median
+            np.testing.assert_allclose(median[expected.index], expected, rtol=1e-5)
+            others = np.setdiff1d(np.arange(median.size), expected.index)
+            assert np.isnan(median[others]).all()
+
+
+# What it says
+
+
+def test_the_first_line_says_how_many_positions_are_fine(sampled, report):
+    found = gather(sampled)
+    reader = Reader(report)
+    assert verdict(found) in reader.text
+    n_look = sum(each.trouble.needs_look for each in found.positions)
+    assert verdict(found).startswith(f"{3 - n_look} of 3" if n_look else "All 3 positions are fine")
+
+
+def test_numbers_are_in_tables_that_need_no_script(sampled, report):
+    text = Reader(report).text
+    for row in gather(sampled).samples:
+        assert row.name in text
+    cells = re.findall(r'<td class="n">([^<]*)</td>', report)
+    assert str(len(sampled.cells)) in Reader(report).text
+    assert {str(fov.read_tables(()).cells.shape[0]) for fov in sampled.chosen()} <= set(cells)
+
+
+def test_it_says_what_ran(sampled, report):
+    text = Reader(report).text
+    state = settings_of(sampled)
+    assert "log-std" in text  # the method, though it is no default
+    assert changed_parameters(state)["segmentation"]["method"] == "log-std"
+    assert state.record.source.content in text
+    for entry in state.record.outputs.values():
+        if entry.kind == "traces_csv":
+            assert entry.checksum in text
+    told, references = methods_text(gather(sampled), state, methods_of(sampled))
+    assert "logarithm of the local deviation" in told
+    assert told in text
+    assert any("Jonker" in reference for reference in references)
+
+
+def test_pictures_have_outlines_as_a_layer_of_their_own(report):
+    reader = Reader(report)
+    images = reader.named("img")
+    assert len(images) == 3 * 5  # first, middle and last frame, and each channel once
+    assert all(image["src"].startswith("data:image/webp;base64,UklGR") for image in images)
+    layers = [each for each in reader.named("svg") if each.get("class") == "outlines"]
+    assert len(layers) == len(images)
+    assert [each for each in reader.named("input") if each.get("id") == "outlines"]
+    assert "cell-good" in report
+
+
+def test_traces_that_are_drawn_are_those_of_the_tables(sampled, report):
+    found = data_of(report)
+    assert found["samples"] == ["control", "+dox 5 µM"]
+    tables = sampled.read_traces()
+    shown = {(cell["fov"], cell["cell"]) for cell in found["cells"]}
+    assert shown == {(fov, cell) for fov, cell in zip(tables["fov"], tables["cell"], strict=True)}
+    raw = payload(gather(sampled))
+    column = raw["columns"][0]
+    assert column["name"] == "intensity total GFP"
+    values = np.frombuffer(base64.b64decode(column["values"]), "<u2") / 65534
+    values = column["low"] + values * (column["high"] - column["low"])
+    expected = tables.sort_values(["fov", "cell", "frame"])["intensity_total_GFP"].to_numpy()
+    span = column["high"] - column["low"]
+    np.testing.assert_allclose(values, expected, atol=span / 65534)
+    assert all(cell["strip"]["frames"] for cell in found["cells"])
+    assert all(any(cell["strip"]["outlines"]) for cell in found["cells"])
+
+
+def test_of_many_cells_each_sample_has_its_share(sampled):
+    cells = list(gather(sampled).cells)
+    few = [cell for cell in cells if cell.sample == "control"]
+    kept = thinned(cells, 6)
+    assert len(kept) == 6
+    assert sum(cell.sample == "control" for cell in kept) == min(len(few), 3)
+
+
+def test_a_channel_that_is_called_as_a_script_is_text(results_of_demo, tmp_path):
+    folder = shutil.copytree(results_of_demo, tmp_path / "<img src=x onerror=alert(1)>")
+    source = json.loads((folder / SOURCE_NAME).read_text(encoding="utf-8"))
+    source["channel_names"] = ["<svg/onload=alert(1)>", HOSTILE, "</style></script>"]
+    source["fov_names"] = [HOSTILE, "<!--", "\"><img src='//example.org/x'>"]
+    source["path"] = f"/{HOSTILE}.tif"
+    (folder / SOURCE_NAME).write_text(json.dumps(source), encoding="utf-8")
+    open_results(folder).assign_samples({"<b>one</b>": [0, 1]})
+    path, _ = write_report(folder)
+    text = path.read_text(encoding="utf-8")
+    reader = Reader(text)
+    names = {tag for tag, _ in reader.elements}
+    assert "b" in names  # of the report's own
+    assert len(reader.named("script")) == 2  # its own, and its data
+    assert all(each["src"].startswith("data:") for each in reader.named("img"))
+    assert not [
+        each for _, attributes in reader.elements for each in attributes if each[:2] == "on"
+    ]
+    assert "<svg/onload" not in text
+    assert "<script>alert" in reader.text
+    assert "\u202e" not in text
+
+
+def test_the_policy_allows_the_script_and_styles_of_the_page_and_no_network(report):
+    policy = next(
+        each["content"]
+        for each in Reader(report).named("meta")
+        if each.get("http-equiv") == "Content-Security-Policy"
+    )
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", rules["script-src"])
+    assert not re.search(r"\sstyle=", report.partition("<body>")[2].partition("<script>")[0])
+
+
+# Fresh, whole or not at all
+
+
+def test_corrections_and_samples_are_those_of_now(owned, tmp_path):
+    fov = owned.fov(0)
+    cell = int(fov.cells["cell"].iloc[0])
+    before = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
+    assert "correction" not in before.partition("Samples")[0]
+    fov.remove(cell)
+    owned.assign_samples({"renamed & new": [0]})
+    after = write_report(owned.folder)[0].read_text(encoding="utf-8")
+    assert "1 correction by people is applied" in Reader(after).text
+    assert "renamed & new" in Reader(after).text
+    assert (0, cell) not in {(each["fov"], each["cell"]) for each in data_of(after)["cells"]}
+
+
+def test_a_marked_cell_can_be_imported_and_imported_twice(owned, tmp_path):
+    found = payload(gather(owned))
+    cell = next(each for each in found["cells"] if each["good"])
+    line = {
+        "version": 1,
+        "id": "0123456789abcdef",
+        "at": "2026-01-02T03:04:05.678Z",
+        "fov": cell["fov"],
+        "action": "verdict",
+        "cell": cell["cell"],
+        "good": False,
+        "anchors": [cell["anchor"]],
+    }
+    file = tmp_path / "corrections.jsonl"
+    file.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    for told in ("1 imported", "0 imported, 1 were known"):
+        done = CliRunner().invoke(app, ["curate", str(owned.folder), "--import", str(file)])
+        assert done.exit_code == 0, done.output
+        assert told in done.output
+    cells = open_results(owned.folder).cells.set_index(["fov", "cell"])
+    assert not cells.loc[(cell["fov"], cell["cell"]), "good"]
+
+
+def test_a_report_that_cannot_be_written_fails_no_run(owned, monkeypatch, caplog):
+    told = []
+    for error in (StorageError("the disk is full"), RuntimeError("a fault")):
+        monkeypatch.setattr(writing, "write_whole", lambda *_, error=error: raise_(error))
+        with caplog.at_level(logging.WARNING):
+            write_report_of_run(owned.folder, told.append)
+        assert str(error) in caplog.text
+    assert told == []
+    assert not (owned.folder / REPORT_NAME).exists()
+    assert not list(owned.folder.glob(".report*"))
+
+
+def raise_(error):
+    raise error
+
+
+def test_of_a_failed_or_damaged_position_it_tells_what_is_known(owned):
+    record = next((owned.folder / "fov_001").glob("*_record.json"))
+    record.write_text("no record", encoding="utf-8")
+    text = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
+    assert re.search(r"position\s+1 \(position 2\)\s+\(\+dox 5 µM\): .* is damaged", text)
+    assert next(each.fov for each in gather(owned).by_trouble) == 1
+
+
+def test_without_stacks_and_pictures_it_says_so(owned):
+    for path in owned.folder.glob("fov_*/*"):
+        if path.name.endswith(("glimpse.npz", ".npy")):
+            path.unlink()
+    text = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
+    assert "There are no pictures of positions" in text
+    assert "--restore" in text
+
+
+# Several runs
+
+
+def test_samples_of_several_runs_stand_side_by_side(owned, sampled, tmp_path):
+    owned.assign_samples({"control": [0, 1], "<i>new</i>": [2]})
+    path, first_line = write_comparison([sampled.folder, owned.folder], tmp_path / "compare.html")
+    text = path.read_text(encoding="utf-8")
+    assert first_line.startswith("2 runs: ")
+    told = Reader(text).text
+    assert told.count("control") >= 3  # a row of each run, and the legend
+    assert "<i>new</i>" in told
+    assert "<i>new" not in text
+    assert "same parameters" in told
+    assert "line s0 dashed" in text
+
+
+def test_one_folder_is_nothing_to_compare(sampled, tmp_path):
+    with pytest.raises(InputError, match="2 to 20"):
+        write_comparison([sampled.folder], tmp_path / "a.html")
+    with pytest.raises(InputError, match="twice"):
+        write_comparison([sampled.folder, sampled.folder], tmp_path / "a.html")
+
+
+# The command
+
+
+def test_the_command_writes_it_and_says_where(owned, tmp_path):
+    done = CliRunner().invoke(app, ["report", str(owned.folder)])
+    assert done.exit_code == 0, done.output
+    assert "positions" in done.output
+    assert str(owned.folder / REPORT_NAME) in done.output
+    assert (owned.folder / REPORT_NAME).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["{0}", "{0}"], "say where, with -o"),
+        (["{0}/nothing"], "no folder"),
+        (["{1}"], "holds no results"),
+        (["{0}", "-o", "{1}"], "is a folder"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(sampled, tmp_path, words, told):
+    asked = [word.format(sampled.folder, tmp_path) for word in words]
+    done = CliRunner().invoke(app, ["report", *asked])
+    assert done.exit_code == 2
+    assert told in done.output
