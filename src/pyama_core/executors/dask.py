@@ -216,6 +216,8 @@ class _Session:
 
     def end(self) -> None:
         """Hear what is still on its way, and leave nothing at scheduler and workers."""
+        from distributed import Event
+
         self._ended = True
         deadline = time.monotonic() + _ANSWER_S
         while (lost := self._not_heard()) and time.monotonic() < deadline:
@@ -225,7 +227,10 @@ class _Session:
         if self._client.status != "running":
             return
         try:
+            event = Event(self._run, client=self._client)
+            event.set()  # who still waits for it goes, and leaves no error behind
             self._client.unregister_worker_plugin(f"pyama-{self._run}")
+            event.clear()
             self._client.unsubscribe_topic(self._run)
             self._client.run_on_scheduler(_forget, self._run)
         except Exception as error:

@@ -1,0 +1,357 @@
+"""Many workers: what sending work elsewhere costs, and where it stops to pay.
+
+``python -m benchmarks.scaling overhead``   local processes, Dask and shards, on the same positions
+``python -m benchmarks.scaling steps``      seconds of each step, by the log of a run on one worker
+``python -m benchmarks.scaling simulate``   10,000 positions on 1,000 workers: the real scheduling
+                                            code of the main process, with a stand-in for the work
+``python -m benchmarks.scaling dask``       tasks per second through a real Dask scheduler
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import heapq
+import itertools
+import json
+import logging
+import queue
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from pathlib import Path
+
+from pyama_core.demo import write_demo
+from pyama_core.io.microscopy import load_microscopy_file
+from pyama_core.io.storage.locks import LockTicket
+from pyama_core.io.storage.naming import find_records, fov_folder_name, record_name
+from pyama_core.io.storage.records import load_record, save_record
+from pyama_core.processing.workflow.crews import Work, Workers
+from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
+from pyama_core.processing.workflow.pipeline import carry_out
+from pyama_core.processing.workflow.progress import ProgressDrainer
+from pyama_core.processing.workflow.request import RunRequest, request_run
+from pyama_core.processing.workflow.services.analysis import parse_analysis
+from pyama_core.processing.workflow.services.base import identify
+from pyama_core.processing.workflow.services.events import ProgressEvent
+from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
+
+CHANNELS = ("--pc", "0", "--fl", "1", "--fl", "2")
+_STEPS = ("copying", "segmentation", "correction", "tracking", "extraction")
+
+
+def say(**figures: object) -> None:
+    """Print figures as a line of JSON."""
+    sys.stdout.write(json.dumps(figures) + "\n")
+    sys.stdout.flush()
+
+
+# Overhead
+
+
+def overhead(folder: Path, *, fovs: int, frames: int, size: int, rounds: int) -> None:
+    """Time the same run by local processes, by Dask, and in two shards, in turn."""
+    image = write_demo(folder / "demo", fovs=fovs, frames=frames, size=size, seed=0).image
+    _command(image, folder / "warm", "--fovs", "0", "--workers", "1")
+    cases = {"local": _local, "dask": _dask, "shards": _shards}
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for turn in range(rounds):
+        for name, run in cases.items():
+            started = time.perf_counter()
+            run(image, folder / f"{name} {turn}")
+            seconds[name].append(time.perf_counter() - started)
+            say(case=name, seconds=round(seconds[name][-1], 2))
+    best = {name: min(times) for name, times in seconds.items()}
+    say(best=best, over_local={name: round(best[name] / best["local"] - 1, 3) for name in best})
+
+
+def _words(image: Path, out: Path, *more: str) -> list[str]:
+    words = [sys.executable, "-m", "pyama_core", "run", str(image), "-o", str(out)]
+    return [*words, *CHANNELS, *more]
+
+
+def _command(image: Path, out: Path, *more: str) -> None:
+    subprocess.run(_words(image, out, *more), check=True, capture_output=True)  # noqa: S603
+
+
+def _local(image: Path, out: Path) -> None:
+    _command(image, out, "--workers", "2", "--batch-size", "2")
+
+
+def _dask(image: Path, out: Path) -> None:
+    _command(image, out, "--cluster", "local", "--workers", "2")
+
+
+def _shards(image: Path, out: Path) -> None:
+    parts = [
+        subprocess.Popen(  # noqa: S603
+            _words(image, out, "--shard", part, "--workers", "1", "--batch-size", "1"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for part in ("1/2", "2/2")
+    ]
+    if any(part.wait() for part in parts):
+        raise RuntimeError("a shard failed")
+    finish = [sys.executable, "-m", "pyama_core", "finish", str(out)]
+    subprocess.run(finish, check=True, capture_output=True)  # noqa: S603
+
+
+# The parts of the model
+
+
+def steps(folder: Path, *, fovs: int, frames: int, size: int) -> None:
+    """Tell what each step of a position takes on one worker, and on each of two at once."""
+    image = write_demo(folder / "demo", fovs=fovs, frames=frames, size=size, seed=0).image
+    _command(image, folder / "warm", "--fovs", "0", "--workers", "1")
+    for n_workers in (1, 2):
+        out = folder / f"out {n_workers}"
+        started = time.perf_counter()
+        _command(image, out, "--cluster", "local", "--workers", str(n_workers))
+        seconds = time.perf_counter() - started
+        size_bytes = sum(path.stat().st_size for path in out.rglob("*.npy"))
+        copied = sum(path.stat().st_size for path in out.rglob("*_[pf][cl]_ch_*.npy"))
+        say(
+            workers=n_workers,
+            seconds=round(seconds, 1),
+            steps={name: round(value, 2) for name, value in _seconds_of_steps(out).items()},
+            megabytes_read_per_fov=round(copied / fovs / 1e6),
+            megabytes_written_per_fov=round(size_bytes / fovs / 1e6),
+        )
+
+
+_LINE = re.compile(r"(\S+ \S+) \w+ +\S+ \[\d+\] FOV (\d+): (\w+): (\d+)/\4$")
+
+
+def _seconds_of_steps(out: Path) -> dict[str, float]:
+    """Median seconds between the ends of steps of one FOV; copying has no beginning in the log."""
+    ends: dict[int, dict[str, float]] = {}
+    for line in (out / "pyama.log").read_text(encoding="utf-8").splitlines():
+        if (match := _LINE.match(line)) and match[3] in _STEPS:
+            when = datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S,%f").timestamp()  # noqa: DTZ007
+            ends.setdefault(int(match[2]), {})[match[3]] = when
+    return {
+        after: statistics.median(each[after] - each[before] for each in ends.values())
+        for before, after in itertools.pairwise(_STEPS)
+    }
+
+
+# Simulation
+
+
+class StandIns:
+    """As many workers as wanted, each of which takes a while and says what real ones say."""
+
+    def __init__(self, n_workers: int, seconds: float) -> None:
+        self._n_free = n_workers
+        self._n_workers = n_workers
+        self._seconds = seconds
+        self._waiting: queue.SimpleQueue[tuple[int, Future[list[FovOutcome]]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._said: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self.busy_seconds = 0.0
+
+    def get(self, block: bool = True, timeout: float | None = None) -> object:
+        """Return the next message."""
+        return self._said.get(block, timeout)
+
+    def hand_out(
+        self, fovs: Sequence[int], tickets: Mapping[int, LockTicket]
+    ) -> Future[list[FovOutcome]]:
+        """Take a field of view."""
+        answer: Future[list[FovOutcome]] = Future()
+        answer.set_running_or_notify_cancel()
+        self._waiting.put((fovs[0], answer))
+        return answer
+
+    @contextlib.contextmanager
+    def at_work(self, work: Work) -> Iterator[tuple[Workers, ProgressDrainer]]:
+        """Work until all is done."""
+        thread = threading.Thread(target=self._work, daemon=True)
+        thread.start()
+        backlog = max(100, 2 * self._n_workers)  # as with Dask
+        with ProgressDrainer(self, work.on_progress) as drainer:
+            yield (
+                Workers(self.hand_out, True, lambda: None, copies=True, backlog=lambda: backlog),
+                drainer,
+            )
+        self._waiting.put(None)
+        thread.join()
+
+    def _work(self) -> None:
+        at_work: list[tuple[float, int, Future[list[FovOutcome]]]] = []
+        while True:
+            now = time.monotonic()
+            while at_work and at_work[0][0] <= now:
+                _, fov, answer = heapq.heappop(at_work)
+                self._n_free += 1
+                for step in _STEPS:
+                    self._said.put(
+                        ProgressEvent(step=step, fov=fov, t=40, T=40, message=f"{step}: 40/40")
+                    )
+                answer.set_result([FovOutcome(fov, FovStatus.DONE)])
+            if not self._n_free:
+                time.sleep(max(0.0, min(0.02, at_work[0][0] - now)))
+                continue
+            with contextlib.suppress(queue.Empty):
+                call = self._waiting.get(timeout=0.005 if at_work else 0.05)
+                if call is None:
+                    return
+                fov, answer = call
+                takes = self._seconds * (0.75 + (fov * 7919 % 101) / 200)  # 0.75 to 1.25
+                self.busy_seconds += takes
+                heapq.heappush(at_work, (time.monotonic() + takes, fov, answer))
+                self._n_free -= 1
+
+
+def simulate(folder: Path, *, n_fovs: int, n_workers: int, seconds: float) -> None:
+    """Let the real main process hand out positions that are worked on in thought only."""
+    request = _request_of_many(folder, n_fovs)
+    before_mb = _peak_megabytes()
+    stand_ins = StandIns(n_workers, seconds)
+    marks: list[tuple[str, float]] = [("begin", time.perf_counter())]
+    begun = threading.Event()
+
+    def on_progress(_: ProgressEvent) -> None:
+        if not begun.is_set():
+            begun.set()
+            marks.append(("first FOV ends", time.perf_counter()))
+
+    outcome = carry_out(lambda: request, on_progress=on_progress, executor=stand_ins)
+    marks.append(("end", time.perf_counter()))
+    if len(outcome.with_status(FovStatus.DONE)) != n_fovs:
+        raise RuntimeError(f"not all is done: {outcome.refusal}")
+    started, first, ended = (when for _, when in marks)
+    at_work = ended - first + seconds
+    say(
+        fovs=n_fovs,
+        workers=n_workers,
+        seconds_per_fov=seconds,
+        until_first_fov=round(first - started - seconds, 1),
+        at_work=round(at_work, 1),
+        ideal=round(stand_ins.busy_seconds / n_workers, 1),
+        fovs_per_second=round(n_fovs / at_work, 1),
+        megabytes_before=before_mb,
+        megabytes_at_most=_peak_megabytes(),
+    )
+
+
+def _peak_megabytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _request_of_many(folder: Path, n_fovs: int) -> RunRequest:
+    """Request a run of many positions, with records of a real one's size."""
+    import numpy as np
+    import tifffile
+
+    demo = write_demo(folder / "demo", fovs=1, frames=40, size=64, seed=0).image
+    _command(demo, folder / "one", "--workers", "1")
+    [path] = find_records(folder / "one")
+    record = load_record(path)
+    if record is None:
+        raise RuntimeError("no record")
+    image = folder / "many.tif"
+    tifffile.imwrite(image, np.ones((n_fovs, 2, 3, 16, 16), np.uint16), photometric="minisblack")
+    source, metadata = load_microscopy_file(image, axes="PTCYX")
+    source.close()
+    out = folder / "many"
+    out.mkdir()
+    context = ProcessingContext(output_dir=out, channels=Channels(pc=0, fl=[1, 2]))
+    analysis = parse_analysis(context, metadata.channel_names)
+    source_of_many = identify(metadata)
+    for fov in range(n_fovs):
+        outputs = {
+            name.replace("demo_fov_000", f"many_{fov_folder_name(fov)}"): entry
+            for name, entry in record.outputs.items()
+        }
+        place = out / fov_folder_name(fov)
+        place.mkdir()
+        news = {"fov": fov, "base_name": "many", "source": source_of_many, "outputs": outputs}
+        named = record.model_copy(update=news)
+        save_record(place / record_name(metadata.base_name, fov), named)
+    return request_run(metadata, analysis, out, range(n_fovs), batch_size=1, n_workers=2)
+
+
+# Dask
+
+
+def tasks(folder: Path, *, n_fovs: int) -> None:
+    """Hand out positions to two real Dask workers that have nothing to do for them."""
+    from distributed import Client, LocalCluster
+
+    from pyama_core.executors.dask import dask_executor
+
+    request = _request_of_many(folder, n_fovs)
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.run(_do_nothing)
+        started = time.perf_counter()
+        outcome = carry_out(lambda: request, executor=dask_executor(client))
+        seconds = time.perf_counter() - started
+    if len(outcome.with_status(FovStatus.DONE)) != n_fovs:
+        raise RuntimeError(f"not all is done: {outcome.refusal}")
+    say(fovs=n_fovs, seconds=round(seconds, 1), per_second=round(n_fovs / seconds, 1))
+
+
+def _do_nothing() -> None:
+    """Let the work of this worker be nothing but what it says of it."""
+    from pyama_core.executors import dask_worker
+
+    def say_all(request, connection, fov, ticket, reading):  # type: ignore[no-untyped-def]
+        del request, ticket, reading
+        for step in _STEPS:
+            event = ProgressEvent(step=step, fov=fov, t=40, T=40, message=f"{step}: 40/40")
+            connection.send(event)
+        return FovOutcome(fov, FovStatus.DONE), None
+
+    dask_worker.run_whole_fov = say_all
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scaling",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=("overhead", "steps", "simulate", "dask"))
+    parser.add_argument("--fovs", type=int, help="positions; default 8, or 10000 of a simulation")
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1000, help="of a simulation")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of a stand-in per position")
+    given = parser.parse_args()
+    package = logging.getLogger("pyama_core")
+    package.propagate = False
+    package.addHandler(logging.NullHandler())
+    size = {"fovs": given.fovs or 8, "frames": given.frames, "size": given.size}
+    with tempfile.TemporaryDirectory(prefix="pyama-scaling-") as name:
+        folder = Path(name)
+        if given.what == "overhead":
+            overhead(folder, **size, rounds=given.rounds)
+        elif given.what == "steps":
+            steps(folder, **size)
+        elif given.what == "dask":
+            tasks(folder, n_fovs=given.fovs or 2000)
+        else:
+            n_fovs = given.fovs or 10_000
+            simulate(folder, n_fovs=n_fovs, n_workers=given.workers, seconds=given.seconds)
+
+
+if __name__ == "__main__":
+    main()
