@@ -222,16 +222,36 @@ def test_a_cancelled_array_is_told_of_by_the_closing_job(
     assert not list(out.rglob("*.tmp"))
 
 
+WAITING = """
+import time
+from pathlib import Path
+
+def waiting(image, mask):
+    while not Path(__file__).with_name("go").exists():
+        time.sleep(0.1)
+    return 1.0
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(600)
 def test_a_part_that_comes_to_its_limit_of_time_stops_in_order(
-    cluster: Cluster, tmp_path: Path
+    cluster: Cluster, demo: DemoFiles, tmp_path: Path
 ) -> None:
-    demo = write_demo(tmp_path / "longer", fovs=20, frames=100, size=768, seed=4)
+    # A feature that never comes to its end: the work is longer than any limit.
+    (tmp_path / "waiting_feature.py").write_text(WAITING)
+    config = tmp_path / "run.yaml"
+    config.write_text("extraction: {features: [shape, intensity, 'waiting_feature:waiting']}\n")
     out = tmp_path / "out"
-    words = [*words_for(demo, out), "--array", "1", "--cpus", "1", "--time", "1"]
-    array, closing = jobs_of(submit(cluster, words, tmp_path))
+    words = [*words_for(demo, out), "--config", str(config), "--array", "1", "--cpus", "1"]
+    array, closing = jobs_of(submit(cluster, [*words, "--time", "1"], tmp_path))
     assert cluster.wait_for(closing) == {"FAILED"}
     assert cluster.states_of(array) & {"FAILED", "TIMEOUT", "CANCELLED"}
-    again = submit(cluster, [*words[:-2], "--time", "20"], tmp_path)
-    assert cluster.wait_for(jobs_of(again)[1], 600) == {"COMPLETED"}
+    told = (out / f"slurm/{closing}.out").read_text(encoding="utf-8")
+    assert "submit or run the same again" in told
+    printed = (out / f"slurm/{array}_1.out").read_text(encoding="utf-8")
+    assert "stopping" in printed
+    assert list(out.rglob(".*.tmp")) == []
+    (tmp_path / "go").touch()
+    again = submit(cluster, [*words, "--time", "20"], tmp_path)
+    assert cluster.wait_for(jobs_of(again)[1]) == {"COMPLETED"}
