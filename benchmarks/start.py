@@ -97,7 +97,7 @@ def _worker_ready() -> float:
     """Seconds from asking for a worker until it has done a call."""
     started = time.perf_counter()
     pool = WorkerPool(
-        1, warm_ups=warm_ups(parse_analysis(ProcessingContext(params=EXACT)), "uint16")
+        1, warm_ups=list(warm_ups(parse_analysis(ProcessingContext(params=EXACT)), "uint16"))
     )
     try:
         pool.submit(os.getpid).result()

@@ -66,6 +66,16 @@ def test_calls_are_answered_although_the_first_worker_died_warming_up(pool_that_
     assert os.getpid() not in {future.result(60) for future in futures}
 
 
+def test_afterwards_each_worker_calls_what_all_need_and_each_part_is_told(tmp_path):
+    told: list[int] = []
+    calls = [partial(note, tmp_path, number) for number in range(N_CALLS)]
+    whole = partial(note, tmp_path, N_CALLS)
+    with WorkerPool(2, warm_ups=calls, afterwards=[whole], on_warm_up=told.append) as pool:
+        futures = [pool.submit(count_when_warm, tmp_path) for _ in range(4)]
+        assert [future.result(60) for future in futures] == [N_CALLS + 1] * 4
+    assert told == list(range(1, N_CALLS + 1))
+
+
 def loaded(names: list[str]) -> list[str]:
     """Which of these modules this process has imported."""
     return [name for name in names if name in sys.modules]
@@ -74,7 +84,7 @@ def loaded(names: list[str]) -> list[str]:
 @by_all_methods
 def test_a_ready_worker_has_loaded_nothing_that_takes_long_and_few_movies_need(methods):
     """Each would make every worker start later, by a tenth of a second or more."""
-    calls = warm_ups(parse_analysis(ProcessingContext(params=methods)), "uint16")
+    calls = list(warm_ups(parse_analysis(ProcessingContext(params=methods)), "uint16"))
     slow = ["scipy.optimize", "scipy.stats", "pandas", "matplotlib", "skimage", "nd2", "zarr"]
     with WorkerPool(1, warm_ups=calls) as pool:
         assert pool.submit(loaded, [*slow, "numba"]).result() == ["numba"]

@@ -10,6 +10,7 @@ from pyama_core.cli.options import folder  # noqa: F401
 from pyama_core.cli.options import results  # noqa: F401
 from pyama_core.cli.options import report  # noqa: F401
 from pyama_core.cli.options import windows  # noqa: F401
+from pyama_core.cli.options import preparing  # noqa: F401
 # isort: on
 
 from pyama_core.cli.options.base import app

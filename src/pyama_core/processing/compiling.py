@@ -26,6 +26,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _without_place: set[str] = set()
 _full: set[str] = set()
+_places: set[str] = set()
 
 
 def compiled(**options: Any) -> Callable[[Kernel], Kernel]:
@@ -38,15 +39,26 @@ def compiled(**options: Any) -> Callable[[Kernel], Kernel]:
     """
 
     def compile_later(function: Kernel) -> Kernel:
-        dispatcher: Any = njit(nogil=True, **options)(function)
+        # Nor is code made by which C would call it, which takes a tenth of the time for nothing.
+        fixed: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
+        dispatcher: Any = njit(**fixed, **options)(function)
         code = _kept_code(function)
         if code is None:
             _without_place.add(function.__qualname__)
         else:
             dispatcher._cache = code
+            _places.add(str(code.cache_path))
         return cast("Kernel", dispatcher)
 
     return compile_later
+
+
+def place_of_code() -> str | None:
+    """Return the folder below which compiled code is kept; None if none is, or not all."""
+    if _without_place or not _places:
+        return None
+    refused = [place for place in _full if place in _places]
+    return None if refused else os.path.commonpath(sorted(_places))
 
 
 def is_kept() -> bool:

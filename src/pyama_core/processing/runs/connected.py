@@ -23,7 +23,7 @@ def root(parent: NDArray[Any], node: int) -> int:
 
 
 @compiled()
-def connect(runs: Runs, reach: int, alike: bool) -> IntArray:
+def connect(runs: Runs, reach: np.int64, alike: np.bool_) -> IntArray:
     """Return for each run the first run of the connected part that it belongs to.
 
     Runs of one row belong to one part only by way of others.
@@ -59,7 +59,7 @@ def connect(runs: Runs, reach: int, alike: bool) -> IntArray:
 @compiled()
 def label_connected(runs: Runs) -> int:
     """Set the labels to 0, 1, … per 4-connected object, by its first pixel; return how many."""
-    first = connect(runs, 0, False)
+    first = connect(runs, np.int64(0), np.bool_(False))
     n_objects = 0
     for run in range(first.size):
         if first[run] == run:

@@ -7,12 +7,14 @@ pass over the pixels has found them.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.compiling import compiled
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 _ONE = np.uint64(1)
 _SHIFT = np.uint64(58)
@@ -36,11 +38,11 @@ class Runs(NamedTuple):
 
 
 @compiled()
-def with_room(values: NDArray[np.int64], needed: int) -> NDArray[np.int64]:
+def with_room(values: NDArray[ScalarT], needed: int) -> NDArray[ScalarT]:
     """Return `values`, moved to a larger array if `needed` of them do not fit."""
     if needed <= values.size:
         return values
-    larger = np.empty(max(needed, 2 * values.size), np.int64)
+    larger = np.empty(max(needed, 2 * values.size), values.dtype)
     # Not a copy of a slice: the compiler takes three seconds for its check of shapes.
     for i in range(values.size):
         larger[i] = values[i]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
@@ -146,6 +147,10 @@ class SegmentationMethod:
     compiled
         Whether it has kernels that are better compiled before the work begins, by running it on
         a tiny frame.
+    parts
+        Calls that compile parts of these, so that processes can share them before it runs as a
+        whole, those that take longest first. Each is given parameters, a frame and the (Y, X)
+        uint16 labels of its cells.
     """
 
     parameters: type[BaseModel]
@@ -159,6 +164,7 @@ class SegmentationMethod:
     by_nuclei: bool = False
     labels: bool = True
     compiled: bool = False
+    parts: tuple[Callable[[Any, NDArray[Any], NDArray[np.uint16]], object], ...] = ()
 
 
 def find_segmentation(name: str) -> SegmentationMethod:

@@ -20,7 +20,7 @@ from pyama_core.processing.workflow.outcome import FovOutcome
 from pyama_core.processing.workflow.pool import WorkerPool
 from pyama_core.processing.workflow.progress import EventSource, ProgressCallback, ProgressDrainer
 from pyama_core.processing.workflow.request import RunRequest
-from pyama_core.processing.workflow.warm_up import WarmUp, warm_up_all
+from pyama_core.processing.workflow.warm_up import CompilingProgress, WarmUp, WarmUps, warm_up_all
 from pyama_core.processing.workflow.worker import run_single_worker
 from pyama_core.processing.workflow.worker_process import MainConnection, PipeConnection
 
@@ -72,7 +72,7 @@ class Work:
         Fields of view of which something is left to do.
     tickets : mapping
         Proof of the lock of each.
-    first_calls : sequence of callable
+    first_calls : WarmUps
         What makes the algorithms ready, the longest first.
     on_progress : callable or None
         Takes progress events.
@@ -81,7 +81,7 @@ class Work:
     request: RunRequest
     fovs: Sequence[int]
     tickets: Mapping[int, LockTicket]
-    first_calls: Sequence[WarmUp]
+    first_calls: WarmUps
     on_progress: ProgressCallback | None = None
 
 
@@ -128,9 +128,11 @@ class LocalCrew:
         """Start the processes, and end them."""
         n_workers = min(work.request.n_workers, len(work.fovs))
         level = logging.getLogger("pyama_core").getEffectiveLevel()
-        longest, *others = work.first_calls
+        longest, *others = work.first_calls.shared
+        told = CompilingProgress(len(work.first_calls.shared))
         try:
-            pool = WorkerPool(n_workers, level, [partial(warm_up_all, [longest]), *others])
+            shared: list[WarmUp] = [partial(warm_up_all, [longest]), *others]
+            pool = WorkerPool(n_workers, level, shared, work.first_calls.each, told)
         except (RuntimeError, OSError, MemoryError) as error:
             raise ShortageError.about(f"start {n_workers} worker processes", error) from error
         # The pool ends before who listens to it, but also where that one cannot begin.

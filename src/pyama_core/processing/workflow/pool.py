@@ -355,6 +355,15 @@ class _Supervisor:
             self.failure = worker.complaint or f"{how} while it started"
 
 
+@dataclass
+class _SharedCall:
+    """A call that one of the workers makes first, and then all the others."""
+
+    call: _Call
+    function: Callable[[], object]
+    taker: _Supervisor | None = None
+
+
 class WorkerPool(Executor):
     """An executor over processes that are confined from each other.
 
@@ -366,8 +375,12 @@ class WorkerPool(Executor):
         Level from which workers send log records.
     warm_ups : sequence of callable
         Called in every worker before anything else. The workers share them first, as they may
-        leave something in a cache on disk that takes long to make; then each makes the others'
-        calls too.
+        leave something in a cache on disk that takes long to make: who is free takes the next.
+        Then each makes the others' calls too.
+    afterwards : sequence of callable
+        What each worker calls then.
+    on_warm_up : callable
+        Called with how many of the shared calls were made, each time that one was.
 
     Raises
     ------
@@ -380,11 +393,14 @@ class WorkerPool(Executor):
         n_workers: int,
         log_level: int = logging.INFO,
         warm_ups: Sequence[Callable[[], object]] = (),
+        afterwards: Sequence[Callable[[], object]] = (),
+        on_warm_up: Callable[[int], object] = lambda _: None,
     ) -> None:
         self.inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.cancelled = False
         self._lock = threading.Lock()
         self._calls: deque[_Call] = deque()
+        self._shared: deque[_SharedCall] = deque()
         self._closed = False
         self._warm = not warm_ups
         self._failure: ShortageError | None = None
@@ -394,7 +410,7 @@ class WorkerPool(Executor):
             for _ in range(n_workers):
                 self._supervisors.append(_Supervisor(self, log_level))
             if warm_ups:
-                self._share_warm_ups(warm_ups)
+                self._share_warm_ups(warm_ups, afterwards, on_warm_up)
             for supervisor in list(self._supervisors):
                 start_thread(supervisor.thread)
         except BaseException:
@@ -405,26 +421,33 @@ class WorkerPool(Executor):
             self.shutdown(wait=True, cancel_futures=True)
             raise
 
-    def _share_warm_ups(self, functions: Sequence[Callable[[], object]]) -> None:
-        supervisors, n_left = list(self._supervisors), len(functions)
+    def _share_warm_ups(
+        self,
+        functions: Sequence[Callable[[], object]],
+        afterwards: Sequence[Callable[[], object]],
+        on_warm_up: Callable[[int], object],
+    ) -> None:
+        supervisors, n_made = list(self._supervisors), 0
 
         def follow(_: Future[object]) -> None:
-            nonlocal n_left
+            nonlocal n_made
             with self._lock:
-                n_left -= 1
-                if n_left or self.cancelled:
+                n_made += 1
+                if self.cancelled:
                     return
-                for index, supervisor in enumerate(supervisors):
-                    for number, function in enumerate(functions):
-                        if number % len(supervisors) != index:
+                if n_made == len(shared):
+                    for supervisor in supervisors:
+                        others = [each.function for each in shared if each.taker is not supervisor]
+                        for function in (*others, *afterwards):
                             supervisor.own_calls.append(_Call.of(PREPARE, function))
-                self._warm = True
+                    self._warm = True
+            on_warm_up(n_made)
             self._wake_all()
 
-        for number, function in enumerate(functions):
-            call = _Call.of(PREPARE, function)
-            call.future.add_done_callback(follow)
-            supervisors[number % len(supervisors)].own_calls.append(call)
+        shared = [_SharedCall(_Call.of(PREPARE, function), function) for function in functions]
+        for each in shared:
+            each.call.future.add_done_callback(follow)
+        self._shared.extend(shared)
 
     # What supervisors ask and tell
 
@@ -436,7 +459,7 @@ class WorkerPool(Executor):
     def has_call_for(self, supervisor: _Supervisor) -> bool:
         """Whether there is a call that a supervisor may take."""
         with self._lock:
-            has_call = bool(supervisor.own_calls or (self._warm and self._calls))
+            has_call = bool(supervisor.own_calls or self._shared or (self._warm and self._calls))
             # Not after the end: a worker that is started then is killed, for ever and again.
             return has_call and not self.cancelled
 
@@ -446,6 +469,9 @@ class WorkerPool(Executor):
             with self._lock:
                 if supervisor.own_calls:
                     call = supervisor.own_calls.popleft()
+                elif self._shared:
+                    shared = self._shared.popleft()
+                    shared.taker, call = supervisor, shared.call
                 elif self._warm and self._calls:
                     call = self._calls.popleft()
                 else:
@@ -547,6 +573,8 @@ class WorkerPool(Executor):
         with self._lock:
             self.cancelled = True
             calls, self._calls = self._calls, deque()
+            calls += [each.call for each in self._shared]
+            self._shared.clear()
             for supervisor in self._supervisors:
                 calls += supervisor.own_calls
                 supervisor.own_calls.clear()

@@ -1,8 +1,8 @@
 """Compilation of the kernels, once per machine and version, before the work begins.
 
 Compiling takes seconds per algorithm. Its result is kept on disk, where every later process finds
-it. So before the first frame each chosen algorithm runs once on a movie of a few tiny frames: in
-workers that share the algorithms among them, as none can use what another is still compiling.
+it. So before the first frame each chosen algorithm runs once on a movie of a few tiny frames, in
+parts where it can: workers share these among them, as none can use what another is still compiling.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import contextlib
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.background.corrector import find_correction
+from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.ring_size import RingSize
 from pyama_core.processing.extraction.selection import select_features
 from pyama_core.processing.parameters import MethodParameters
@@ -30,7 +32,6 @@ from pyama_core.processing.segmentation.segmenter import (
 )
 from pyama_core.processing.tracking.tracker import find_tracking
 from pyama_core.processing.workflow.services.analysis import Analysis
-from pyama_core.processing.workflow.services.parameters import Parameters
 from pyama_core.processing.workflow.threads import start_thread
 
 if TYPE_CHECKING:
@@ -52,7 +53,28 @@ _MOVIE = (
 """Centres of cells, frame by frame: they touch and part, get lost, are found again and divide."""
 
 
-def warm_ups(analysis: Analysis, dtype: str) -> list[WarmUp]:
+@dataclasses.dataclass(frozen=True)
+class WarmUps:
+    """Calls that make the chosen algorithms ready for work; they can be sent to other processes.
+
+    Attributes
+    ----------
+    shared : tuple of callable
+        Those that compile, each something else, so that processes can share them: the longest
+        first.
+    each : tuple of callable
+        What every process calls then, to have all at hand.
+    """
+
+    shared: tuple[WarmUp, ...]
+    each: tuple[WarmUp, ...] = ()
+
+    def __iter__(self) -> Iterator[WarmUp]:
+        """All, in an order in which one process can call them."""
+        yield from (*self.shared, *self.each)
+
+
+def warm_ups(analysis: Analysis, dtype: str) -> WarmUps:
     """Return calls that each make some of the chosen algorithms ready for work.
 
     Parameters
@@ -61,28 +83,85 @@ def warm_ups(analysis: Analysis, dtype: str) -> list[WarmUp]:
         Channels and parameters of the run.
     dtype : str
         Type of the pixels of the source.
-
-    Returns
-    -------
-    list of callable
-        The longest first. They can be sent to other processes, and called in any order.
     """
     parameters, nuclei = analysis.parameters, analysis.channels.nuclei is not None
-    calls: list[WarmUp] = [
-        partial(_segment, parameters.segmentation, dtype, nuclei),
-        partial(_track, parameters),
-        partial(_correct_and_measure, parameters, dtype),
+    parts = _parts_of(parameters.segmentation, dtype)
+    segment = partial(_segment, parameters.segmentation, dtype, nuclei)
+    others: list[WarmUp] = [
+        partial(_track, parameters.tracking),
+        partial(_measure, parameters.extraction),
+        partial(_correct, parameters.correction, dtype),
     ]
     if analysis.has_compartments:
-        calls.insert(2, partial(_segment, parameters.nuclei, dtype, False))
-    return calls
+        if _parts_of(parameters.nuclei, dtype) != parts:
+            parts += _parts_of(parameters.nuclei, dtype)
+        others.append(partial(_segment, parameters.nuclei, dtype, False))
+    if parts:
+        return WarmUps((*parts, *others), (segment,))
+    return WarmUps((segment, *others))
 
 
-def warm_up_all(calls: list[WarmUp]) -> None:
+def all_warm_ups(of_runs: Iterable[WarmUps]) -> WarmUps:
+    """Return the calls of several runs, each once."""
+    shared: list[WarmUp] = []
+    each: list[WarmUp] = []
+    for calls in of_runs:
+        for found, given in ((shared, calls.shared), (each, calls.each)):
+            known = [_as_plain(call) for call in found]
+            found.extend(call for call in given if _as_plain(call) not in known)
+    return WarmUps(tuple(shared), tuple(each))
+
+
+def _as_plain(call: WarmUp) -> object:
+    """Return what can be compared; partial calls only know themselves."""
+    return (call.func, call.args) if isinstance(call, partial) else call
+
+
+def place_of_compiled_code() -> str | None:
+    """Return the folder that holds the compiled code of this process; None if it is not kept."""
+    from pyama_core.processing.compiling import place_of_code
+
+    return place_of_code()
+
+
+def _parts_of(parameters: MethodParameters, dtype: str) -> tuple[WarmUp, ...]:
+    parts = find_segmentation(parameters.method).parts
+    return tuple(partial(_segment_in_part, part, parameters, dtype) for part in parts)
+
+
+def _segment_in_part(
+    part: Callable[[Any, NDArray[Any], NDArray[np.uint16]], object],
+    parameters: MethodParameters,
+    dtype: str,
+) -> None:
+    part(parameters, _textured(_MOVIE[0]).astype(dtype), _numbered(_MOVIE[0]))
+
+
+def warm_up_all(calls: Iterable[WarmUp]) -> None:
     """Make calls, and say why it takes so long if it does."""
     with _explained():
         for call in calls:
             call()
+
+
+class CompilingProgress:
+    """Says how far the compilation is, if it takes long.
+
+    Parameters
+    ----------
+    total : int
+        In how many parts it is done.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._began = time.monotonic()
+
+    def __call__(self, n_made: int) -> None:
+        """Take note that so many parts are done."""
+        spent_s = time.monotonic() - self._began
+        if spent_s > _SLOW_S:
+            logger.info("kernels: %d of %d parts ready (%.0f s)", n_made, self._total, spent_s)
 
 
 @contextlib.contextmanager
@@ -102,7 +181,8 @@ def _say_why_it_takes_so_long() -> None:
 
     if is_kept():
         logger.warning(
-            "compiling the numerical kernels, once on this computer; it takes up to a minute"
+            "compiling the numerical kernels, once on this computer; it takes up to a minute "
+            "(pyama warm-up does so beforehand)"
         )
     else:
         logger.warning(
@@ -137,33 +217,37 @@ def _widened(frame: NDArray[Any]) -> NDArray[Any]:
     return wide
 
 
-def _track(parameters: Parameters) -> None:
-    method = find_tracking(parameters.tracking.method)
+def _track(parameters: MethodParameters) -> None:
+    method = find_tracking(parameters.method)
     if not method.compiled:
         return
     image = _textured(_MOVIE[0])
     for as_found in (np.bool_, np.uint16):
-        tracker = method.create(parameters.tracking, np.uint16)
+        tracker = method.create(parameters, np.uint16)
         for centres in _MOVIE:
             tracker.update(_numbered(centres).astype(as_found), image)
         tracker.tracks()
 
 
-def _correct_and_measure(parameters: Parameters, dtype: str) -> None:
+def _correct(parameters: MethodParameters, dtype: str) -> None:
+    method = find_correction(parameters.method)
+    if not method.compiled:
+        return
+    labels = _numbered(_MOVIE[0])
+    frame = _textured(_MOVIE[0]).astype(dtype)
+    corrector = method.create(method.resolve(parameters, None), labels.shape)
+    corrector.correct(frame, corrector.estimate(frame, labels > 0))
+
+
+def _measure(parameters: ExtractionParameters) -> None:
     from pyama_core.processing.extraction.measure import measure_cells  # loads the compiler
 
     labels = _numbered(_MOVIE[0])
-    frame = _textured(_MOVIE[0]).astype(dtype)
-    method = find_correction(parameters.correction.method)
-    corrected = frame.astype(np.float32)
-    if method.compiled:
-        corrector = method.create(method.resolve(parameters.correction, None), labels.shape)
-        corrected = corrector.correct(frame, corrector.estimate(frame, labels > 0))
     # The user's own features are not ours to call for nothing.
-    selection = dataclasses.replace(select_features(parameters.extraction.features), custom=())
+    selection = dataclasses.replace(select_features(parameters.features), custom=())
     nuclei = _nuclei_of(labels) if selection.has_compartments else None
-    ring = parameters.extraction.background_ring
-    measure_cells(labels, [corrected], selection, ring, nuclei)
+    ring = parameters.background_ring
+    measure_cells(labels, [_textured(_MOVIE[0]).astype(np.float32)], selection, ring, nuclei)
 
 
 def _nuclei_of(labels: NDArray[np.uint16]) -> CellNuclei:

@@ -147,7 +147,8 @@ def hull_areas(runs: Runs, box: IntArray) -> IntArray:
     """
     n_objects = box.shape[0]
     begin = np.zeros(n_objects + 1, np.int64)
-    begin[1:] = np.cumsum(box[:, 2] - box[:, 0])
+    for i in range(n_objects):  # not sums into a slice: see `runs.with_room`
+        begin[i + 1] = begin[i] + box[i, 2] - box[i, 0]
     first, last = np.full(begin[n_objects], _NONE), np.full(begin[n_objects], _NONE)
     for y in range(runs.first.size - 1):
         for run in range(runs.first[y], runs.first[y + 1]):

@@ -15,6 +15,8 @@ from pyama_core.processing.segmentation.cell_diameter import (
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
 ALGORITHM = "instances/6"
+_PARTS = "pyama_core.processing.segmentation.instances.warm_up"
+_PARTS_BY_TIME = ("basins", "bodies", "cells", "enlarged")
 
 
 class InstanceParameters(CellDiameterParameters):
@@ -36,4 +38,5 @@ def segmentation_method() -> SegmentationMethod:
         Imported("pyama_core.processing.segmentation.instances.segmenter:create"),
         by_nuclei=True,
         compiled=True,
+        parts=tuple(Imported(f"{_PARTS}:{name}") for name in _PARTS_BY_TIME),
     )

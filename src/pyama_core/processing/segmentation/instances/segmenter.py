@@ -129,23 +129,32 @@ def _label(
     frame: NDArray[Any], scale: Scale, images: ContrastImages, nuclei: NDArray[Any] | None = None
 ) -> NDArray[np.int32]:
     """Label the cells in the working image of a checked frame."""
-    diameter = scale.working_diameter
-    small = scale.shrink(frame)
-    images.compute(small, diameter)
-    mask = foreground(images.roughness, diameter, rounding(frame, small))
+    mask, lines = body_and_lines(frame, scale, images)
     if nuclei is not None:
         found = separation.find_nuclei(nuclei, scale)
-    if mask.any():
-        outlines = Outlines(images, mask, diameter)
-        lines = outlines.lines()
-        mask = mask | lines
-        fill_holes(mask, LARGEST_HOLE * scale.working_area)
-        mask, bright = outlines.without_halo(mask)
-        lines &= ~bright
-    else:
-        lines = mask
-    if nuclei is not None:
         cells = separation.separate_by_nuclei(mask, lines, found, scale)
     else:
         cells = separation.separate(mask, lines, images.clean, scale)
     return separation.painted(cells, np.zeros(mask.shape, np.int32))
+
+
+def body_and_lines(
+    frame: NDArray[Any], scale: Scale, images: ContrastImages
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return masks of all cells and of the bright lines in them, in the working image.
+
+    Its contrast is then in `images`.
+    """
+    diameter = scale.working_diameter
+    small = scale.shrink(frame)
+    images.compute(small, diameter)
+    mask = foreground(images.roughness, diameter, rounding(frame, small))
+    if not mask.any():
+        return mask, mask
+    outlines = Outlines(images, mask, diameter)
+    lines = outlines.lines()
+    mask = mask | lines
+    fill_holes(mask, LARGEST_HOLE * scale.working_area)
+    mask, bright = outlines.without_halo(mask)
+    lines &= ~bright
+    return mask, lines

@@ -60,14 +60,24 @@ def separate(body: BoolArray, lines: BoolArray, image: Float32Array, scale: Scal
 
     Returns the runs of the cells, each one 4-connected part, in an order of no meaning.
     """
+    basins, n_basins = basins_of(body, lines, scale)
+    return cells_of(basins, n_basins, image, scale)
+
+
+def basins_of(body: BoolArray, lines: BoolArray, scale: Scale) -> tuple[Runs, int]:
+    """Cut a mask where the distance to the nearest outline has necks; return how many pieces."""
     least_area = LEAST_BASIN * scale.working_area
     basins, peaks = flood(_depths(body, lines, scale), runs_of(body), _NO_SEEDS, NECK, least_area)
-    n_basins = peaks.size - 1
+    return basins, peaks.size - 1
+
+
+def cells_of(basins: Runs, n_basins: int, image: Float32Array, scale: Scale) -> Runs:
+    """Join what is round together, and leave out what is narrow, small or faint."""
     becomes = join_round(
-        basins, body.shape, n_basins, LARGEST_JOINED * scale.working_area, LEAST_ROUNDNESS
+        basins, image.shape, n_basins, LARGEST_JOINED * scale.working_area, LEAST_ROUNDNESS
     )
     cells = relabel(basins, becomes)
-    wide = _without_protrusions(cells, body.shape)
+    wide = _without_protrusions(cells, image.shape)
     cells = largest_parts(cells, wide, n_basins, LEAST_CELL * scale.working_area)
     return without_specks(cells, image, n_basins, scale)
 

@@ -97,7 +97,7 @@ def keep_largest(runs: Runs, n_labels: int, least_area: float) -> Runs:
     Of equal ones the first in raster order. Neighbouring runs have different labels; those of
     `runs` are overwritten.
     """
-    part = connect(runs, 0, True)
+    part = connect(runs, np.int64(0), np.bool_(True))
     area = np.zeros(part.size, np.int64)
     for run in range(part.size):
         area[part[run]] += runs.stop[run] - runs.start[run]

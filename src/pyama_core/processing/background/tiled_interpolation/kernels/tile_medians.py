@@ -115,7 +115,8 @@ def tile_medians(
         rows = slice(row_edges[row], row_edges[row + 1])
         i = row % 2
         _count_blocks(frame[rows], masked[rows], column_edges, offset, fine[i], coarse[i])
-        totals[i] = coarse[i].sum(1)
+        for column in range(n_columns):  # not the sum along an axis: see `runs.with_room`
+            totals[i, column] = coarse[i, column].sum()
         for column in range(n_columns - 1 if row > 0 else 0):
             n = totals[:, column : column + 2].sum()
             if n > 0:

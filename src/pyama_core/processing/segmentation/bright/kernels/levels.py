@@ -114,7 +114,7 @@ def settle(runs: Runs, labels: Int32Array, n_labels: int) -> None:
     `runs` are those of `labels`, in which marked pixels have the negative label. Of equal parts the
     first in raster order.
     """
-    part = connect(runs, 0, True)
+    part = connect(runs, np.int64(0), np.bool_(True))
     area = np.zeros(part.size, np.int64)
     largest = np.full(n_labels + 1, -1)
     for run in range(part.size):

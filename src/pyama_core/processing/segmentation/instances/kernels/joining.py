@@ -40,8 +40,8 @@ def _moments(runs: Runs, n_labels: int, width: int) -> Float64Array:
 
 
 @compiled()
-def _pairs(runs: Runs, n_labels: int) -> Int64Array:
-    """Return the pairs of labels that are 4-neighbours somewhere, each once, (n, 2), sorted."""
+def _contacts(runs: Runs, n_labels: int) -> Int64Array:
+    """Return smaller label · (n_labels + 1) + larger label wherever labels are 4-neighbours."""
     keys = np.empty(3 * runs.start.size + 1, np.int64)
     n = 0
     for y in range(runs.first.size - 1):
@@ -60,11 +60,7 @@ def _pairs(runs: Runs, n_labels: int) -> Int64Array:
                 keys[n] = min(a, b) * (n_labels + 1) + max(a, b)
                 n += a != b
                 other += 1
-    unique = np.unique(keys[:n])
-    pairs = np.empty((unique.size, 2), np.int64)
-    for i in range(unique.size):
-        pairs[i, 0], pairs[i, 1] = unique[i] // (n_labels + 1), unique[i] % (n_labels + 1)
-    return pairs
+    return keys[:n]
 
 
 @compiled()
@@ -138,7 +134,6 @@ def _gain(a: int, b: int, sums: Float64Array, largest_area: float, least_roundne
     return roundness if is_rounder and roundness >= least_roundness else 0.0
 
 
-@compiled()
 def join_round(
     runs: Runs, shape: tuple[int, int], n_labels: int, largest_area: float, least_roundness: float
 ) -> Int64Array:
@@ -161,8 +156,23 @@ def join_round(
     J. Žunić, K. Hirota, P. L. Rosin, "A Hu moment invariant as a shape circularity measure",
     Pattern Recognition 43, 47-57 (2010).
     """
+    # Each pair of neighbours once, sorted; the compiler takes more than a second for that.
+    keys = np.unique(_contacts(runs, n_labels))
+    pairs = np.stack([keys // (n_labels + 1), keys % (n_labels + 1)], axis=1)
     sums = _moments(runs, n_labels, shape[1])
-    pairs = _pairs(runs, n_labels)
+    return _joined(sums, pairs, shape, largest_area, least_roundness)
+
+
+@compiled()
+def _joined(
+    sums: Float64Array,
+    pairs: Int64Array,
+    shape: tuple[int, int],
+    largest_area: float,
+    least_roundness: float,
+) -> Int64Array:
+    """Do what `join_round` does, given the sums of each label and the pairs of neighbours."""
+    n_labels = sums.shape[0] - 1
     becomes = _round_groups(sums, shape, pairs, largest_area, least_roundness)
     gain = np.zeros(pairs.shape[0])
     changed = -1  # the label whose pairs are judged anew, at first those of all

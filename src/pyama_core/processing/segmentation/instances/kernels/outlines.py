@@ -289,7 +289,7 @@ def long_lines(
     `shortest` pixels high or wide.
     """
     runs = _runs_above(strength, near, weak)
-    part_of = connect(runs, 1, False)
+    part_of = connect(runs, np.int64(1), np.bool_(False))
     n = runs.start.size
     top, bottom = np.zeros(n, np.int64), np.zeros(n, np.int64)
     left, right = runs.start.copy(), runs.stop.copy()
