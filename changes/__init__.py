@@ -1,0 +1,1 @@
+"""News of the next release, a file for each."""
