@@ -1,5 +1,7 @@
 """Compare trackers on movies that are as hard as cells: `python -m benchmarks.tracking`.
 
+With `--write` the comparison becomes a section of docs/ACCURACY.md, a row per movie.
+
 Each is given the same objects. The other programs (extra `bench`) know only positions; how far a
 cell can go they must be told: each is run with half, once and twice the median diameter, and
 that row is shown in which it kept most cells complete. Ours are run with their defaults.
@@ -13,6 +15,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 
@@ -27,6 +30,7 @@ from pyama_core.processing.tracking.lineage.tracker import LineageTracker
 from pyama_core.processing.tracking.tracker import LookAheadTracker, Tracker
 
 COLUMNS = ("movie", "tracker", "complete", "links", "precision", "divisions R / P", "ms per frame")
+OURS = ("lineage", "lineage, divisions")
 REACHES = (0.5, 1.0, 2.0)
 """How far a cell may go between frames, in diameters, for programs that must be told."""
 
@@ -138,11 +142,46 @@ def as_table(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join([*head, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
+WIDE = ("movie", "`lineage`", "overlap", "laptrack", "trackpy", "divisions, F1", "ms")
+BEGIN, END = "<!-- hard movies: begin -->", "<!-- hard movies: end -->"
+
+
+def wide_table(rows: Sequence[Row]) -> str:
+    """Return a Markdown table with a row per movie: complete cells and links of each tracker."""
+    movies: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        movies.setdefault(row.movie, {})[row.tracker] = row
+    lines = ["| " + " | ".join(WIDE) + " |", "|" + "---|" * len(WIDE)]
+    for movie, of in movies.items():
+        scores = [
+            f"{of[name].score.complete:.3f} / {of[name].score.links:.3f}" if name in of else "–"
+            for name in ("lineage", "overlap", "laptrack", "trackpy")
+        ]
+        best = max(row.score.complete for name, row in of.items() if name not in OURS)
+        scores[0] = f"**{scores[0]}**" if of["lineage"].score.complete >= best else scores[0]
+        told = of.get("lineage, divisions")
+        f1 = f"{told.score.division_f1:.2f}" if told and told.score.n_divisions else ""
+        cells = (movie, *scores, f1, f"{of['lineage'].ms_per_frame:.1f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write_section(report: Path, table: str) -> None:
+    """Put the table into its section of a page, or a new one at its end."""
+    text = report.read_text(encoding="utf-8")
+    if BEGIN not in text:
+        text += f"\n{BEGIN}\n{END}\n"
+    before, rest = text.split(BEGIN)
+    text = f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
+    report.write_text(text, encoding="utf-8", newline="\n")
+
+
 def main() -> None:
-    """Measure, print the table."""
+    """Measure, print the table or write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tracking", description=__doc__)
     parser.add_argument("--movies", metavar="REGEX", default="", help="only those whose name fits")
     parser.add_argument("--ours", action="store_true", help="leave the other programs out")
+    parser.add_argument("--write", action="store_true", help="into docs/ACCURACY.md")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cv2.setNumThreads(1)  # as in a worker
@@ -151,12 +190,15 @@ def main() -> None:
     follow(Scenario("compiling", truth, seen), LineageTracker(LineageParameters(divisions=True)))
     movies = [*made_movies(), *real_movies()]
     rows = [
-        row.cells()
+        row
         for divide, movie in movies
         if re.search(arguments.movies, movie.name)
         for row in compare(movie, divide, not arguments.ours)
     ]
-    print(as_table(rows))  # noqa: T201
+    if arguments.write:
+        write_section(Path(__file__).resolve().parents[1] / "docs/ACCURACY.md", wide_table(rows))
+    else:
+        print(as_table([row.cells() for row in rows]))  # noqa: T201
 
 
 if __name__ == "__main__":

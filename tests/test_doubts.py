@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from pyama_core.results.doubts import doubts_of
-from pyama_core.results.tables import FovTables
+from pyama_core.results.tables import FovTables, make_tables
 
 N_FRAMES = 10
 
@@ -114,3 +116,19 @@ def test_without_cells_nothing_is_doubted():
     nothing = tables({})
     empty = FovTables(0, (), nothing.traces.iloc[:0], nothing.cells.iloc[:0])
     assert doubts_of(empty, N_FRAMES) == []
+
+
+def test_cells_whose_links_were_unsure_are_looked_at_the_less_sure_first():
+    table = replace(tables({}, {}, {}), least_sure={1: (0.97, 3), 2: (0.55, 4), 3: (0.1, 7)})
+    found = doubts_of(table, N_FRAMES)
+    assert [(doubt.cell, doubt.frame) for doubt in found] == [(3, 7), (2, 4)]
+    assert found[0].words == "another cell was as likely to be it at frame 7"
+
+
+def test_how_sure_links_are_is_read_from_the_table_of_cells_if_it_tells():
+    header = "fov,cell,parent,first_frame,last_frame,fate,n_frames,n_merged"
+    rows = "0,1,,0,5,end of movie,6,0", "0,2,,3,3,lost,1,0"
+    old = "\n".join([header, *rows]).encode()
+    new = "\n".join([f"{header},link_confidence,link_frame", f"{rows[0]},0.5,4", f"{rows[1]},,"])
+    assert make_tables(0, {}, old).least_sure == {}
+    assert make_tables(0, {}, new.encode()).least_sure == {1: (0.5, 4)}

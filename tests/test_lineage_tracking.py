@@ -23,6 +23,7 @@ from pyama_core.processing.tracking.iou.tracker import IoUTracker
 from pyama_core.processing.tracking.laptrack.linker import LapTrackLinker
 from pyama_core.processing.tracking.lineage.divisions import find_divisions, looks
 from pyama_core.processing.tracking.lineage.drift import common_displacement, phase_shift
+from pyama_core.processing.tracking.lineage.evidence import Evidence, spreads
 from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
 from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
 from pyama_core.processing.tracking.lineage.merges import nearest_seed
@@ -30,13 +31,15 @@ from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.motion import Motion
 from pyama_core.processing.tracking.lineage.tracker import LineageTracker
 from pyama_core.processing.tracking.lineage.tracklets import Tracklets
+from pyama_core.processing.tracking.objects import Objects
 from pyama_core.processing.tracking.trackastra.linker import TrackastraLinker, make
 from pyama_core.processing.tracking.tracker import (
     LookAheadTracker,
     TooManyCellsError,
     find_tracking,
 )
-from reference_lineage import PlainLineage, moved
+from reference import objects_plain
+from reference_lineage import Cell, PlainLineage, moved
 
 SHAPE = (40, 52)
 
@@ -117,6 +120,39 @@ def test_cells_are_tracked_as_the_plain_algorithm_does(
         assert (found.cell, found.first_frame, found.last_frame) == (cell.number, cell.first, last)
         assert (found.n_frames, found.n_merged) == (len(cell.frames), cell.n_merged)
         assert found.fate == ("end of movie" if last == plain.n_frames - 1 else cell.fate)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds)
+def test_log_odds_are_those_of_place_size_and_mask(seed):
+    """The same numbers, not only the same choice as the plain algorithm makes."""
+    rng = np.random.default_rng(seed)
+    frames = wanderers(seed, n_frames=2, as_masks=False)
+    cells, objects = (Objects.of(frame)[0] for frame in frames)
+    plain = PlainLineage(LineageParameters())
+    plain.n_frames = 1
+    plain.changes = rng.uniform(0, 0.5, 12).tolist()
+    n = cells.area.size
+    state = SimpleNamespace(
+        area=cells.area.astype(float),
+        box=cells.box,
+        age=np.ones(n, np.int64),
+        errors=rng.uniform(0, 9, n),
+        n_errors=rng.uniform(0, 5, n),
+    )
+    usual = rng.uniform(0.5, 3)
+    change = plain.change()
+    evidence = Evidence(spreads(state, usual), change, 0.01, SHAPE)
+    for i, j in itertools.product(range(n), range(objects.area.size)):
+        masks = [plain_objects[k] for plain_objects, k in
+                 ((objects_plain(frames[0]), i), (objects_plain(frames[1]), j))]  # fmt: skip
+        distance, iou, cut = rng.uniform(0, 9), rng.uniform(0, 1), bool(rng.random() < 0.5)
+        cell = Cell(1, masks[0], masks[0].sum(), None, 0, 0)
+        cell.error, cell.n_errors = state.errors[i], state.n_errors[i]
+        expected = plain.log_odds(cell, masks[1], distance, iou, cut, usual, 0.01)
+        pair = (np.array([i]), np.array([j]), np.array([distance]), np.array([iou]))
+        found = evidence.log_odds(state, objects, *pair, np.array([cut]))
+        assert found == pytest.approx(expected)
 
 
 @settings(max_examples=40, deadline=None)
@@ -328,7 +364,7 @@ def test_the_least_sure_link_of_a_cell_is_told_with_its_frame():
     frames = [frame_of(*still, (28, 34 + x, 3), (28, 46 - x, 3)) for x in (0, 1, 2, 2, 2, 1, 0)]
     frames += [frame_of(*still, (28, 40, 3))]
     tracks = track(frames, correct_drift=False)[0].tracks()
-    assert all(0.5 <= t.link_confidence <= 1 for t in tracks)
+    assert all(0 < t.link_confidence <= 1 for t in tracks)
     sure = {t.cell: t.link_confidence for t in tracks}
     assert min(sure, key=sure.get) in {3, 4}  # by their first pixels
     assert all(1 <= t.link_frame < len(frames) for t in tracks)

@@ -27,6 +27,10 @@ _LITTLE, _MUCH = 0.3, 0.9
 _LOST = 0.25
 """How much a cell needs a look that is lost and nothing goes on from."""
 _CONTINUED = 0.85
+_UNSURE = 0.6
+"""How sure a link must be that needs no look: of those below about one in seven is wrong."""
+_LINK = 0.6
+"""How much a cell needs a look of which a link is unsure, nearly."""
 _OTHERS: Mapping[str, float] = {
     "too short": _LITTLE,
     "at the border": 0.2,
@@ -77,7 +81,11 @@ def doubts_of(tables: FovTables, n_frames: int) -> list[Doubt]:
     """
     traces = _Traces(tables.traces)
     found: dict[int, list[Doubt]] = {}
-    for doubt in (*_of_verdicts(tables, traces), *_of_lost(tables.cells, traces, n_frames)):
+    for doubt in (
+        *_of_verdicts(tables, traces),
+        *_of_links(tables),
+        *_of_lost(tables.cells, traces, n_frames),
+    ):
         found.setdefault(doubt.cell, []).append(doubt)
     merged = [_as_one(doubts) for doubts in found.values()]
     return sorted(merged, key=lambda doubt: (-doubt.weight, doubt.cell))
@@ -130,6 +138,15 @@ def _of_verdicts(tables: FovTables, traces: _Traces) -> Iterator[Doubt]:
                 channel = name.removeprefix("reason_")
                 explain = _EXPLAIN.get(reason, _explain_other)
                 yield explain({**row, "reason": reason}, channel, traces)
+
+
+def _of_links(tables: FovTables) -> Iterator[Doubt]:
+    """Yield cells of which the tracker was not sure that they are the same after some frame."""
+    there = set(tables.cells["cell"].tolist())
+    for cell, (sure, frame) in tables.least_sure.items():
+        if sure < _UNSURE and cell in there:
+            words = f"another cell was as likely to be it at frame {frame}"
+            yield Doubt(cell, frame, _LINK * (1.2 - sure), words)
 
 
 def _explain_area_jump(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:

@@ -74,7 +74,9 @@ def apply_edits(tables: FovTables, resolved: Resolved, basis: Basis) -> FovTable
     words = cells.words()
     said = [words.get(cell, "") for cell in table["cell"].tolist()]
     table["corrections"] = pd.Series(said, dtype="str")
-    return FovTables(tables.fov, tables.channels, traces, table)
+    changed = set(cells.restructured)
+    sure = {cell: link for cell, link in tables.least_sure.items() if cell not in changed}
+    return FovTables(tables.fov, tables.channels, traces, table, sure)
 
 
 # The table of cells

@@ -72,12 +72,16 @@ class FovTables:
         Names of the channels that the traces have.
     traces, cells : DataFrame
         As the module describes them.
+    least_sure : mapping of int to (float, int)
+        Of cells how sure the tracker was of the least sure link from frame to frame, from 0 to 1,
+        and the frame that it leads to; empty where that was not told, as in older tables.
     """
 
     fov: int
     channels: tuple[str, ...]
     traces: pd.DataFrame
     cells: pd.DataFrame
+    least_sure: Mapping[int, tuple[float, int]] = dataclasses.field(default_factory=dict)
 
     def narrowed(self, columns: Collection[str] | None) -> FovTables:
         """Return the tables with only some columns of the traces, besides those of keys."""
@@ -112,6 +116,7 @@ def make_tables(
         channels=tuple(read),
         traces=_side_by_side(fov, read, columns),
         cells=_cells(fov, read, tracks),
+        least_sure=_least_sure(tracks),
     )
 
 
@@ -233,6 +238,16 @@ def _tracked(tracks: bytes) -> pd.DataFrame:
     types |= dict.fromkeys(("first_frame", "last_frame", "n_frames", "n_merged"), np.int32)
     table = pd.read_csv(io.BytesIO(tracks), usecols=list(types), dtype=types).set_index("cell")
     return _with_daughters(table.sort_index())
+
+
+def _least_sure(tracks: bytes | None) -> dict[int, tuple[float, int]]:
+    """Return how sure the least sure link of each cell is, and the frame that it leads to."""
+    rows = csv.DictReader((tracks or b"").decode(errors="replace").splitlines())
+    return {
+        int(row["cell"]): (float(row["link_confidence"]), int(row["link_frame"]))
+        for row in rows
+        if row.get("link_confidence") and row.get("link_frame")
+    }
 
 
 def _with_daughters(cells: pd.DataFrame) -> pd.DataFrame:

@@ -36,8 +36,9 @@ class Track:
     n_frames, n_merged
         In how many frames it was seen, and in how many of them its object held other cells too.
     link_confidence, link_frame
-        How sure the least sure of its links from frame to frame is, from a half to 1, and the frame
-        that it leads to; None where a tracker does not tell, or there is no link.
+        How sure the least sure of its links from frame to frame is, from 0 to 1 (a half where
+        another cell was as likely), and the frame that it leads to; None where a tracker does not
+        tell, or there is no link.
     generation
         How many divisions led to it; None where nobody looked for divisions.
     birth_probability

@@ -61,7 +61,7 @@ def reaches(cells: TrackState, spread: Float64Array, max_displacement: float) ->
 
 
 def sure(left: IntArray, right: IntArray, weight: Float64Array, chosen: BoolArray) -> Float64Array:
-    """Return how sure the chosen pairs are, from a half to 1, by the best other pairs of each.
+    """Return how sure the chosen pairs are, from 0 to 1, by the best other pairs of each.
 
     Parameters
     ----------
