@@ -140,6 +140,27 @@ def test_without_corrections_tables_are_those_of_the_run(folder):
     pd.testing.assert_frame_equal(results.cells, before[1])
 
 
+def test_results_of_an_older_version_whose_defaults_were_others_are_there(folder):
+    [path] = folder.glob("fov_000/*_record.json")
+    record = json.loads(path.read_text("utf-8"))
+    made = [output["provenance"] for output in record["outputs"].values()]
+    # As if this had been the default then, which outputs do not name.
+    record["settings"]["params"]["tracking"]["min_iou"] = 0.25
+    path.write_text(json.dumps(record), "utf-8")
+    assert len(open_results(folder).cells) == 0
+    for each in made:
+        if each["step"] == "tracking":
+            each["algorithm"] = each["algorithm"].rpartition("/")[0] + "/0"
+    path.write_text(json.dumps(record), "utf-8")
+    assert len(open_results(folder).cells) == 4
+    # What they do name was asked for otherwise.
+    for each in made:
+        if each["step"] == "tracking":
+            each["parameters"]["min_iou"] = 0.5
+    path.write_text(json.dumps(record), "utf-8")
+    assert len(open_results(folder).cells) == 0
+
+
 def test_results_of_an_older_version_are_corrected_from_python_and_by_the_command_alike(folder):
     record = next(folder.glob("fov_000/*_record.json"))
     content = json.loads(record.read_text("utf-8"))

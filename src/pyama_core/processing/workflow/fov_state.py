@@ -190,8 +190,8 @@ class FovState:
 
     def _asks_for(self, made: Provenance) -> bool:
         assert self._asked is not None
-        if self._any_version:
-            made = made.model_copy(update={"algorithm": self._asked.version_of(made)})
+        if self._any_version and self._asked.is_of_another_version(made):
+            return self._asked.asked_then_for(made)
         return self._asked.asks_for(made)
 
     def _is_made_from(
@@ -237,11 +237,24 @@ class _Asked:
             self._declared[output] = found
         return self._declared[output]
 
-    def version_of(self, made: Provenance) -> str:
-        """Return the version that is asked for of the algorithm that made an output."""
+    def is_of_another_version(self, made: Provenance) -> bool:
+        """Whether an output was made by the algorithm asked for, in another version."""
         asked = self._algorithms.get(made.step, "")
         is_same = asked.rpartition("/")[0] == made.algorithm.rpartition("/")[0]
-        return asked if is_same else made.algorithm
+        return is_same and asked != made.algorithm
+
+    def asked_then_for(self, made: Provenance) -> bool:
+        """Whether an output of another version may be what was asked for.
+
+        It names the parameters that were not the defaults of that version, which nobody knows any
+        more; all others may have had what was asked for.
+        """
+        defaults, asked = self._parameters(made.step)
+        wanted = {**defaults, **asked}
+        return all(
+            wanted.get(name, value) == value
+            for name, value in made.without_places().parameters.items()
+        )
 
     def asks_for(self, made: Provenance) -> bool:
         """Whether an output was made by the method and with the parameters asked for."""
