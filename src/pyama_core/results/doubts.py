@@ -104,7 +104,12 @@ class _Traces:
     """Rows of each cell, by frame."""
 
     def __init__(self, traces: pd.DataFrame) -> None:
-        self._cell = traces["cell"].to_numpy()
+        cells, begins = np.unique(traces["cell"].to_numpy(), return_index=True)
+        ends = [*begins[1:].tolist(), len(traces)]
+        self._rows = {
+            cell: slice(begin, end)
+            for cell, begin, end in zip(cells.tolist(), begins.tolist(), ends, strict=True)
+        }
         self._columns = {str(name): traces[name].to_numpy() for name in traces}
         areas = self._columns.get("area", np.empty(0))
         self.median_area = float(np.nanmedian(areas)) if areas.size else float("nan")
@@ -113,8 +118,12 @@ class _Traces:
         """Return the values of a column of a cell; none if there is no such column."""
         if name not in self._columns:
             return np.empty(0)
-        first, last = np.searchsorted(self._cell, [cell, cell + 1])
-        return self._columns[name][first:last]
+        return self._columns[name][self._rows.get(cell, slice(0, 0))]
+
+    def place(self, cell: int, i: int) -> tuple[float, float] | None:
+        """Return where a cell is in its first (0) or last (-1) frame; None if not known."""
+        x, y = self.of(cell, "position_x"), self.of(cell, "position_y")
+        return (float(x[i]), float(y[i])) if x.size and y.size else None
 
     def largest_step(self, cell: int, name: str) -> tuple[int, float, float] | None:
         """Return the frame after the largest change of a value, and the values around it."""
@@ -222,13 +231,10 @@ _EXPLAIN: Mapping[str, Callable[[Mapping[str, Any], str, _Traces], Doubt]] = {
 
 def _of_lost(cells: pd.DataFrame, traces: _Traces, n_frames: int) -> Iterator[Doubt]:
     """Yield cells that are gone before the end, with what may be the same cell later."""
-    first = cells["first_frame"].to_numpy()
-    parentless = cells["parent"].isna().to_numpy()
-    numbers = cells["cell"].to_numpy()
+    starts = _Starts.of(cells, traces)
     lost = cells[(cells["fate"] == "lost") & (cells["last_frame"] < n_frames - 1)]
     for cell, last in zip(lost["cell"].tolist(), lost["last_frame"].tolist(), strict=True):
-        begin = parentless & (first > last) & (first <= last + _MOST_GAP)
-        other = _next_to(cell, numbers[begin].tolist(), traces)
+        other = starts.next_to(cell, last, traces)
         if other is None:
             yield Doubt(cell, last, _LOST, f"it is lost after frame {last}")
         else:
@@ -240,28 +246,37 @@ def _of_lost(cells: pd.DataFrame, traces: _Traces, n_frames: int) -> Iterator[Do
             yield Doubt(cell, last, _CONTINUED, words, number)
 
 
-def _next_to(cell: int, others: Collection[int], traces: _Traces) -> tuple[int, int, float] | None:
-    """Return the nearest of some cells, the frame in which it begins, and its distance."""
-    place, area = _end(cell, traces, -1), traces.of(cell, "area")
-    if place is None or area.size == 0:
-        return None
-    best = None
-    nearest = _FARTHEST * 2 * float(np.sqrt(area[-1] / np.pi))
-    for other in others:
-        begin = _end(other, traces, 0)
-        if begin is not None:
-            distance = float(np.hypot(*(begin - place)))
-            if distance <= nearest:
-                nearest, best = distance, (other, int(traces.of(other, "frame")[0]), distance)
-    return best
+@dataclass(frozen=True)
+class _Starts:
+    """Where and when cells without a parent begin."""
 
+    cell: NDArray[Any]
+    frame: NDArray[Any]
+    place: NDArray[np.float64]
 
-def _end(cell: int, traces: _Traces, i: int) -> NDArray[np.float64] | None:
-    """Return the place of a cell in its first (0) or last (-1) frame; None if not known."""
-    places = [traces.of(cell, name) for name in ("position_x", "position_y")]
-    if any(each.size == 0 for each in places):
-        return None
-    return np.array([each[i] for each in places], np.float64)
+    @classmethod
+    def of(cls, cells: pd.DataFrame, traces: _Traces) -> _Starts:
+        parentless = cells[cells["parent"].isna()]
+        known = [
+            (cell, int(frames[0]), *place)
+            for cell in parentless["cell"].tolist()
+            if (frames := traces.of(cell, "frame")).size
+            and (place := traces.place(cell, 0)) is not None
+        ]
+        rows = np.array(known, np.float64).reshape(-1, 4)
+        return cls(rows[:, 0].astype(int), rows[:, 1].astype(int), rows[:, 2:])
+
+    def next_to(self, cell: int, last: int, traces: _Traces) -> tuple[int, int, float] | None:
+        """Return what begins nearest to the end of a cell, in which frame, and how far away."""
+        place, area = traces.place(cell, -1), traces.of(cell, "area")
+        soon = np.flatnonzero((self.frame > last) & (self.frame <= last + _MOST_GAP))
+        if place is None or area.size == 0 or soon.size == 0:
+            return None
+        distance = np.hypot(*(self.place[soon] - place).T)
+        i = int(distance.argmin())
+        if distance[i] > _FARTHEST * 2 * np.sqrt(area[-1] / np.pi):
+            return None
+        return int(self.cell[soon[i]]), int(self.frame[soon[i]]), float(distance[i])
 
 
 def _number(value: float) -> str:

@@ -178,24 +178,27 @@ export class Renderer {
     gl.clear(gl.COLOR_BUFFER_BIT);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE);
-    if (scene.layers.length) this.blacken(scene);
+    // Nothing is drawn beside the image.
+    gl.enable(gl.SCISSOR_TEST);
+    this.scissor(scene);
+    if (scene.layers.length) {
+      gl.clearColor(0, 0, 0, 1);
+      gl.clear(gl.COLOR_BUFFER_BIT);
+    }
     scene.layers.forEach((layer, i) => this.drawLayer(scene, layer, `layer ${i}`));
     if (scene.outlines) this.drawOutlines(scene, scene.outlines);
+    gl.disable(gl.SCISSOR_TEST);
   }
 
-  /** Make the image black, on which layers are added. */
-  private blacken(scene: Scene): void {
+  /** Draw only where the image is. */
+  private scissor(scene: Scene): void {
     const { gl } = this;
     const { width, height } = gl.canvas;
     const { scale, x, y } = scene.view;
     const left = Math.round(width / 2 - x * scale);
     const bottom = Math.round(height / 2 - (scene.height - y) * scale);
-    gl.enable(gl.SCISSOR_TEST);
     const w = Math.max(Math.round(scene.width * scale), 0);
     gl.scissor(left, bottom, w, Math.max(Math.round(scene.height * scale), 0));
-    gl.clearColor(0, 0, 0, 1);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    gl.disable(gl.SCISSOR_TEST);
   }
 
   private drawLayer(scene: Scene, layer: DrawnLayer, slot: string): void {
