@@ -105,7 +105,7 @@ class _Traces:
 
     def __init__(self, traces: pd.DataFrame) -> None:
         cells, begins = np.unique(traces["cell"].to_numpy(), return_index=True)
-        ends = [*begins[1:].tolist(), len(traces)]
+        ends = [*begins.tolist(), len(traces)][1:]
         self._rows = {
             cell: slice(begin, end)
             for cell, begin, end in zip(cells.tolist(), begins.tolist(), ends, strict=True)
