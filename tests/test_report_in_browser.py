@@ -64,9 +64,10 @@ def report(sampled, tmp_path_factory):
 
 
 def look_at_traces(page):
-    page.locator("#traces").scroll_into_view_if_needed()
+    for _ in range(3):  # what is scrolled past gets its real height on the way
+        page.evaluate("document.getElementById('look').scrollIntoView()")
+        page.wait_for_timeout(100)
     page.locator("#traces canvas").wait_for()
-    page.wait_for_timeout(200)  # what was scrolled past has its real height now
     page.locator(".chart-box").scroll_into_view_if_needed()
 
 

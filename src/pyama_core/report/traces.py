@@ -26,6 +26,9 @@ def traces_section(found: Gathered) -> Markup:
     drawn = "All cells are drawn" if n >= n_all else f"{n} of {n_all} cells, drawn by lot"
     if any(cell.strip for cell in found.cells):
         hint = "A click on a trace shows the cell in some of its frames."
+        n_strips = sum(cell.strip is not None for cell in found.cells)
+        if n_strips < n:
+            hint += f" There are pictures of {n_strips} of them."
     else:
         hint = (
             "There are no pictures of cells: the stacks were released before any were kept; the "

@@ -158,7 +158,7 @@ def _rate(about: str, counts: IntArray, events: IntArray, what: str) -> Finding 
         return None
     rate = n_events / n_seen
     score = min(1.0, LOOK * rate / _LOST_PER_FRAME)
-    return Finding(about, score, f"{whole(100 * rate)} % of the cells {what}")
+    return Finding(about, score, f"{100 * rate:.2g} % of the cells {what}")
 
 
 def find_count_jump(counts: IntArray, missing: Collection[int], when: When) -> Finding | None:

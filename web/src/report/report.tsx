@@ -26,5 +26,5 @@ function begin(place: HTMLElement, data: HTMLElement): void {
     },
     { rootMargin: "600px" },
   );
-  observer.observe(place);
+  observer.observe(place.closest("section") ?? place);
 }

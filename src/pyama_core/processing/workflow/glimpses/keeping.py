@@ -21,8 +21,8 @@ from pyama_core.processing.workflow.glimpses.taking import STRIP_FRAMES, Layer, 
 
 logger = logging.getLogger(__name__)
 
-_CELLS_OF_ALL = 400
-_FEWEST, _MOST = 8, 60
+_CELLS_OF_ALL = 240
+_FEWEST, _MOST = 8, 160
 _PIXELS_PER_CELL = 10_000
 _BYTES_PER_PIXEL = 0.2
 _SHOWN: tuple[OutputKind, ...] = (PC, FL, SEG_LABELED)
@@ -33,8 +33,8 @@ def cells_per_fov(n_fovs: int) -> int:
 
     Examples
     --------
-    >>> cells_per_fov(3), cells_per_fov(20), cells_per_fov(200)
-    (60, 20, 8)
+    >>> cells_per_fov(1), cells_per_fov(3), cells_per_fov(20), cells_per_fov(200)
+    (160, 80, 12, 8)
     """
     return min(max(-(-_CELLS_OF_ALL // max(n_fovs, 1)), _FEWEST), _MOST)
 
