@@ -52,6 +52,9 @@ const strip = resource(
 export function FilmStrip() {
   const found = strip.value.value;
   if (strip.error.value) return <StateOf of={strip} what="the film strip" />;
+  if (fov.value.value && !shown.value) {
+    return <p class="quiet pad">There is no film strip, for this position has no images any more, or none yet.</p>;
+  }
   if (!found) return <p class="quiet pad">{strip.loading.value ? "reading the film strip …" : ""}</p>;
   const { table, asks } = found;
   return <Strip table={table} asks={asks} />;

@@ -36,7 +36,10 @@ const isDrawn = computed(() => {
   const table = cells.value.value;
   const rows = rowOfCell.value;
   const only = goodOnly.value;
-  if (bySample.value) return () => false;
+  if (bySample.value) {
+    const chosen = cell.value;
+    return (number: number): boolean => number === chosen;
+  }
   return (number: number): boolean => {
     if (!only || !table) return true;
     const where = rows.get(number);
@@ -111,6 +114,7 @@ export function TracesPanel() {
             </header>
             <div class="chart-box">
               <StateOf of={traces} what="traces" />
+              {bySample.value && column && <StateOf of={courses} what="the curves of all samples" />}
               {!column && fov.value.value && (
                 <Says title="Nothing is measured yet">
                   <p>Traces are there once the run has extracted this position.</p>
