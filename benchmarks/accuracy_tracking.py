@@ -96,12 +96,12 @@ class Followed:
 
 def follow(scenario: Scenario, tracker: Tracker, border: int = 0) -> Followed:
     """Track a movie and compare it with the truth."""
-    began = time.perf_counter()
+    began = time.process_time()
     if isinstance(tracker, LookAheadTracker):
         for frame in scenario.seen:
             tracker.preview(frame)
     labels = [tracker.update(frame) for frame in scenario.seen]
-    spent = 1000 * (time.perf_counter() - began) / len(labels)
+    spent = 1000 * (time.process_time() - began) / len(labels)
     matches = [match_frame(*pair, border) for pair in zip(scenario.truth, labels, strict=True)]
     parents = {track.cell: track.parent for track in tracker.tracks() if track.parent}
     metrics = challenge_metrics(matches, scenario.parents, parents)

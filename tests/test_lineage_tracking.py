@@ -251,6 +251,19 @@ def test_a_cell_that_falls_into_pieces_for_a_while_is_put_together():
     assert fates(tracker) == {1: "end of movie", 2: "merged", 3: "merged", 4: "merged"}
 
 
+def test_a_frame_out_of_focus_does_not_join_what_was_two_before_and_after():
+    """All that is seen in it is something where both were."""
+    rest = [(8, 8, 4), (8, 42, 4), (32, 8, 4), (32, 42, 4)]
+    whole, two = [(20, 25, 7)], [(20, 19, 5), (20, 31, 5)]
+    frames = [frame_of(*rest, *cells) for cells in [whole] * 3 + [two] * 2]
+    again = frame_of(*rest, (20, 18, 5), (20, 32, 5))
+    tracker, labels = track([*frames, frame_of((20, 25, 9)), again, again, again], border=2)
+    assert tracker.n_cells == 6
+    assert len({int(label[20, 32]) for label in labels[3:5] + labels[6:]}) == 1
+    one = track([*frames, frames[0], frames[0], frames[0]], border=2)[0]
+    assert one.n_cells == 5
+
+
 def test_two_that_are_one_object_more_often_than_apart_are_one_cell():
     """They were pieces in the first frames, which nobody could know then."""
     whole = frame_of((20, 24, 10))

@@ -91,7 +91,9 @@ def look_again(
     tracks = tracks.with_cells(_never_two(tracks))
     tracks = tracks.with_cells(_given_back(tracks))
     if parameters.max_broken:
-        tracks = tracks.with_cells(_put_together(tracks, sightings, parameters.max_broken))
+        tracks = tracks.with_cells(
+            _put_together(tracks, sightings, parameters.max_broken, parameters.max_gap)
+        )
     parent: dict[int, int] = {}
     probability: dict[int, float] = {}
     if parameters.divisions:
@@ -189,17 +191,40 @@ def _given_back(tracks: Tracklets) -> IntArray:
     return cell
 
 
-def _put_together(tracks: Tracklets, sightings: Sequence[Sighting], longest: int) -> IntArray:
-    """Return the cells anew: what broke off a cell for a few frames is that cell."""
+def _put_together(
+    tracks: Tracklets, sightings: Sequence[Sighting], longest: int, max_gap: int
+) -> IntArray:
+    """Return the cells anew: what broke off a cell for a few frames is that cell.
+
+    But not what comes off again after a frame of which most cells are missing, one out of focus.
+    """
     owner = np.arange(tracks.n_cells + 1)
     first = tracks.first_frames()
+    born = _born_of(tracks)
     for t, sighting in enumerate(sightings):
         for piece, whole in sighting.absorbed:
-            if first[piece] > 0 and t - first[piece] <= longest and first[whole] < first[piece]:
+            apart = t - int(first[piece])
+            if not (first[piece] > 0 and apart <= longest and first[whole] < first[piece]):
+                continue
+            again = next((b for b in born.get(whole, []) if b[0] > t), None)
+            n_lost = sum(fate == "lost" for _, fate in sighting.ended)
+            is_blurred = 2 * n_lost >= sightings[t - 1].cell.size
+            if is_blurred and again is not None and again[0] - t <= max_gap:
+                owner[again[1]] = piece
+            else:
                 owner[piece] = owner[whole]
     for piece in range(owner.size):  # owners are older, and so have smaller ids
         owner[piece] = owner[owner[piece]]
     return np.asarray(owner[tracks.cell], np.int64)
+
+
+def _born_of(tracks: Tracklets) -> dict[int, list[tuple[int, int]]]:
+    """Return the first frame and the id of all that may have broken off each cell, in order."""
+    born: dict[int, list[tuple[int, int]]] = {}
+    for row in np.flatnonzero(tracks.fragment_of > 0).tolist():
+        pair = (int(tracks.frame[row]), int(tracks.cell[row]))
+        born.setdefault(int(tracks.fragment_of[row]), []).append(pair)
+    return born
 
 
 def _divided(
