@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inline import run_inline
-from movies import metadata_of
+from movies import metadata_of, write_movie
 from nuclear_movies import squares_of_nuclei, write_nuclear_movie
 from pinned_scenes import difficult_nuclei
 from pyama_core.errors import InputError
@@ -16,13 +16,29 @@ from pyama_core.processing.segmentation.seeds import SeedParameters, SeedSegment
 def test_nuclei_are_found_at_the_size_of_the_cells(tmp_path):
     movie = write_nuclear_movie(tmp_path)
     context = movie.context(tmp_path / "out")
-    del context.params["nuclei"]
+    context.params["nuclei"] = {"method": "seeds"}
     assert run_inline(metadata_of(movie.image), context).ok
     found = np.load(tmp_path / "out" / "fov_000" / "m_fov_000_nuclei_ch_1.npy")
     truth = squares_of_nuclei()
     for nucleus, cell in ((11, 1), (12, 2), (13, 2)):
         under = found[0][truth == nucleus]
         assert (under == cell).mean() > 0.5, nucleus
+
+
+def test_by_default_nuclei_are_bright_objects_of_a_size_of_their_own(tmp_path):
+    movie = write_nuclear_movie(tmp_path)
+    places = ((28, 28), (28, 88), (88, 28), (88, 88))  # one in the middle of each cell
+    rng, (y, x) = np.random.default_rng(0), np.mgrid[:128, :128]
+    light = sum(np.hypot(y - cy, x - cx) < 7 for cy, cx in places)
+    frames = rng.normal(100 + 200 * light, 5, (4, 3, 128, 128)).round().astype(np.uint16)
+    write_movie(movie.image, [frames], ["Cell", "H2B", "KTR"], 5.0)
+    context = movie.context(tmp_path / "out")
+    del context.params["nuclei"]
+    assert run_inline(metadata_of(movie.image), context).ok
+    found = np.load(tmp_path / "out" / "fov_000" / "m_fov_000_nuclei_ch_1.npy")
+    for cell, place in enumerate(places, 1):
+        assert (found[(slice(None), *place)] == cell).all()
+        assert 0.8 * 49 * np.pi < (found[0] == cell).sum() < 1.25 * 49 * np.pi
 
 
 def test_the_diameter_of_cells_is_taken_where_none_is_given():

@@ -25,8 +25,8 @@ from pyama_core.processing.background.tiled_interpolation.method import TiledInt
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.method_files import with_absolute_paths
 from pyama_core.processing.parameters import MethodParameters
+from pyama_core.processing.segmentation.bright.method import BrightParameters
 from pyama_core.processing.segmentation.instances.method import InstanceParameters
-from pyama_core.processing.segmentation.seeds import SeedParameters
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod, find_segmentation
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.tracker import TrackingMethod, find_tracking
@@ -60,7 +60,7 @@ class StepParameters(BaseModel):
     segmentation: InstanceParameters = InstanceParameters()
     correction: TiledInterpolationParameters = TiledInterpolationParameters()
     tracking: LineageParameters = LineageParameters()
-    nuclei: SeedParameters = SeedParameters()
+    nuclei: BrightParameters = BrightParameters()
     extraction: ExtractionParameters = ExtractionParameters()
 
     def steps(self) -> Parameters:
@@ -77,7 +77,7 @@ class Parameters:
     segmentation: MethodParameters = field(default_factory=InstanceParameters)
     correction: MethodParameters = field(default_factory=TiledInterpolationParameters)
     tracking: MethodParameters = field(default_factory=LineageParameters)
-    nuclei: MethodParameters = field(default_factory=SeedParameters)
+    nuclei: MethodParameters = field(default_factory=BrightParameters)
     extraction: ExtractionParameters = field(default_factory=ExtractionParameters)
 
     def of_step(self, step: str) -> BaseModel | None:
@@ -148,7 +148,7 @@ def validate_sections(
         _parameters_of(find_segmentation, content, "segmentation", segmentation),
         _parameters_of(find_correction, content, "correction", "tiled-interpolation"),
         _parameters_of(find_tracking, content, "tracking", "lineage"),
-        _parameters_of(find_segmentation, content, "nuclei", "seeds"),
+        _parameters_of(find_segmentation, content, "nuclei", "bright"),
     )
     try:
         checked = chosen.model_validate(content)
