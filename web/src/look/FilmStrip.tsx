@@ -88,7 +88,7 @@ function Strip(props: { table: Table; asks: Asks }) {
             <button type="button" onClick={() => chooseCell(asks.cell, frame)}>
               <span class="square">
                 <Square table={table} i={i} side={side} />
-                {i === 0 && (
+                {i === Math.max(place, 0) && (
                   <span class="bar" style={{ width: `${bar.pixels}px` }}>
                     {bar.words}
                   </span>
