@@ -213,7 +213,8 @@ def track_lineages() -> Found:
 
 def rows_of(tracks: Sequence[Any]) -> str:
     """How many cells there were, of which how many had parents, and a checksum of their rows."""
-    text = repr([tuple(vars(track).values()) for track in tracks])
+    rows = [list(vars(track).values()) for track in tracks]
+    text = repr([(*row[:7], *(value for value in row[7:] if value is not None)) for row in rows])
     parents = sum(track.parent is not None for track in tracks)
     checksum = hashlib.sha256(text.encode()).hexdigest()[:16]
     return f"{len(tracks)} cells, {parents} with a parent, {checksum}"
@@ -318,13 +319,13 @@ PINNED: dict[str, Found] = {
     },
     "lineage/6": {
         "usual, labels": "10 labels, 22642 pixels, c90cefce787be495",
-        "usual, tracks": "10 cells, 0 with a parent, 148d22de097227b6",
+        "usual, tracks": "10 cells, 0 with a parent, 6c0e358cfb67a7d8",
         "usual, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],
         "divisions, labels": "13 labels, 22642 pixels, 5642512522594af3",
-        "divisions, tracks": "13 cells, 2 with a parent, dab00a42b2fd9158",
+        "divisions, tracks": "13 cells, 2 with a parent, c6d0dc724feb6af8",
         "divisions, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],
         "plain, labels": "12 labels, 22642 pixels, ba17b671d1001318",
-        "plain, tracks": "12 cells, 0 with a parent, ff11db3821939bed",
+        "plain, tracks": "12 cells, 0 with a parent, 56fd125cba04b5f7",
         "plain, shifts": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
     },
     "features/2": {

@@ -41,8 +41,8 @@ class LineageParameters(MethodParameters):
     max_broken: int = Field(
         3,
         ge=0,
-        description="a cell that falls into pieces side by side is put together for up to so many "
-        "frames; then pieces are cells",
+        description="what breaks off a cell and is one with it again after up to so many frames is "
+        "put together with it all the time",
     )
     divisions: bool = Field(False, description="look for cells that divide")
     brightness_channel: NonNegativeInt | str | None = Field(
@@ -55,7 +55,7 @@ class LineageParameters(MethodParameters):
         gt=0,
         le=1,
         description="by what fraction the area and brightness of two daughters together may "
-        "differ from their mother's",
+        "differ from their mother's; farther beyond, a division becomes improbable",
     )
     correct_drift: bool = Field(
         True, description="remove movements of the whole FOV before cells are matched"
