@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -142,7 +143,11 @@ def test_inspect_as_json_is_one_document_with_the_fields_of_the_metadata(demo):
 
 def test_a_run_says_what_it_does_in_plain_lines_and_where_the_results_are(first_run):
     folder, result = first_run
-    assert result.stdout == f"FOVs: 2 done; see {folder / 'processing_results.yaml'}\n"
+    results, report = result.stdout.splitlines()
+    assert results == f"FOVs: 2 done; see {folder / 'processing_results.yaml'}"
+    assert re.fullmatch(r"(All 2|1 of 2|0 of 2) positions (is|are) fine.*; see .*", report)
+    assert report.endswith(f"; see {folder / 'report.html'}")
+    assert (folder / "report.html").stat().st_size > 100_000
     for words in ("FOV 1: segmentation: 10/10", "cells tracked", "2 of 2 FOVs, 100 %"):
         assert words in result.stderr
     assert "\x1b" not in result.output
@@ -151,7 +156,9 @@ def test_a_run_says_what_it_does_in_plain_lines_and_where_the_results_are(first_
 
 def test_a_second_run_does_nothing(demo, finished):
     before = inodes(finished, "*_ch_*")
-    result = pyama(*run_words(demo, finished, "--fovs", "0,1"))
+    (finished / "report.html").unlink()
+    result = pyama(*run_words(demo, finished, "--fovs", "0,1", "--no-report"))
+    assert not (finished / "report.html").exists()
     assert result.exit_code == 0
     assert "2 skipped" in result.stdout
     assert inodes(finished, "*_ch_*") == before

@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -233,21 +232,21 @@ def test_two_hundred_positions_are_small_soon_there_and_no_matter_of_memory(brow
     code = (
         "import sys, resource; from pyama_core.report.write import write_report; "
         "write_report(sys.argv[1]); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "used = resource.getrusage(resource.RUSAGE_SELF); "
+        "print(used.ru_utime + used.ru_stime, used.ru_maxrss)"
     )
 
     def write(of):
         done = subprocess.run(
             [sys.executable, "-c", code, str(of)], capture_output=True, text=True, check=True
         )
-        return int(done.stdout.split()[-1])
+        return tuple(map(float, done.stdout.split()[-2:]))
 
-    started = time.monotonic()
-    large = write(folder)
-    assert time.monotonic() - started < 60
+    seconds, large = write(folder)  # of computing, for others may be at work on this machine
+    assert seconds < 60
     assert (folder / "report.html").stat().st_size < 10e6
     few = make_results(tmp_path / "few", Size(n_fovs=50, n_frames=180, n_cells=50))
-    assert large - write(few) < 60 * 1024  # kB
+    assert large - write(few)[1] < 60 * 1024  # kB
     with opened(browser, folder / "report.html") as page:
         look_at_traces(page)
         page.keyboard.press("n")

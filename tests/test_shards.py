@@ -76,10 +76,15 @@ def test_fovs_that_no_part_has_begun_are_missing(demo: DemoFiles, tmp_path: Path
     ended = CliRunner().invoke(app, ["finish", str(tmp_path)])
     assert ended.exit_code == 1
     assert "1 done, 2 not begun" in ended.stdout
+    assert f"; 2 were not begun; see {tmp_path / 'report.html'}" in ended.stdout
+    assert "Not begun yet: FOVs 1-2" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "report.html").unlink()
     for part in ("2/3", "3/3"):
         assert runs.run(demo, tmp_path, shard=part).ok
     assert CliRunner().invoke(app, ["status", str(tmp_path)]).exit_code == 0
-    assert CliRunner().invoke(app, ["finish", str(tmp_path)]).exit_code == 0
+    ended = CliRunner().invoke(app, ["finish", str(tmp_path), "--no-report"])
+    assert ended.exit_code == 0
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_status_ends_with_one_unless_all_is_done(copied_results: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.processing.workflow.samples.samples import UNASSIGNED
 from pyama_core.report.charts import FloatArray, Line, colour_of, legend, line_chart, short
 from pyama_core.report.gather import Gathered, Position, SampleRow
@@ -25,6 +26,11 @@ def verdict(found: Gathered) -> str:
 
     It is the first line of a report.
     """
+    left = len(found.not_begun)
+    return _verdict(found) + (f"; {left} {'was' if left == 1 else 'were'} not begun" * (left > 0))
+
+
+def _verdict(found: Gathered) -> str:
     n_all = len(found.positions)
     n_look = sum(position.trouble.needs_look for position in found.positions)
     if n_all == 1:
@@ -59,9 +65,12 @@ def first_section(found: Gathered, detailed: frozenset[int]) -> Markup:
         told.append(f"{_many(n, 'correction')} by people {'is' if n == 1 else 'are'} applied")
     return el(
         "section",
-        el("p", verdict(found), class_="bad verdict" if looks else "good verdict"),
+        el("p", verdict(found), class_=f"{'bad' if looks or found.not_begun else 'good'} verdict"),
         el("ul", named, class_="looks") if named else None,
         el("p", f"and {more} more, listed below") if more else None,
+        el("p", f"Not begun yet: FOVs {format_ranges(found.not_begun)}")
+        if found.not_begun
+        else None,
         el("p", "; ".join(told), class_="quiet"),
         id="first",
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.errors import DamagedFileError, InputError
+from pyama_core.processing.workflow.asked_fovs import load_asked
 from pyama_core.processing.workflow.glimpses.glimpse import Glimpse
 from pyama_core.processing.workflow.samples.samples import UNASSIGNED, Samples
 from pyama_core.report.reservoir import Course, Reservoir, as_matrices
@@ -108,6 +109,8 @@ class Gathered:
         Those whose traces are drawn.
     n_corrections : int
         How many corrections count.
+    not_begun : tuple of int
+        Fields of view that parts of a run were asked for, and of which there is nothing yet.
     """
 
     results: Results
@@ -120,6 +123,7 @@ class Gathered:
     minutes: FloatArray
     cells: tuple[ShownCell, ...]
     n_corrections: int
+    not_begun: tuple[int, ...] = ()
 
     @property
     def x(self) -> tuple[FloatArray, str]:
@@ -200,6 +204,7 @@ class _Gatherer:
             minutes=_usual_minutes(minutes, self._n_frames),
             cells=tuple(thinned(self._cells, SHOWN_CELLS)),
             n_corrections=_count_corrections(results),
+            not_begun=tuple(sorted(load_asked(results.folder) - set(results.fov_numbers))),
         )
 
     def _read(self, fov: FovResults, sample: str, glimpse: Glimpse | None) -> FovMeasures:
