@@ -187,6 +187,24 @@ def test_ctrl_c_stops_workers_within_a_frame_and_keeps_what_is_finished(
     require_as_undisturbed(out, results_of_demo)
 
 
+def test_ctrl_c_in_a_terminal_reaches_workers_of_this_computer_only_through_the_run(
+    demo: DemoFiles, results_of_demo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = words_for(demo, out, "--cluster", "local", "--workers", "2")
+    with pyama(*words) as command:
+        command.wait_for_line("copying: 10/10")
+        os.killpg(command.process.pid, signal.SIGINT)
+        assert command.finish(30) == 130, command.told
+    assert "cancelled" in command.told
+    assert "Traceback" not in command.told
+    assert "does not answer" not in command.told
+    assert list(out.rglob(".*")) == []
+    with pyama(*words) as command:
+        assert command.finish() == 0, command.told
+    require_as_undisturbed(out, results_of_demo)
+
+
 def test_a_straggler_holds_up_nobody_else(
     cluster: DaskCluster, demo: DemoFiles, results_of_demo: Path, tmp_path: Path, notes: Path
 ) -> None:

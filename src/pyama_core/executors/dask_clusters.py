@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyama_core.errors import InputError, ShortageError
+from pyama_core.processing.workflow.worker_process import deaf_to_stop_signals
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -118,10 +121,27 @@ def _local_cluster(n_workers: int) -> Iterator[object]:
     try:
         # Without a limit of memory, as the processes of a run have none otherwise: pages of files
         # would count, and a worker be paused for them.
-        cluster = distributed.LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=None
-        )
+        with _deaf_children():
+            cluster = distributed.LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+                dashboard_address="127.0.0.1:0",
+            )
     except (OSError, RuntimeError) as error:
         raise ShortageError.about("start a Dask cluster on this computer", error) from error
     with cluster:
         yield cluster
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let processes that are started inside leave Ctrl-C in the terminal to this one."""
+    if os.name == "posix":
+        # In a thread of its own, for whoever starts it hears signals again.
+        starting = threading.Thread(target=resource_tracker.ensure_running)
+        starting.start()
+        starting.join()
+    with deaf_to_stop_signals():
+        yield
