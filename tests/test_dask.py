@@ -156,6 +156,23 @@ def test_the_example_with_executorlib_makes_the_same_bytes(demo: DemoFiles, tmp_
     assert runs.data_files(tmp_path / "theirs") == runs.data_files(tmp_path / "ours")
 
 
+@pytest.mark.slow
+def test_the_simulation_of_many_workers_hands_everything_out(tmp_path: Path) -> None:
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from pathlib import Path
+from benchmarks.scaling import simulate
+simulate(Path({str(tmp_path)!r}), n_fovs=60, n_workers=20, seconds=0.3)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["ideal"] <= told["at_work"] < 20
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
