@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CONNECT_S = float(os.environ.get("PYAMA_DASK_CONNECT_S", "30"))
 """Also how long a run waits for a scheduler that was lost."""
+_ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
+"""Of workers. Dask would also have them give memory back at once, which frames then get anew."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,13 @@ def _address_in(path: Path | None) -> str:
 
 @contextlib.contextmanager
 def _local_cluster(n_workers: int) -> Iterator[object]:
+    import dask
     import distributed
 
     try:
         # Without a limit of memory, as the processes of a run have none otherwise: pages of files
         # would count, and a worker be paused for them.
-        with _deaf_children():
+        with _deaf_children(), dask.config.set({_ENVIRONMENT: {"OMP_NUM_THREADS": 1}}):
             cluster = distributed.LocalCluster(
                 n_workers=n_workers,
                 threads_per_worker=1,
