@@ -10,11 +10,13 @@ import { knownPlaces, type Place } from "./base/places.js";
 import { Export } from "./exporting/Export.js";
 import { Files } from "./files/Files.js";
 import { Look } from "./look/Look.js";
+import { SetUp } from "./setup/SetUp.js";
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
 
 const PLACES: readonly Place[] = [
   { name: "files", title: "Files", Content: Files },
+  { name: "setup", title: "Set up", Content: SetUp },
   { name: "look", title: "Look", Content: Look },
   { name: "export", title: "Export", Content: Export },
 ];

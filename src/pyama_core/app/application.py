@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from pyama_core.app.desk import Desk
 from pyama_core.app.guard import SHELL, App, Guard, Identity
-from pyama_core.app.routes import correcting, exporting, looking
+from pyama_core.app.routes import correcting, exporting, looking, setting_up
 from pyama_core.app.routes import files as files_routes
 from pyama_core.app.routing import Endpoint, as_route
 
@@ -27,6 +27,7 @@ def endpoints() -> Sequence[Endpoint]:
     """Return everything that the client can ask for, from all places of the page."""
     return (
         *files_routes.ENDPOINTS,
+        *setting_up.ENDPOINTS,
         *looking.ENDPOINTS,
         *correcting.ENDPOINTS,
         *exporting.ENDPOINTS,
@@ -96,5 +97,6 @@ def _watching(desk: Desk) -> Callable[..., Any]:
             yield
             desk.exports.cancel_all()
             tasks.cancel_scope.cancel()
+        await anyio.to_thread.run_sync(desk.close)
 
     return lifespan

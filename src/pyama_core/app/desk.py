@@ -14,6 +14,8 @@ from pyama_core.app.events import Hub, Watcher, modified_ns
 from pyama_core.app.export_jobs import ExportJobs
 from pyama_core.app.file_cards import FileCards
 from pyama_core.app.roots import Roots
+from pyama_core.app.sources import OpenSources
+from pyama_core.app.thumbnails import Thumbnails
 from pyama_core.io.storage.naming import SOURCE_NAME
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.results import Results, open_results
@@ -45,6 +47,10 @@ class Desk:
         What is exported for the page.
     watcher : Watcher
         Finds out what changed in folders that are open.
+    sources : OpenSources
+        Microscope files that are set up.
+    thumbnails : Thumbnails
+        Of their positions.
     """
 
     def __init__(self, roots: Roots) -> None:
@@ -53,6 +59,8 @@ class Desk:
         self.cards = FileCards()
         self.exports = ExportJobs(self.hub)
         self.watcher = Watcher(self.hub, lambda: self.open_folders)
+        self.sources = OpenSources(roots)
+        self.thumbnails = Thumbnails()
         self._lock = threading.Lock()
         self._opened: OrderedDict[Path, _Opened] = OrderedDict()
 
@@ -107,6 +115,10 @@ class Desk:
         """Output folders that are open."""
         with self._lock:
             return list(self._opened)
+
+    def close(self) -> None:
+        """Give back what is held: files, and processes that wait for work."""
+        self.sources.close()
 
 
 def _names_in(folder: Path) -> int:

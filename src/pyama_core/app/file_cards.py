@@ -92,10 +92,10 @@ def _first_picture(source: FrameSource, about: MicroscopyMetadata) -> NDArray[An
     return np.zeros((1, 1), np.uint8)
 
 
-def small_picture(frame: NDArray[Any]) -> NDArray[Any]:
-    """Return a frame as (Y, X) uint8, at most 128 pixels wide and high, with contrast."""
+def small_picture(frame: NDArray[Any], side: int = _LARGEST_SIDE) -> NDArray[Any]:
+    """Return a frame as (Y, X) uint8, at most so many pixels wide and high, with contrast."""
     level = 0
-    while max(frame.shape) > _LARGEST_SIDE << level and level < MOST:
+    while max(frame.shape) > side << level and level < MOST:
         level += 1
     small = averaged(shown(frame), level).astype(np.float32)
     known = small[np.isfinite(small)]

@@ -40,6 +40,19 @@ class Roots:
             found.append(real)
         return cls(tuple(dict.fromkeys(found)))
 
+    def future(self, place: str | Path) -> Path:
+        """Return the path of a folder below a root that may not exist yet; errors as `inside`."""
+        text = os.fspath(place)
+        if not text or "\0" in text or not os.path.isabs(text):  # noqa: PTH117  text is not yet a path
+            raise InputError(f"expected a whole path, found {text!r}")
+        real = Path(os.path.realpath(text))
+        if not self._holds(real):
+            raise InputError(
+                f"{text} is not below {', '.join(map(str, self.folders))}; "
+                "start pyama app with the folder that it is to be in"
+            )
+        return real
+
     def inside(self, place: str | Path) -> Path:
         """Return the path of a file or folder that exists below a root, without links.
 

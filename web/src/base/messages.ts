@@ -50,9 +50,50 @@ export interface AskFrame {
   level?: number;
 }
 
+/** Positions in words, such as 0-3,7 or B2-B6. */
+export interface AskPositions {
+  z?: string;
+  axes?: string;
+  sizes?: string;
+  pattern?: string;
+  outside?: boolean;
+  numbering?: string;
+  at: string;
+  out?: string;
+  words: string;
+}
+
 /** An output folder. */
 export interface AskResults {
   at: string;
+}
+
+/** A microscope file, by itself or by the folder of its outputs. */
+export interface AskSource {
+  z?: string;
+  axes?: string;
+  sizes?: string;
+  pattern?: string;
+  outside?: boolean;
+  numbering?: string;
+  at: string;
+  out?: string;
+}
+
+/** A frame of a position. */
+export interface AskSourceThumbnail {
+  z?: string;
+  axes?: string;
+  sizes?: string;
+  pattern?: string;
+  outside?: boolean;
+  numbering?: string;
+  at: string;
+  out?: string;
+  fov: number;
+  channel: number;
+  t?: number | null;
+  size?: number;
 }
 
 /** A cell through its life. */
@@ -108,6 +149,33 @@ export interface Cells {
   good: readonly (boolean | null)[];
   reason: readonly string[];
   corrections: readonly string[];
+}
+
+/** A channel as the file names it. */
+export interface ChannelFact {
+  channel: number;
+  name: string;
+  emission_nm: number | null;
+}
+
+/** What a channel shows, as far as a few frames tell. */
+export interface ChannelLook {
+  channel: number;
+  low: number | null;
+  high: number | null;
+  kind: string;
+  is_sure: boolean;
+  method: string;
+  reason: string;
+  is_nuclear: boolean;
+}
+
+/** Channels by what they are, by number. */
+export interface ChosenChannels {
+  pc: number | null;
+  segment: number | null;
+  fl: readonly number[];
+  nuclei: number | null;
 }
 
 /** A column of a table: its name, numpy name of its type, and length. */
@@ -170,6 +238,17 @@ export interface Doubts {
   doubts: readonly Doubted[];
 }
 
+/** What a run is to do: `run.yaml`, with channels and fields of view by number. */
+export interface Draft {
+  channels: ChosenChannels;
+  steps: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  fovs: readonly number[] | null;
+  samples: readonly SampleOf[];
+  workers: number | null;
+  keep: string;
+  reading: Reading;
+}
+
 /** Something in a folder. */
 export interface Entry {
   name: string;
@@ -189,6 +268,12 @@ export interface ExportTold {
   state: "running" | "done" | "failed" | "cancelled";
   done: number;
   total: number;
+  words: string;
+}
+
+/** Something that is known of a file. */
+export interface Fact {
+  name: string;
   words: string;
 }
 
@@ -249,6 +334,16 @@ export interface Fov {
   missing: readonly string[];
 }
 
+/** A field of view as the file describes it. */
+export interface FovFact {
+  fov: number;
+  name: string;
+  n_frames: number;
+  height: number;
+  width: number;
+  well: readonly [number, number] | null;
+}
+
 /** A field of view in the list of all. */
 export interface FovRow {
   fov: number;
@@ -269,6 +364,15 @@ export interface Layer {
   low: number;
   high: number;
   emission_nm: number | null;
+}
+
+/** What the channels show, and what each is taken for. */
+export interface Look {
+  channels: readonly ChannelLook[];
+  pc: number | null;
+  segment: number | null;
+  fl: readonly number[];
+  warnings: readonly string[];
 }
 
 /** Something was made. */
@@ -299,6 +403,21 @@ export interface Overview {
   fovs: readonly FovRow[];
 }
 
+/** Positions by number. */
+export interface Positions {
+  fovs: readonly number[];
+}
+
+/** How a file is read, where it does not say itself; empty texts for as it says. */
+export interface Reading {
+  z: string;
+  axes: string;
+  sizes: string;
+  pattern: string;
+  outside: boolean;
+  numbering: string;
+}
+
 /** Something in an output folder is not as it was. */
 export interface ResultsChanged {
   kind: "results";
@@ -309,10 +428,53 @@ export interface ResultsChanged {
   samples: boolean;
 }
 
+/** A condition, and the fields of view that belong to it. */
+export interface SampleOf {
+  sample: string;
+  fovs: readonly number[];
+}
+
 /** A condition, and its fields of view. */
 export interface SampleRow {
   sample: string;
   fovs: readonly number[];
+}
+
+/** What a run is to do. */
+export interface SaveDraft {
+  z?: string;
+  axes?: string;
+  sizes?: string;
+  pattern?: string;
+  outside?: boolean;
+  numbering?: string;
+  at: string;
+  out?: string;
+  draft: Draft;
+}
+
+/** A configuration was written. */
+export interface Saved {
+  path: string;
+  out: string;
+  bytes: number;
+  free_bytes: number;
+}
+
+/** What a file holds, without a look at its pixels. */
+export interface SourceFacts {
+  file: string;
+  out: string;
+  title: string;
+  words: string;
+  facts: readonly Fact[];
+  warnings: readonly string[];
+  refusal: string;
+  channels: readonly ChannelFact[];
+  fovs: readonly FovFact[];
+  n_frames: number;
+  n_z: number;
+  pixel_size_um: number | null;
 }
 
 /** A correction, and how it stands. */
@@ -344,6 +506,14 @@ export interface StartExport {
   features?: readonly string[];
 }
 
+/** What a run is to do, as it was saved or as it is proposed. */
+export interface StoredDraft {
+  draft: Draft;
+  origin: string;
+  is_saved: boolean;
+  problem: string;
+}
+
 /** What a table in bytes begins with. */
 export interface TableHeader {
   columns: readonly Column[];
@@ -361,6 +531,11 @@ export interface Reads {
   "/api/folder": { asks: AskFolder; answers: Folder };
   "/api/card": { asks: AskThing; answers: Card };
   "/api/thumbnail": { asks: AskThing; answers: Pixels };
+  "/api/source": { asks: AskSource; answers: SourceFacts };
+  "/api/source/look": { asks: AskSource; answers: Look };
+  "/api/source/thumbnail": { asks: AskSourceThumbnail; answers: Pixels };
+  "/api/source/positions": { asks: AskPositions; answers: Positions };
+  "/api/draft": { asks: AskSource; answers: StoredDraft };
   "/api/overview": { asks: AskResults; answers: Overview };
   "/api/fov": { asks: AskFov; answers: Fov };
   "/api/frame": { asks: AskFrame; answers: Pixels };
@@ -377,6 +552,7 @@ export interface Reads {
 
 export interface Changes {
   "/api/demo": { asks: MakeDemo; answers: Made };
+  "/api/draft/save": { asks: SaveDraft; answers: Saved };
   "/api/correct": { asks: AskCorrection; answers: Corrected };
   "/api/undo": { asks: AskUndo; answers: Corrected };
   "/api/redo": { asks: AskUndo; answers: Corrected };

@@ -10,6 +10,7 @@ import { tellError } from "../base/notices.js";
 import { knownPlaces } from "../base/places.js";
 import { inWords, resource } from "../base/resource.js";
 import { Says, StateOf } from "../base/Says.js";
+import { Thumbnail } from "../base/Thumbnail.js";
 import { bytes, count, when } from "../base/units.js";
 
 const isHere = computed(() => (address.value["place"] ?? "files") === "files");
@@ -228,7 +229,7 @@ function Thing(props: { entry: Entry }) {
   // Of what was read again, the old is shown until the new is there.
   const card = known?.card;
   const setUp = knownPlaces.value.find((place) => place.name === "setup");
-  const fresh = { at: entry.at, fov: null, cell: null, t: null, show: null, column: null };
+  const fresh = { at: entry.at, out: null, fov: null, cell: null, t: null, show: null, column: null };
   const goal: Change = { ...fresh, place: isResults ? "look" : setUp ? "setup" : "files" };
   return (
     <a
@@ -280,21 +281,4 @@ function States(props: { states: Card["states"] }) {
       ))}
     </span>
   );
-}
-
-function Thumbnail(props: { picture: Pixels | null }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const { picture } = props;
-  const [height = 1, width = 1] = picture?.shape ?? [];
-  useEffect(() => {
-    const context = canvas.current?.getContext("2d");
-    if (!context || !picture) return;
-    const image = new ImageData(width, height);
-    picture.values.forEach((value: number, i: number) => {
-      image.data.fill(value, i * 4, i * 4 + 3);
-      image.data[i * 4 + 3] = 255;
-    });
-    context.putImageData(image, 0, 0);
-  }, [picture]);
-  return <canvas ref={canvas} width={width} height={height} aria-hidden="true" />;
 }

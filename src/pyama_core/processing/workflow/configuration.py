@@ -222,6 +222,8 @@ def _commented(name: str, value: Any, field: Any, indent: str) -> Iterator[str]:
             yield from _commented(key, getattr(value, key), inner, indent + "  ")
         yield ""
     else:
-        text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000)
+        text = yaml.safe_dump(
+            value, default_flow_style=True, allow_unicode=True, width=1000, sort_keys=False
+        )
         plain = text.removesuffix("...\n").rstrip("\n")
         yield f"{indent}{name}: {plain}"

@@ -1,0 +1,153 @@
+// Set up: what the file is, which channel is what, and which position belongs to which sample.
+
+import { useSignal } from "@preact/signals";
+import { go } from "../base/address.js";
+import { Says, StateOf } from "../base/Says.js";
+import { bytes } from "../base/units.js";
+import { Channels } from "./Channels.js";
+import { Positions, SamplesPanel } from "./Positions.js";
+import {
+  at, change, draft, flush, saved, saveError, saving, source, stored,
+} from "./state.js";
+import { ReadAs } from "./ReadAs.js";
+
+export function SetUp() {
+  if (!at.value) return <NothingOpen />;
+  if (source.error.value) {
+    return (
+      <div class="setup scroll pad">
+        <Says title="This file cannot be read as it is" isError>
+          <p>{source.error.value}</p>
+        </Says>
+        <ReadAs isOpen />
+      </div>
+    );
+  }
+  const known = source.value.value;
+  if (!known) return <StateOf of={source} what="the file" />;
+  return (
+    <div class="setup">
+      <div class="scroll setup-main">
+        <header class="setup-head">
+          <h1>{known.title}</h1>
+          <p>
+            {known.words}
+            {known.facts.map((fact) => (
+              <span key={fact.name} class="fact">
+                <span class="quiet">{fact.name}</span> {fact.words}
+              </span>
+            ))}
+          </p>
+          {known.refusal && <p class="problem">{known.refusal}</p>}
+          {known.warnings.map((each) => (
+            <p key={each} class="warn">! {each}</p>
+          ))}
+        </header>
+        <Channels />
+        <Positions />
+      </div>
+      <aside class="setup-side scroll">
+        <SamplesPanel />
+        <RunPanel />
+      </aside>
+    </div>
+  );
+}
+
+export function NothingOpen() {
+  return (
+    <Says title="No microscope file is open">
+      <p>Choose a file; or write the demo, with which everything can be tried.</p>
+      <button type="button" class="first" onClick={() => go({ place: "files" })}>
+        to the files
+      </button>
+    </Says>
+  );
+}
+
+function RunPanel() {
+  const known = source.value.value;
+  const now = draft.value;
+  if (!known) return null;
+  const isReady =
+    now !== null && (now.channels.pc !== null || now.channels.segment !== null) && !known.refusal;
+  return (
+    <section class="side-section">
+      <h2>Results</h2>
+      <StateOf of={stored} what="what is set up" />
+      <OutFolder out={known.out} />
+      {now && (
+        <label class="line">
+          <span>keep</span>
+          <select value={now.keep} onChange={(event) => change({ keep: event.currentTarget.value })}>
+            <option value="all">all images</option>
+            <option value="labels">outlines and tables</option>
+            <option value="traces">tables alone</option>
+            {!["all", "labels", "traces"].includes(now.keep) && (
+              <option value={now.keep}>{now.keep}</option>
+            )}
+          </select>
+        </label>
+      )}
+      <ReadAs isOpen={false} />
+      {stored.value.value?.problem && <p class="problem">{stored.value.value.problem}</p>}
+      <SavedWords />
+      <div class="buttons">
+        <button
+          type="button"
+          class="first"
+          disabled={!isReady || saving.value !== ""}
+          title={isReady ? "write run.yaml" : "choose the channel in which cells are found"}
+          onClick={() => void flush(true)}
+        >
+          save for a run
+        </button>
+      </div>
+      {saved.value && isReady && (
+        <div class="command">
+          <p class="quiet">to run it, in a terminal:</p>
+          <code>pyama run --config "{saved.value.path}"</code>
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** Whether what is set is saved, and where; or why not. */
+export function SavedWords() {
+  if (saveError.value) return <p class="problem" role="alert">not saved: {saveError.value}</p>;
+  const told = saved.value;
+  if (saving.value) return <p class="quiet">saving …</p>;
+  if (told) {
+    return (
+      <p class="quiet">
+        saved as {told.path.split(/[\\/]/).slice(-2).join("/")}; a run will leave about {bytes(told.bytes)},{" "}
+        {bytes(told.free_bytes)} are free
+      </p>
+    );
+  }
+  return <p class="quiet">{stored.value.value?.origin ?? ""}</p>;
+}
+
+function OutFolder(props: { out: string }) {
+  const words = useSignal<string | null>(null);
+  const put = () => {
+    const next = (words.value ?? props.out).trim();
+    words.value = null;
+    if (next && next !== props.out) go({ out: next });
+  };
+  return (
+    <label class="stacked">
+      <span class="quiet">folder</span>
+      <input
+        type="text"
+        spellcheck={false}
+        value={words.value ?? props.out}
+        title={props.out}
+        onInput={(event) => (words.value = event.currentTarget.value)}
+        onBlur={put}
+        onKeyDown={(event) => event.key === "Enter" && put()}
+      />
+    </label>
+  );
+}
