@@ -136,8 +136,13 @@ def test_traces_have_one_sorted_row_per_cell_and_frame_with_real_times(demo, und
 def test_no_lock_and_no_unknown_file_is_left(undisturbed):
     names = Counter(path.suffix for path in undisturbed.rglob("*") if path.is_file())
     assert names == {
-        **{".npy": 21, ".csv": 12, ".json": 4, ".yaml": 1, ".log": 1},
-        **{".npz": 3, ".jsonl": 1},  # pictures for the report, and when the run was
+        ".npy": 21,
+        ".csv": 12,
+        ".json": 4,
+        ".yaml": 1,
+        ".log": 1,
+        ".npz": 3,
+        ".jsonl": 1,  # pictures for the report, and when the run was
     }
 
 
