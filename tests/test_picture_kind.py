@@ -63,6 +63,42 @@ def test_bright_dark_and_two_sided_objects_are_told_apart(frame, kind):
     assert found.kind is kind, found
 
 
+def lit(field: NDArray[Any], gain: float, height: float = 0.0) -> NDArray[Any]:
+    """Take a picture of discs, higher by a part of the light there, under an uneven light."""
+    rng = np.random.default_rng(1)
+    light = gain * field * (1 + height / 60 * (discs(60, size=480) - discs(0, size=480)))
+    return rng.poisson(light + 100).astype(np.uint16)
+
+
+Y, X = np.mgrid[-1:1:480j, -1:1:480j]
+LIGHTS = {
+    "bowl": 1 - 0.45 * (X * X + Y * Y),
+    "spot": np.exp(-(X * X + Y * Y) / 0.18),
+    "hole": 1 - 0.9 * np.exp(-(X * X + Y * Y) / 0.3),
+    "edge of a field stop": (np.hypot(X, Y) < 0.9).astype(float),
+}
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+@pytest.mark.parametrize("gain", [300, 20_000])
+@pytest.mark.parametrize("height", [0.0, 0.5, -0.3])
+def test_uneven_light_is_never_taken_for_cells_with_confidence(light, gain, height):
+    found = judged(lit(LIGHTS[light], gain, height))
+    fitting = {0.0: UNSURE, 0.5: BRIGHT, -0.3: DARK}[height]
+    assert found.kind in (fitting, UNSURE), found
+
+
+def test_moderately_uneven_light_hides_nothing():
+    assert judged(lit(LIGHTS["bowl"], 300, 0.5)).kind is BRIGHT
+    assert judged(lit(LIGHTS["bowl"], 300, -0.3)).kind is DARK
+    assert judged(lit(LIGHTS["hole"], 300, 0.5)).kind is BRIGHT
+
+
+def test_dark_objects_in_a_channel_of_fluorescence_are_not_sure():
+    found = judged(discs(-60), is_fluorescence=True)
+    assert (found.kind, found.likely) == (UNSURE, BRIGHT)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])
 def test_type_offset_and_gain_make_no_difference(dtype):
     for frame, kind in ((discs(60), BRIGHT), (discs(-40, rim=60), BOTH)):

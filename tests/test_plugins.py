@@ -272,6 +272,6 @@ def test_what_a_segmentation_finds_out_in_advance_reaches_the_record_and_the_cor
     assert run_inline(describe(demo), context, fovs=[0]).ok
     record = load_record(tmp_path / "out" / "fov_000" / "demo_fov_000_record.json")
     assert record is not None
-    assert record.outputs["demo_fov_000_seg_ch_0.npy"].summary == {"cell_diameter": 7}
+    assert record.outputs["demo_fov_000_seg_ch_0.npy"].summary["cell_diameter"] == 7
     corrected = record.outputs["demo_fov_000_fl_corrected_ch_1.npy"]
     assert corrected.provenance.inputs["size"] == "7"

@@ -52,7 +52,7 @@ test("a film strip has the first and the last frame of a cell", () => {
 });
 
 const row = (fov: number, sample: string, trouble: number): FovRow => ({
-  fov, name: `p${fov}`, sample, state: "done", n_cells: 1, n_good: 1, trouble, words: "",
+  fov, name: `p${fov}`, sample, state: "done", n_cells: 1, n_good: 1, trouble, words: "", contradictions: [],
 });
 const rows = [row(0, "drug", 0.1), row(1, "control", 0.9), row(2, "drug", 0.9)];
 

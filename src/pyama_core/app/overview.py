@@ -11,6 +11,7 @@ from pyama_core.app.messages import Message
 from pyama_core.errors import DamagedFileError, InputError
 from pyama_core.io.storage.locks import find_holder
 from pyama_core.outputs import TRACES_CSV, TRACKS_CSV, step_names
+from pyama_core.processing.workflow.doubts import About, find_doubts
 from pyama_core.processing.workflow.fov_state import DONE, FovState
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.results import Results
@@ -37,6 +38,8 @@ class FovRow(Message):
     """How much it needs a look, from 0 to 1."""
     words: str
     """What the trouble is; empty if there is none."""
+    contradictions: tuple[str, ...] = ()
+    """What contradicts what was assumed of the cells, and what to try."""
 
 
 class SampleRow(Message):
@@ -117,6 +120,7 @@ def _row(fov: FovResults, sample: str) -> FovRow:
         n_good=counted.good if counted.n_channels == 1 else None,
         trouble=trouble,
         words=words,
+        contradictions=tuple(map(str, find_doubts(state))),
     )
 
 
@@ -164,6 +168,8 @@ def _trouble(word: State, state: FovState, counted: _Counted) -> tuple[float, st
         return 0.8, "no cells in any frame"
     if uncorrected := state.uncorrected():
         return 0.7, f"not corrected: {next(iter(uncorrected.values()))}"
+    if doubts := [each for each in find_doubts(state) if each.about is not About.GOOD]:
+        return 0.65, str(doubts[0])
     if missing := state.missing_frames():
         return 0.6, f"frames {next(iter(missing.values()))} are missing in the file"
     if counted.cells and counted.good is not None:

@@ -75,6 +75,7 @@ class Flags:
     outside: bool | None = None
     numbering: str | None = None
     check: bool | None = None
+    strict: bool | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -273,6 +274,7 @@ def plan_run(
             batch_size=-(-places // 2) if places else config.batch_size or workers,
             n_workers=places or workers,
             check=config.check,
+            strict=config.strict,
             restore=kinds,
             keep=parse_keep(config.keep),
             samples=samples,
@@ -394,8 +396,12 @@ def _tell(outcome: RunOutcome, planned: PlannedRun) -> None:
     part = "FOVs" if shard is None else f"FOVs of shard {shard}"
     results = output_dir / RESULTS_NAME if shard is None else f"pyama finish {output_dir}"
     echo(f"{part}: {', '.join(parts) or 'none'}; see {results}")
+    if outcome.stopped is not None:
+        echo(f"  stopped by --strict after {outcome.stopped}", err=True)
     for error in list(dict.fromkeys(failure.error for failure in failed))[:_SHOWN_FAILURES]:
         echo(f"  {error}", err=True)
-    if failed or cancelled:
+    if outcome.stopped is not None and cancelled:
+        echo("run without --strict to go on all the same, or with other settings", err=True)
+    elif failed or cancelled:
         log = log_path(output_dir, shard)
         echo(f"run the same command again to go on from here; the log is {log}", err=True)

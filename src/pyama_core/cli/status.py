@@ -11,6 +11,7 @@ from pyama_core.cli.streams import echo
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.titles import titled
 from pyama_core.outputs import NUCLEI, step_names
+from pyama_core.processing.workflow.doubts import About
 from pyama_core.processing.workflow.misplaced import find_misplaced
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
 from pyama_core.processing.workflow.status import describe_folder, find_changed_files, verify_folder
@@ -57,6 +58,9 @@ def show(folder: Path, *, as_json: bool) -> int:
             echo(f"FOV {fov}: channel {title} is not corrected: {reason}")
         if found.get("no_cells"):
             echo(f"FOV {fov}: no cells in any frame")
+        for doubt in found.get("doubts", []):
+            if doubt["about"] != About.NOTHING:
+                echo(f"FOV {fov}: {doubt['text']}; {doubt['advice']}")
         for name in found.get("kept_aside", []):
             echo(f"FOV {fov}: kept beside its outputs, for somebody changed it: {name}")
         if counts := found.get("edits"):
@@ -75,6 +79,9 @@ def show(folder: Path, *, as_json: bool) -> int:
             typical = f"{unlike['typical']:.0f}"
             title = _title(str(fov), described["fovs"][str(fov)])
             echo(f"FOV {title}: cells taken for {diameter} px, in most for {typical} px")
+    for number, n_objects in described["unlike_counts"].items():
+        title = _title(str(number), described["fovs"][str(number)])
+        echo(f"FOV {title}: {n_objects} objects in a frame, far from the number in the others")
     _show_parameters(described)
     return 0 if is_complete else 1
 

@@ -354,6 +354,7 @@ export interface FovRow {
   n_good: number | null;
   trouble: number;
   words: string;
+  contradictions: readonly string[];
 }
 
 /** A stack that can be shown. */

@@ -108,6 +108,14 @@ def run(
     check: Annotated[
         bool, typer.Option("--check", help="Compare what is there with its checksums first.")
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Stop (exit code 3) when the first position contradicts what was assumed: size of "
+            "cells, what the channel shows, hardly any good cell. What is done stays.",
+        ),
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option("--config", metavar="YAML", help="Settings; flags win over it."),
@@ -206,6 +214,7 @@ def run(
         outside=outside or None,
         numbering=numbering,
         check=check or None,
+        strict=strict or None,
     )
     if write_config:
         return write_configuration(flags, config)

@@ -121,6 +121,11 @@ class RunConfig(StepParameters):
         description="frame numbers in names of images; empty: those that jump are gaps; order: no "
         "gaps; or how far frames are apart in numbers",
     )
+    strict: bool = Field(
+        default=False,
+        description="stop when the first position contradicts what was assumed of the cells (their "
+        "size, what the channel shows, that any are good); what is done stays",
+    )
     check: bool = Field(
         default=False, description="compare what is there with its checksums before believing it"
     )

@@ -10,7 +10,8 @@ from pyama_core.outputs import TRACES_CSV
 from pyama_core.processing.extraction.quality import LIMITS, NOT_CORRECTED, OF_NUCLEI, Reason
 from pyama_core.processing.workflow.fov_state import FovState
 
-_FEW = 0.5
+ENOUGH = 0.5
+"""Share of good cells below which few are."""
 _LIMITS = {**LIMITS, **OF_NUCLEI}
 
 
@@ -42,15 +43,15 @@ class FewGood:
         return f"{told}, to which {limits} is the limit" if limits else told
 
 
-def find_few_good(states: Iterable[FovState]) -> FewGood | None:
-    """Count the verdicts on all cells that were asked for; None if at least half are good."""
+def find_few_good(states: Iterable[FovState], enough: float = ENOUGH) -> FewGood | None:
+    """Count the verdicts on all cells that were asked for; None if enough of them are good."""
     counts: Counter[str] = Counter()
     for state in states:
         for name, entry in state.record.outputs.items():
             if entry.kind == TRACES_CSV.name and name not in state.outdated:
                 counts.update(entry.summary)
     n_traces, n_good = counts["cells"], counts["good"]
-    if n_good >= _FEW * n_traces:
+    if n_good >= enough * n_traces:
         return None
     against: Counter[Reason] = Counter({reason: counts[reason] for reason in _LIMITS})
     against[NOT_CORRECTED] = n_traces - n_good - against.total()

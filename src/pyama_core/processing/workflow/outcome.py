@@ -53,10 +53,13 @@ class RunOutcome:
         Every field of view that was asked for; empty if the request was refused.
     refusal : str or None
         Why nothing was done at all.
+    stopped : str or None
+        What was found that made the run stop of its own accord.
     """
 
     fovs: Mapping[int, FovOutcome]
     refusal: str | None = None
+    stopped: str | None = None
 
     def with_status(self, status: FovStatus) -> list[FovOutcome]:
         """Outcomes of one kind, in order of FOV."""
@@ -66,13 +69,19 @@ class RunOutcome:
     def ok(self) -> bool:
         """Whether every field of view that was asked for is done."""
         finished = (FovStatus.DONE, FovStatus.SKIPPED)
-        return self.refusal is None and all(o.status in finished for o in self.fovs.values())
+        return self._went_through and all(o.status in finished for o in self.fovs.values())
+
+    @property
+    def _went_through(self) -> bool:
+        return self.refusal is None and self.stopped is None
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the command: 0 done, 1 some failed, 2 refused, 130 cancelled."""
+        """Exit code of the command: 0 done, 1 some failed, 2 refused, 3 stopped, 130 cancelled."""
         if self.refusal is not None:
             return 2
+        if self.stopped is not None:
+            return 3
         if self.with_status(FovStatus.CANCELLED):
             return 130
         return 1 if self.with_status(FovStatus.FAILED) else 0

@@ -17,6 +17,7 @@ from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.asked_fovs import note_asked
 from pyama_core.processing.workflow.crews import Crew, ForeignExecutor, LocalCrew, Work
 from pyama_core.processing.workflow.findings import tell_findings
+from pyama_core.processing.workflow.first_look import Halt
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.fov_locks import FovLocks
 from pyama_core.processing.workflow.fov_state import FovState
@@ -75,6 +76,7 @@ def run_complete_workflow(
     cancel: threading.Event | None = None,
     executor: Crew | None = None,
     check: bool = False,
+    strict: bool = False,
     restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
     shard: str | None = None,
@@ -105,6 +107,9 @@ def run_complete_workflow(
         Runs the work, instead of processes on this machine; `pyama_core.executors.dask` has one.
     check : bool
         Compare what is there with its checksums before believing it.
+    strict : bool
+        Stop when the first position contradicts what was assumed of the cells: their size, what
+        the channel shows, or that most of them are good. What is done stays.
     restore : str or sequence of str
         Kinds of stacks to make again where they were released, such as ``"fl_corrected"``.
     keep : str or sequence of str
@@ -144,6 +149,7 @@ def run_complete_workflow(
             cancel=cancel,
             executor=executor,
             check=check,
+            strict=strict,
             restore=restore,
             keep=keep,
             shard=shard,
@@ -167,6 +173,7 @@ def run_workflow(
     cancel: threading.Event | None = None,
     executor: Crew | None = None,
     check: bool = False,
+    strict: bool = False,
     restore: str | Sequence[str] = (),
     keep: str | Sequence[str] = "all",
     shard: str | None = None,
@@ -198,6 +205,7 @@ def run_workflow(
             batch_size=batch_size,
             n_workers=n_workers,
             check=check,
+            strict=strict,
             restore=_named("restore", parse_kinds, restore) if restore else (),
             keep=_named("keep", parse_keep, keep),
             shard=None if shard is None else Shard.parse(shard),
@@ -294,9 +302,12 @@ def _run(
         logger.info("kept of each FOV when it is done: %s", request.keep)
     with open_source(request.metadata) as source, Flusher() as flusher:
         prepare_folder(request)
-        run = Run(request, locks.tickets, cancel, flusher, source)
+        halt = Halt(cancel)
+        run = Run(request, locks.tickets, halt, flusher, source)
         remaining = run.skip_what_is_done()
-        if remaining:
+        if halt.reason is not None:
+            run.leave(remaining)
+        elif remaining:
             warn_of_dark_channels(source, request.analysis)
             first_calls = warm_ups(request.analysis, request.metadata.dtype)
             work = Work(request, remaining, locks.tickets, first_calls, on_progress)
@@ -305,7 +316,7 @@ def _run(
                 run.process(remaining, workers)
         if request.shard is None:
             tell_findings(run.write_results(), request.fovs)
-    outcome = RunOutcome(run.outcomes)
+    outcome = RunOutcome(run.outcomes, stopped=halt.reason)
     _log_end(outcome)
     return outcome
 
@@ -379,6 +390,8 @@ def _tell_picture(request: RunRequest) -> None:
 
 
 def _log_end(outcome: RunOutcome) -> None:
+    if outcome.stopped is not None:
+        logger.info("stopped, as was asked for (strict), after %s", outcome.stopped)
     counts = {status: len(outcome.with_status(status)) for status in FovStatus}
     level = logging.INFO if outcome.ok else logging.WARNING
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)

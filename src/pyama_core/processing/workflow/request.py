@@ -70,6 +70,8 @@ class RunRequest:
         Whether what is there is compared with its checksums before it is believed.
     restore : tuple of str
         Kinds of released stacks that are wanted back.
+    strict : bool
+        Whether the run stops when its first position contradicts what was assumed of the cells.
     keep : Keep
         Which stacks stay when a field of view is done, those that are wanted back among them; no
         part of the analysis, nor on record.
@@ -92,6 +94,7 @@ class RunRequest:
     batch_size: int = 2
     n_workers: int = 2
     check: bool = False
+    strict: bool = False
     restore: tuple[str, ...] = ()
     keep: Keep = KEEP_ALL
     samples: Samples | None = None
@@ -121,6 +124,7 @@ def request_run(
     batch_size: int = 2,
     n_workers: int = 2,
     check: bool = False,
+    strict: bool = False,
     restore: Sequence[str] = (),
     keep: Keep = KEEP_ALL,
     samples: Samples | None = None,
@@ -157,6 +161,7 @@ def request_run(
         n_workers=n_workers,
         watched=watched,
         check=check,
+        strict=strict,
         restore=tuple(restore),
         keep=keep.with_kinds(restore),
         samples=samples,

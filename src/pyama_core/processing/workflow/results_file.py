@@ -23,6 +23,7 @@ from pyama_core.io.storage.naming import RESULTS_NAME, find_records, records_by_
 from pyama_core.io.storage.records import FovRecord, load_record
 from pyama_core.io.yaml_files import dump_yaml
 from pyama_core.outputs import all_kinds
+from pyama_core.processing.workflow.doubts import find_doubts, find_unlike_counts
 from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.edits.standing import counts_in
 from pyama_core.processing.workflow.fov_state import FovState
@@ -187,6 +188,12 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
         },
         "no_cells": [state.record.fov for _, state in states if state.lacks_cells()],
         "unlike_diameters": unlike.of_fov if unlike else {},
+        "unlike_counts": find_unlike_counts(state for _, state in states),
+        "doubts": {
+            state.record.fov: [str(doubt) for doubt in doubts]
+            for _, state in states
+            if (doubts := find_doubts(state))
+        },
         "released": {
             state.record.fov: released
             for path, state in states

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 
 from pyama_core.errors import CancelledError, PyamaError, ShortageError
@@ -23,6 +22,7 @@ from pyama_core.io.storage.locks import LockTicket
 from pyama_core.io.storage.records import FovRecord
 from pyama_core.outputs import Output
 from pyama_core.processing.workflow.crews import Workers
+from pyama_core.processing.workflow.first_look import FirstLook, Halt
 from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.graph import all_services, declarations
 from pyama_core.processing.workflow.keeping import KEEP_ALL, release_outputs
@@ -70,8 +70,8 @@ class Run:
         What to do.
     tickets : dict
         Proof of the lock of each field of view.
-    cancel : threading.Event
-        Set by the caller to stop.
+    halt : Halt
+        Whether to stop.
     flusher : Flusher
         Takes finished fields of view.
     source : FrameSource
@@ -82,19 +82,20 @@ class Run:
         self,
         request: RunRequest,
         tickets: dict[int, LockTicket],
-        cancel: threading.Event,
+        halt: Halt,
         flusher: Flusher,
         source: FrameSource,
     ) -> None:
         self.outcomes: dict[int, FovOutcome] = {}
         self._request = request
         self._tickets = tickets
-        self._cancel = cancel
+        self._halt = halt
+        self._first_look = FirstLook()
         self._flusher = flusher
         self._scope = Scope(
             tickets,
             request.identity,
-            cancel.is_set,
+            halt.is_set,
             watched=request.watched,
             scratch=request.scratch,
         )
@@ -180,7 +181,7 @@ class Run:
         self._process_batches(fovs, workers)
         if self._disappointed:
             self._process_batches(sorted(self._disappointed), workers)
-        if self._cancel.is_set():
+        if self._halt.is_set():
             # Perhaps nothing was pending; workers may still be starting.
             workers.cancel()
 
@@ -196,6 +197,8 @@ class Run:
                 copied = [fov for fov in part if self._copy(fov)]
                 if copied:
                     self._submit(_Task(copied, index), workers)
+                # What is through is looked at before more is copied, which may take long.
+                self._collect_finished(workers, timeout=0.0)
         self._wait_for(len(batches), workers)
 
     def _hand_out(self, fovs: list[int], workers: Workers) -> None:
@@ -203,14 +206,14 @@ class Run:
         for index, fov in enumerate(fovs):
             while len(self._pending) >= workers.backlog():
                 self._collect_finished(workers)
-            if self._cancel.is_set():
+            if self._halt.is_set():
                 self._conclude(FovOutcome(fov, FovStatus.CANCELLED, self.copying.step))
             else:
                 self._submit(_Task([fov], index), workers)
         self._wait_for(len(fovs), workers)
 
     def _copy(self, fov: int) -> bool:
-        if self._cancel.is_set():
+        if self._halt.is_set():
             self._conclude(FovOutcome(fov, FovStatus.CANCELLED, self.copying.step))
             return False
         outcome = process_one_fov([self.copying], self._request, fov)
@@ -233,15 +236,15 @@ class Run:
         while any(task.batch <= batch for task in self._pending.values()):
             self._collect_finished(workers)
 
-    def _collect_finished(self, workers: Workers) -> None:
-        """Wait a little for something to be finished, and collect it."""
-        finished, _ = wait(self._pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+    def _collect_finished(self, workers: Workers, timeout: float = _POLL_S) -> None:
+        """Collect what is finished by now, or first within a time."""
+        finished, _ = wait(self._pending, timeout=timeout, return_when=FIRST_COMPLETED)
         workers.check()
-        if self._cancel.is_set():
+        if self._halt.is_set():
             workers.cancel()
             for future in self._pending:
                 future.cancel()
-        for future in finished:
+        for future in sorted(finished, key=lambda each: self._pending[each].fovs):
             self._collect(future, self._pending.pop(future), workers)
 
     def _collect(self, future: Future[list[FovOutcome]], task: _Task, workers: Workers) -> None:
@@ -308,7 +311,7 @@ class Run:
         if not fovs:
             return
         self._folder(fovs[0]).sweep()
-        if self._cancel.is_set():
+        if self._halt.is_set():
             if isinstance(error, WorkerDiedError) and error.silent:
                 logger.warning("FOV %d: %s", fovs[0], error)
             for fov in fovs:
@@ -351,6 +354,11 @@ class Run:
 
     # Ends
 
+    def leave(self, fovs: Iterable[int]) -> None:
+        """Conclude fields of view that the run does not begin with any more."""
+        for fov in fovs:
+            self._conclude(FovOutcome(fov, FovStatus.CANCELLED))
+
     def _conclude_and_release(self, outcome: FovOutcome) -> None:
         """Conclude a field of view on which no worker is, and release what is not kept of it."""
         release_rest_of(self._request, self._scope, outcome)
@@ -371,10 +379,20 @@ class Run:
         )
         if outcome.status is FovStatus.DONE and not flushed:
             self._flusher.add(self._folder(outcome.fov))
+        if outcome.status in (FovStatus.DONE, FovStatus.SKIPPED):
+            self._look_at(outcome.fov)
         elapsed = time.monotonic() - self._started
         is_whole = self._request.shard is None  # else so many would rebuild it, from all records
         if is_whole and self._spent_on_results < _RESULTS_SHARE * elapsed:
             self.write_results()
+
+    def _look_at(self, fov: int) -> None:
+        """Hold the first fields of view that are there against what was assumed of their cells."""
+        if self._first_look.is_over or self._halt.is_set():
+            return
+        doubts = self._first_look.take(self._folder(fov).record)
+        if doubts and self._request.strict:
+            self._halt.reason = f"FOV {fov}: {doubts[0]}"
 
     def write_results(self) -> list[FovRecord]:
         """Rebuild the results file, and return the records that it was made from.
@@ -398,7 +416,7 @@ class Run:
             fov,
             request.identity,
             self._tickets[fov],
-            self._cancel.is_set,
+            self._halt.is_set,
             request.scratch,
         )
 

@@ -13,6 +13,11 @@ from pyama_core.io.storage.locks import find_holder
 from pyama_core.io.storage.naming import find_records, fov_of_record, records_by_fov
 from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.asked_fovs import load_asked
+from pyama_core.processing.workflow.doubts import (
+    count_objects,
+    find_doubts,
+    find_unlike_counts,
+)
 from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.edits.standing import counts_in
 from pyama_core.processing.workflow.files_on_record import changed_files
@@ -54,6 +59,7 @@ def describe_folder(output_dir: Path) -> dict[str, Any]:
         "fovs": fovs,
         "misplaced": {each.place: str(each) for each in find_misplaced(output_dir)},
         "unlike_diameters": asdict(unlike) if unlike else None,
+        "unlike_counts": find_unlike_counts(readable),
     }
 
 
@@ -133,6 +139,8 @@ def _describe_fov(path: Path, state: FovState) -> dict[str, Any]:
         "no_cells": state.lacks_cells(),
         "kept_aside": find_kept_aside(path.parent, record.base_name),
         "estimated_diameter": state.estimated_diameter(),
+        "objects": count_objects(state),
+        "doubts": [asdict(doubt) for doubt in find_doubts(state)],
         "in_use_by": find_holder(path.parent),
         "channels": settings.channels if settings else None,
         "picture": record.picture.model_dump() if record.picture else None,

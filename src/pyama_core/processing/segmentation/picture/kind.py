@@ -33,6 +33,9 @@ _DARK_SHARE, _DARK_RATIO = 0.06, 0.25
 _DARK_IN_CROWDS = 0.6, 0.3  # ratio, share of pixels
 _BOTH_SHARES, _BOTH_RATIOS = (0.12, 0.66), (0.4, 2.2)
 _NOT_BRIGHT, _NOT_DARK = 0.75, 0.25
+_LEAST_SHARP = 0.45  # below, contrast is as smooth as uneven illumination
+_MOST_DISAGREEMENT = 0.2  # between shares measured at two scales
+_IN_ONE, _SPANS, _SPARSE = 0.6, 0.6, 0.3  # part in one piece, which spans the frame, of little
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,6 @@ def judge_picture(frames: Sequence[Contrast], *, is_fluorescence: bool = False) 
     contrast = middle_of(telling or [Contrast()])
     likely = _nearest(contrast, is_fluorescence)
     kind = _kind_of(contrast)
-    doubt = ""
     if len(telling) <= _LEAST_FRAMES * len(frames):
         doubt = _too_little(len(telling), len(frames))
     elif contrast.covered > _MOST_COVERED:
@@ -103,8 +105,11 @@ def judge_picture(frames: Sequence[Contrast], *, is_fluorescence: bool = False) 
         doubt = "which is between the kinds"
     elif _share_against(telling, kind) > _MOST_OTHERS:
         doubt = "but frames differ"
-    elif kind is PictureKind.ADHERENT and is_fluorescence:
-        doubt = "as in phase contrast, but the channel is fluorescence by its name or emission"
+    elif kind is not PictureKind.BRIGHT and is_fluorescence:
+        looks = "in phase contrast" if kind is PictureKind.ADHERENT else "of dark objects"
+        doubt = f"as {looks}, but the channel is fluorescence by its name or emission"
+    else:
+        doubt = _may_be_illumination(contrast)
     return Picture(
         PictureKind.UNSURE if doubt else kind,
         likely,
@@ -113,6 +118,17 @@ def judge_picture(frames: Sequence[Contrast], *, is_fluorescence: bool = False) 
         len(frames),
         len(telling),
     )
+
+
+def _may_be_illumination(seen: Contrast) -> str:
+    """Return why contrast may be that of an unevenly lit frame, and not of cells."""
+    if seen.sharpness < _LEAST_SHARP:
+        return "but it is as smooth as uneven illumination, not as cells are"
+    if seen.disagreement > _MOST_DISAGREEMENT:
+        return "but to nearer surroundings it is another share, as under uneven illumination"
+    if seen.largest > _IN_ONE and seen.span > _SPANS and seen.covered < _SPARSE:
+        return "but most of it is in one piece across the frame, as of a field stop or a shadow"
+    return ""
 
 
 def _too_little(n_telling: int, n_frames: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
@@ -12,6 +12,7 @@ from pyama_core.io.readers.frame_source import Frame, PlaneChoice
 from pyama_core.io.readers.phase_contrast import is_fluorescence
 from pyama_core.io.readers.survey import first_middle_last
 from pyama_core.io.retrying import system_failure
+from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.picture.kind import Picture, judge_picture
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.workflow.services.analysis import Analysis, chosen_plane
@@ -22,33 +23,61 @@ _MOST_FOVS = 4
 
 
 def settle_method(metadata: MicroscopyMetadata, analysis: Analysis) -> Analysis:
-    """Put the segmentation that suits the picture in the place of one that only chooses.
+    """Put the segmentations that suit the pictures in the place of those that only choose.
 
-    Frames of the whole data set are looked at, whichever fields of view are asked for, so that all
-    runs on it choose the same.
+    That is of cells, and of nuclei where they are measured. Frames of the whole data set are looked
+    at, whichever fields of view are asked for, so that all runs on it choose the same.
 
     Raises
     ------
     InputError
         No channel was chosen, or the source cannot be read.
     """
-    parameters = analysis.parameters.segmentation
-    choose, channel = find_segmentation(parameters.method).choose, analysis.channels.cells
+    channels, parameters = analysis.channels, analysis.parameters
+    seen = _choose(metadata, analysis, parameters.segmentation, channels.cells)
+    if seen is not None:
+        parameters = dataclasses.replace(parameters, segmentation=seen[0])
+        analysis = dataclasses.replace(analysis, parameters=parameters, picture=seen[1])
+    nuclei = channels.nuclei if analysis.has_compartments else None
+    seen = _choose(metadata, analysis, parameters.nuclei, nuclei)
+    if seen is not None and nuclei is not None:
+        section, picture = seen
+        title = metadata.channel_title(nuclei)
+        logger.info("nuclei: %s shows %s; segmentation: %s", title, picture, section.method)
+        parameters = dataclasses.replace(parameters, nuclei=section)
+        analysis = dataclasses.replace(analysis, parameters=parameters)
+    return analysis
+
+
+def _choose(
+    metadata: MicroscopyMetadata,
+    analysis: Analysis,
+    parameters: MethodParameters,
+    channel: int | None,
+) -> tuple[MethodParameters, Picture] | None:
+    """Return the parameters that suit what a channel shows; None if nothing is to be chosen."""
+    choose = find_segmentation(parameters.method).choose
     if choose is None or channel is None:
-        return analysis
+        return None
     with open_source(metadata) as source:
         picture = look_at_channel(source, channel, chosen_plane(metadata, analysis))
-    chosen = dataclasses.replace(analysis.parameters, segmentation=choose(parameters, picture))
-    return dataclasses.replace(analysis, parameters=chosen, picture=picture)
+    return choose(parameters, picture), picture
 
 
 def look_at_channel(source: FrameSource, channel: int, z: PlaneChoice | None = None) -> Picture:
     """Tell what a channel shows in the first, middle and last frame of some fields of view."""
+    return judge_frames(source.metadata, channel, _some_frames(source, channel, z))
+
+
+def judge_frames(
+    about: MicroscopyMetadata, channel: int, frames: Iterable[tuple[int, Frame]]
+) -> Picture:
+    """Tell what frames of a channel show, each of which comes with the number of its FOV."""
     # Here, for image libraries take longer to import than a request to be read.
     from pyama_core.processing.segmentation.picture.measuring import measure_contrast
 
-    about, seen = source.metadata, []
-    for fov, frame in _some_frames(source, channel, z):
+    seen = []
+    for fov, frame in frames:
         try:
             seen.append(measure_contrast(frame))
         except InputError as error:

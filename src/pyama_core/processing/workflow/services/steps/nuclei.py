@@ -29,6 +29,9 @@ from pyama_core.processing.workflow.services.base import (
     require_files_unchanged,
 )
 from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.steps.found_objects import (
+    FoundObjects,
+)
 from pyama_core.processing.workflow.services.steps.segmenting import (
     calibrate,
     create_segmenter,
@@ -96,7 +99,7 @@ class NucleiService(BaseProcessingService):
             if isinstance(segmenter, FitsToCells):
                 segmenter.fit_to_cells(_typical_diameter(cells, there))
             calibration = calibrate(segmenter, frames, there, job, "nuclei")
-            labels = None
+            labels, seen = None, FoundObjects(there)
             if NUCLEI in wanted:
                 new = job.folder.new_stack(wanted[NUCLEI], job.shape, cells.dtype, calibration)
                 labels = stack.enter_context(new)
@@ -105,12 +108,13 @@ class NucleiService(BaseProcessingService):
                     if labels is not None:
                         labels.append_missing()
                     continue
-                found = segment_frame(segmenter, frames, None, t, growth)
+                found = segment_frame(segmenter, frames, None, t, growth, seen)
                 with at_frame(t):
                     nuclei = assign_nuclei(found, cells.read(t))
                 if labels is not None:
                     labels.append(nuclei.labels)
                 table.add(t, nuclei.n_nuclei, _columns_of(nuclei))
+            calibration |= seen.summary()
             require_files_unchanged(outputs)
         table.tell(job)
         if NUCLEI_CSV in wanted:

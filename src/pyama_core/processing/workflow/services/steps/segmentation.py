@@ -7,9 +7,12 @@ import logging
 
 from pyama_core.errors import InputError
 from pyama_core.io.read_files import FilesOfParameters
+from pyama_core.io.readers.survey import first_middle_last
 from pyama_core.io.storage.fov_folder import PlannedOutput
+from pyama_core.io.storage.stacks import StackReader
 from pyama_core.outputs import FL, SEG, Declaration, Output
 from pyama_core.processing.segmentation.growth import GrowthParameters, growth_in_pixels
+from pyama_core.processing.segmentation.picture.kind import METHODS
 from pyama_core.processing.segmentation.segmenter import KnowsTheMovie
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
@@ -19,6 +22,11 @@ from pyama_core.processing.workflow.services.base import (
     require_files_unchanged,
 )
 from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.pictures import judge_frames
+from pyama_core.processing.workflow.services.steps.found_objects import (
+    SHOWN,
+    FoundObjects,
+)
 from pyama_core.processing.workflow.services.steps.segmenting import (
     calibrate,
     create_segmenter,
@@ -80,7 +88,9 @@ class SegmentationService(BaseProcessingService):
             if not there:
                 raise InputError("no frame has both the channel that is segmented and nuclei")
             found = calibrate(segmenter, frames, there, job)
-            first = segment_frame(segmenter, frames, nuclei, there[0], growth)
+            found |= _shown_in(frames, there, outputs[0].output.channel, job)
+            seen = FoundObjects(there)
+            first = segment_frame(segmenter, frames, nuclei, there[0], growth, seen)
             masks = stack.enter_context(
                 job.folder.new_stack(outputs[0], job.shape, first.dtype, found)
             )
@@ -91,9 +101,22 @@ class SegmentationService(BaseProcessingService):
                     masks.append(
                         first
                         if t == there[0]
-                        else segment_frame(segmenter, frames, nuclei, t, growth)
+                        else segment_frame(segmenter, frames, nuclei, t, growth, seen)
                     )
+            found |= seen.summary()
             require_files_unchanged(outputs)
+
+
+def _shown_in(frames: StackReader, there: list[int], channel: int, job: FovJob) -> dict[str, int]:
+    """Return what the first, middle and last frame there is show, for the record.
+
+    Only where the method is one that is made for a kind of picture, and they are sure.
+    """
+    if job.analysis.parameters.segmentation.method not in METHODS.values():
+        return {}
+    looked_at = [(job.fov, frames.read(there[i])) for i in first_middle_last(len(there))]
+    picture = judge_frames(job.metadata, channel, looked_at)
+    return {SHOWN[picture.kind]: picture.n_telling} if picture.is_sure else {}
 
 
 def _is_grown(analysis: Analysis) -> bool:

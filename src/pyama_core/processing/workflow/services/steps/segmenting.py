@@ -24,6 +24,7 @@ from pyama_core.processing.segmentation.segmenter import (
 )
 from pyama_core.processing.workflow.services.base import at_frame
 from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.steps.found_objects import FoundObjects
 
 logger = logging.getLogger(__name__)
 
@@ -106,10 +107,12 @@ def segment_frame(
     nuclei: StackReader | None,
     t: int,
     growth: float = 0.0,
+    seen: FoundObjects | None = None,
 ) -> NDArray[Any]:
     """Segment a frame; labels become uint16, the type of a stack being that of its first frame.
 
-    Objects are grown by so many pixels; those of masks become labels if it is more than 0.
+    Objects are grown by so many pixels; those of masks become labels if it is more than 0. They are
+    counted as they are before that.
     """
     frame = frames.read(t)
     with at_frame(t):
@@ -119,6 +122,8 @@ def segment_frame(
             found = segmenter.segment(frame, nuclei.read(t))
         else:
             found = segmenter.segment(frame)
+        if seen is not None:
+            seen.add(t, found)
         if growth > 0:
             found = grow_objects(found, growth)
         if found.dtype == np.bool_:

@@ -1,0 +1,190 @@
+"""What contradicts what was assumed of the cells, told from records alone.
+
+A run warns of it when its first position is through, `pyama status` and results whenever they are
+asked, whatever was released since.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pyama_core.io.storage.records import OutputEntry
+from pyama_core.outputs import NUCLEI, SEG, OutputKind
+from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
+from pyama_core.processing.workflow.few_good import find_few_good
+from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.services.steps.found_objects import (
+    FOUND,
+    OBJECTS,
+    SHOWN,
+)
+
+_MOST_UNLIKE = 1.5
+"""Factor between the diameter found and the one assumed."""
+_HARDLY_ANY = 0.2
+_ENOUGH_TRACES = 8
+_JUMP = 4.0
+"""Factor between the numbers of objects in fields of view."""
+_ENOUGH_OBJECTS = 12
+"""So many in one of them: fewer come and go by chance."""
+
+
+class About(StrEnum):
+    """What is in doubt."""
+
+    PICTURE = "picture"
+    METHOD = "method"
+    NOTHING = "nothing found"
+    SIZE = "size"
+    NUCLEI = "size of nuclei"
+    GOOD = "good cells"
+    COUNTS = "counts"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Something that contradicts what was assumed.
+
+    Attributes
+    ----------
+    about : About
+        What is in doubt.
+    text : str
+        What was assumed and what was found.
+    advice : str
+        What to try.
+    """
+
+    about: About
+    text: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.advice}"
+
+
+def find_doubts(state: FovState) -> list[Doubt]:
+    """Return what contradicts what was assumed in a field of view, by its record."""
+    found = [_of_picture(state) or _of_method(state)]
+    if state.lacks_cells():
+        found.append(
+            Doubt(
+                About.NOTHING,
+                "no cells in any frame",
+                "look at the images; name the segmentation (--segmentation), or give the size of "
+                "cells (--cell-diameter)",
+            )
+        )
+    else:
+        found += [
+            _of_size(state, SEG, About.SIZE),
+            _of_size(state, NUCLEI, About.NUCLEI),
+            _of_good(state),
+        ]
+    return [doubt for doubt in found if doubt is not None]
+
+
+def _of_picture(state: FovState) -> Doubt | None:
+    picture = state.record.picture
+    if picture is None or picture.kind != PictureKind.UNSURE:
+        return None
+    return Doubt(
+        About.PICTURE,
+        f"what the channel shows is unsure (perhaps {picture.likely}): {picture.reason}",
+        f"it is segmented by {picture.method}: look at the outlines, and name the segmentation "
+        "(--segmentation)",
+    )
+
+
+def _of_method(state: FovState) -> Doubt | None:
+    """Tell whether frames show something that the segmentation is not made for, and are sure."""
+    entry = _entry_of(state, SEG)
+    shown = [] if entry is None else [kind for kind, name in SHOWN.items() if name in entry.summary]
+    if entry is None or not shown or (suits := METHODS[shown[0]]) == _method_of(entry):
+        return None
+    return Doubt(
+        About.METHOD,
+        f"the frames show {shown[0]}, for which {_method_of(entry)} is not made",
+        f"try --segmentation {suits}, or --segment in place of --pc, by which it is chosen",
+    )
+
+
+def _method_of(entry: OutputEntry) -> str:
+    return str(entry.provenance.parameters.get("method"))
+
+
+def _of_size(state: FovState, kind: OutputKind, about: About) -> Doubt | None:
+    entry = _entry_of(state, kind)
+    told = {} if entry is None else entry.summary
+    found, assumed = told.get(FOUND, 0), told.get("cell_diameter", 0)
+    if not (found and assumed) or 1 / _MOST_UNLIKE <= found / assumed <= _MOST_UNLIKE:
+        return None
+    what, option = ("nuclei", "nuclei.cell_diameter")
+    if about is About.SIZE:
+        what, option = ("objects", "--cell-diameter")
+    return Doubt(
+        about,
+        f"the {what} that were found have a diameter of {found} px in the middle, {assumed} px "
+        "were assumed",
+        f"look at the outlines, and give the diameter as you see it ({option})",
+    )
+
+
+def _of_good(state: FovState) -> Doubt | None:
+    few = find_few_good([state], _HARDLY_ANY)
+    if few is None or few.n_traces < _ENOUGH_TRACES:
+        return None
+    return Doubt(About.GOOD, str(few), "look at the outlines first, for they may be wrong")
+
+
+def _entry_of(state: FovState, kind: OutputKind) -> OutputEntry | None:
+    """Return the entry of an output that there is but one of, if it is as asked for."""
+    for name, entry in state.record.outputs.items():
+        if entry.kind == kind.name and name not in state.outdated:
+            return entry
+    return None
+
+
+# Between fields of view
+
+
+def count_objects(state: FovState) -> int | None:
+    """Return how many objects a frame of a field of view has; None where that is not on record."""
+    entry = _entry_of(state, SEG)
+    return None if entry is None else entry.summary.get(OBJECTS)
+
+
+def find_unlike_counts(states: Iterable[FovState]) -> dict[int, int]:
+    """Return how many objects a frame has in fields of view that have far fewer or more than usual.
+
+    Four times fewer or more than in the middle of all, if not both numbers are small.
+    """
+    counts = {state.record.fov: n for state in states if (n := count_objects(state)) is not None}
+    if len(counts) < 2:
+        return {}
+    usual = statistics.median(counts.values())
+    return {fov: n for fov, n in counts.items() if _jumps(n, usual)}
+
+
+def compare_counts(states: Sequence[FovState]) -> Doubt | None:
+    """Tell whether the number of objects jumps between the first fields of view of a run."""
+    counts = {s.record.fov: n for s in states if (n := count_objects(s)) is not None}
+    if len(counts) < 2:
+        return None
+    least, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if not _jumps(counts[least], counts[most]):
+        return None
+    return Doubt(
+        About.COUNTS,
+        f"a frame has {counts[most]} objects in FOV {most}, but {counts[least]} in FOV {least}",
+        "if both look alike in the images, give the segmentation (--segmentation) and the size of "
+        "cells (--cell-diameter), so that they are not told for each",
+    )
+
+
+def _jumps(n: float, other: float) -> bool:
+    few, many = sorted((n, other))
+    return many >= _ENOUGH_OBJECTS and many > _JUMP * few
