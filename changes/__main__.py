@@ -5,6 +5,7 @@ Usage: python -m changes VERSION [YYYY-MM-DD]
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import date
 from pathlib import Path
@@ -44,7 +45,7 @@ def release(folder: Path, changelog: Path, version: str, day: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) not in (2, 3) or not re.fullmatch(r"\d+\.\d+\.\d+\S*", sys.argv[1]):
         sys.exit(__doc__)
     when = sys.argv[2] if len(sys.argv) == 3 else date.today().isoformat()  # noqa: DTZ011 - a day
     release(HERE, HERE.parent / "CHANGELOG.md", sys.argv[1], when)
