@@ -40,13 +40,6 @@ def page(session: nox.Session) -> None:
 
 
 @nox.session
-def docs(session: nox.Session) -> None:
-    """Build the site; a warning is an error."""
-    session.install("-e", ".[all,docs]")
-    session.run("python", "-m", "docs.build")
-
-
-@nox.session
 def packages(session: nox.Session) -> None:
     """Build sdist and wheel, and check them."""
     session.install("build", "twine")
