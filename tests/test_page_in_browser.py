@@ -290,6 +290,7 @@ def test_a_server_that_has_ended_is_told_in_words(browser, results_of_demo):
         server.process.wait(10)
         tab.page.keyboard.press("ArrowDown")
         tab.page.locator("text=start pyama app again").first.wait_for()
+        tab.page.close()
         # The browser itself reports each connection that was refused.
         tab.errors[:] = [
             each
@@ -367,6 +368,7 @@ def test_cells_are_corrected_by_keys_and_all_of_it_outlives_the_server(browser, 
         tab.wait_for_state(cell=None)
         server.process.kill()
         server.process.wait(10)
+        tab.page.close()  # which else goes on to complain that nobody answers
         tab.errors.clear()
     with serving(copied_results) as server, tabs(browser, server) as [tab]:
         tab.open(place="look", at=at, cell=removed, list="corrections")

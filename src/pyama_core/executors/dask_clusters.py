@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyama_core.errors import InputError, ShortageError
+from pyama_core.io.regular_files import read_regular
 from pyama_core.processing.workflow.worker_process import deaf_to_stop_signals
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _address_in(path: Path | None) -> str:
     import json
 
     try:
-        return str(json.loads(Path(path or "").read_text(encoding="utf-8"))["address"])
+        return str(json.loads(read_regular(Path(path or "")))["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"--scheduler-file {path}: expected what dask scheduler --scheduler-file writes, found "
