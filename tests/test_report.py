@@ -292,7 +292,7 @@ def test_a_marked_cell_can_be_imported_and_imported_twice(owned, tmp_path):
 def test_a_report_that_cannot_be_written_fails_no_run(owned, monkeypatch, caplog):
     told = []
     for error in (StorageError("the disk is full"), RuntimeError("a fault")):
-        monkeypatch.setattr(writing, "write_whole", lambda *_, error=error: raise_(error))
+        monkeypatch.setattr(writing, "put_report", lambda *_, error=error: raise_(error))
         with caplog.at_level(logging.WARNING):
             write_report_of_run(owned.folder, told.append)
         assert str(error) in caplog.text
@@ -336,6 +336,31 @@ def test_samples_of_several_runs_stand_side_by_side(owned, sampled, tmp_path):
     assert "<i>new" not in text
     assert "same parameters" in told
     assert "line s0 dashed" in text
+
+
+def test_what_a_person_put_there_is_not_overwritten_but_an_earlier_report_is(
+    owned, sampled, tmp_path, caplog
+):
+    place, report = owned.folder / "report.html", tmp_path / "ours.html"
+    place.write_text("<p>my own words", encoding="utf-8")
+    with pytest.raises(InputError, match="is no report"):
+        write_report(owned.folder)
+    with pytest.raises(InputError, match="is no report"):
+        write_comparison([owned.folder, sampled.folder], place)
+    write_report_of_run(owned.folder, pytest.fail)
+    assert "the report was not written" in caplog.text
+    assert place.read_text(encoding="utf-8") == "<p>my own words"
+    for _ in range(2):
+        assert write_report(owned.folder, report)[0] == report
+    assert report.stat().st_size > 10_000
+
+
+def test_what_a_process_that_died_left_of_a_report_is_swept(owned):
+    rest = owned.folder / f".{REPORT_NAME}.0123abcd.tmp"
+    rest.write_text("half a rep", encoding="utf-8")
+    write_report(owned.folder)
+    assert not rest.exists()
+    assert (owned.folder / REPORT_NAME).stat().st_size > 10_000
 
 
 def test_one_folder_is_nothing_to_compare(sampled, tmp_path):

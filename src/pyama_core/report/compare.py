@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pyama_core.errors import InputError
-from pyama_core.io.storage.atomic import write_whole
 from pyama_core.processing.workflow.run_notes import now
 from pyama_core.report.charts import FloatArray, Line, colour_of, line_chart, short
 from pyama_core.report.first import channel_of, in_words, sample_title, verdict
 from pyama_core.report.gather import Gathered, Progress, gather
 from pyama_core.report.markup import Markup, el, table
 from pyama_core.report.page import page
+from pyama_core.report.place import put_report, require_place
 from pyama_core.report.ran import changed_parameters, settings_of
 from pyama_core.results.results import open_results
 
@@ -61,7 +61,8 @@ def write_comparison(
     Raises
     ------
     InputError
-        A folder does not exist or holds no results; there are fewer than two, or the same twice.
+        A folder does not exist or holds no results; there are fewer than two, or the same twice; or
+        the name is that of another file.
     StorageError
         The file cannot be written.
     """
@@ -71,6 +72,7 @@ def write_comparison(
     twice = [folder for i, folder in enumerate(folders) if places[i] in places[:i]]
     if twice:
         raise InputError(f"{twice[0]} was given twice")
+    require_place(path)
     opened = [open_results(folder) for folder in folders]
     n_all = sum(len(results.fov_numbers) for results in opened)
     runs, n_before = [], 0
@@ -78,7 +80,7 @@ def write_comparison(
         found = gather(results, _further(on_progress, n_before, n_all))
         runs.append(Run(name, found))
         n_before += len(results.fov_numbers)
-    write_whole(path, comparison_of(runs))
+    put_report(path, comparison_of(runs))
     return path, first_line(runs)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from importlib.resources import files
 
 from pyama_core.report.markup import Markup, el, joined
+from pyama_core.report.place import GENERATOR
 from pyama_core.report.ran import made_by
 
 SCRIPT, STYLE, LICENCES = "report.js", "report.css", "LICENSES.txt"
@@ -42,6 +43,7 @@ def page(title: str, sections: Sequence[Markup | None], made_at: datetime) -> st
     head = el(
         "head",
         el("meta", charset="utf-8"),
+        el("meta", name="generator", content=GENERATOR),
         el("meta", http_equiv="Content-Security-Policy", content=policy),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="referrer", content="no-referrer"),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from pyama_core.errors import PyamaError
-from pyama_core.io.storage.atomic import write_whole
 from pyama_core.io.storage.naming import REPORT_NAME
 from pyama_core.processing.workflow.run_notes import now, read_notes
+from pyama_core.processing.workflow.shared_files import lock_shared_files
 from pyama_core.report.details import SHOWN, details_section
 from pyama_core.report.first import first_section, samples_section, verdict
 from pyama_core.report.gather import Gathered, Progress, gather
 from pyama_core.report.page import page
+from pyama_core.report.place import put_report, require_place
 from pyama_core.report.positions import positions_section
 from pyama_core.report.ran import ran_section, seconds_by_fov
 from pyama_core.report.traces import traces_section
@@ -46,14 +48,19 @@ def write_report(
     Raises
     ------
     InputError
-        There is no such folder, or it holds no results.
+        There is no such folder, or it holds no results; or the name is that of another file.
     StorageError
         The file cannot be written.
     """
     results = open_results(folder)
-    found = gather(results, on_progress)
     target = path or results.folder / REPORT_NAME
-    write_whole(target, report_of(results, found))
+    require_place(target)
+    found = gather(results, on_progress)
+    text = report_of(results, found)
+    # Who has the lock of a folder deletes what dead processes left of its files.
+    in_folder = path is None or path.parent.resolve() == results.folder.resolve()
+    with lock_shared_files(results.folder) if in_folder else contextlib.nullcontext():
+        put_report(target, text)
     return target, verdict(found)
 
 

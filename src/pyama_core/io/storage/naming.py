@@ -16,7 +16,7 @@ ASKED_NAME = "asked.json"
 REPORT_NAME = "report.html"
 RUNS_NAME = "runs.jsonl"
 """Grows line by line, under the lock of the folder."""
-SHARED_NAMES = (RESULTS_NAME, SOURCE_NAME, SAMPLES_NAME, ASKED_NAME)
+SHARED_NAMES = (RESULTS_NAME, SOURCE_NAME, SAMPLES_NAME, ASKED_NAME, REPORT_NAME)
 """Files of an output folder that are written as a whole, under its lock."""
 EDITS_NAME = "edits.jsonl"
 """Grows line by line, under the same lock."""
