@@ -14,9 +14,8 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from results_figure import make_results  # from this folder
 
-from pyama_core import Channels, ProcessingContext, load_microscopy_file, run_complete_workflow
-from pyama_core.demo import write_demo
 from pyama_core.io.storage.stacks import StackReader
 
 mpl.use("agg")
@@ -36,19 +35,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE / "overview.png")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        results = arguments.results or make_results(Path(folder))
+        results = arguments.results or make_results(Path(folder), fovs=1)
         draw(results / f"fov_{arguments.fov:03d}", arguments.output)
-
-
-def make_results(folder: Path) -> Path:
-    """Make a demo and run it."""
-    demo = write_demo(folder / "demo", fovs=1, frames=72, size=512, seed=0)
-    source, metadata = load_microscopy_file(demo.image)
-    source.close()
-    context = ProcessingContext(folder / "results", Channels(pc=0, fl=[1, 2]))
-    if not run_complete_workflow(metadata, context):
-        raise SystemExit("the run failed")
-    return folder / "results"
 
 
 def draw(fov_folder: Path, target: Path) -> None:

@@ -26,9 +26,9 @@ def main() -> None:
         draw(make_results(Path(folder)), TARGET)
 
 
-def make_results(folder: Path) -> Path:
-    """Make a demo of four FOVs, and run it."""
-    demo = write_demo(folder / "demo", fovs=4, frames=72, size=512, seed=0)
+def make_results(folder: Path, fovs: int = 4) -> Path:
+    """Make a demo, and run it."""
+    demo = write_demo(folder / "demo", fovs=fovs, frames=72, size=512, seed=0)
     source, metadata = load_microscopy_file(demo.image)
     source.close()
     context = ProcessingContext(folder / "results", Channels(pc=0, fl=[1, 2]))

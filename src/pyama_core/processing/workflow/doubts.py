@@ -16,11 +16,7 @@ from pyama_core.outputs import NUCLEI, SEG, OutputKind
 from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.fov_state import FovState
-from pyama_core.processing.workflow.services.steps.found_objects import (
-    FOUND,
-    OBJECTS,
-    SHOWN,
-)
+from pyama_core.processing.workflow.services.steps.found_objects import FOUND, OBJECTS, SHOWN
 
 _MOST_UNLIKE = 1.5
 """Factor between the diameter found and the one assumed."""
@@ -162,7 +158,7 @@ def find_unlike_counts(states: Iterable[FovState]) -> dict[int, int]:
 
     Four times fewer or more than in the middle of all, if not both numbers are small.
     """
-    counts = {state.record.fov: n for state in states if (n := count_objects(state)) is not None}
+    counts = _counts(states)
     if len(counts) < 2:
         return {}
     usual = statistics.median(counts.values())
@@ -171,7 +167,7 @@ def find_unlike_counts(states: Iterable[FovState]) -> dict[int, int]:
 
 def compare_counts(states: Sequence[FovState]) -> Doubt | None:
     """Tell whether the number of objects jumps between the first fields of view of a run."""
-    counts = {s.record.fov: n for s in states if (n := count_objects(s)) is not None}
+    counts = _counts(states)
     if len(counts) < 2:
         return None
     least, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
@@ -183,6 +179,10 @@ def compare_counts(states: Sequence[FovState]) -> Doubt | None:
         "if both look alike in the images, give the segmentation (--segmentation) and the size of "
         "cells (--cell-diameter), so that they are not told for each",
     )
+
+
+def _counts(states: Iterable[FovState]) -> dict[int, int]:
+    return {state.record.fov: n for state in states if (n := count_objects(state)) is not None}
 
 
 def _jumps(n: float, other: float) -> bool:

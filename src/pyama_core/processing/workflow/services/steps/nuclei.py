@@ -29,9 +29,7 @@ from pyama_core.processing.workflow.services.base import (
     require_files_unchanged,
 )
 from pyama_core.processing.workflow.services.job import FovJob
-from pyama_core.processing.workflow.services.steps.found_objects import (
-    FoundObjects,
-)
+from pyama_core.processing.workflow.services.steps.found_objects import FoundObjects
 from pyama_core.processing.workflow.services.steps.segmenting import (
     calibrate,
     create_segmenter,
