@@ -116,7 +116,11 @@ def test_a_run_that_keeps_labels_killed_anywhere_is_completed_to_the_same_bytes(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_run_killed_at_fifty_random_times_is_completed_to_the_same_bytes(experiment, tmp_path):
-    tally = play(experiment, random_rounds(experiment, 50, seed=1, in_a_row=6), tmp_path)
-    assert tally.faults == []
-    assert tally.killed > 25
+def test_a_run_killed_at_random_times_is_completed_to_the_same_bytes(experiment, tmp_path):
+    # How many kills come too late, after the end of their run, depends on how busy the machine is.
+    killed, seeds = 0, iter(range(1, 8))
+    while killed <= 25:
+        rounds = random_rounds(experiment, 25, seed=next(seeds), in_a_row=4)
+        tally = play(experiment, rounds, tmp_path)
+        assert tally.faults == []
+        killed += tally.killed
