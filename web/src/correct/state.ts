@@ -122,10 +122,18 @@ export function begin(next: Begun): void {
   begun.value = next;
 }
 
-/** Begin to join, with the cell that a doubt names. */
 export function beginToJoin(): void {
-  begin({ kind: "join", other: doubtOf(cell.peek())?.other ?? null });
+  begin({ kind: "join", other: null });
 }
+
+// The cell that a doubt names is proposed, also where the doubts come after the key.
+effect(() => {
+  const now = begun.value;
+  const proposed = doubtOf(cell.value)?.other ?? null;
+  if (now?.kind === "join" && now.other === null && proposed !== null) {
+    begun.value = { kind: "join", other: proposed };
+  }
+});
 
 export function doubtOf(number: number | null): Doubted | undefined {
   return doubts.value.value?.doubts.find((each) => each.cell === number);
