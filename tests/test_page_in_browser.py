@@ -401,14 +401,14 @@ def test_a_cell_to_join_is_clicked_and_a_conflict_is_told_in_words(browser, copi
     new = fov.cut(first, 4)
     with serving(copied_results) as server, tabs(browser, server) as [tab]:
         held = []
-        tab.page.route("**/api/doubts?*", held.append)
+        tab.page.route("**/api/doubts?*", lambda route: held.append(route))
         tab.open(place="look", at=at, cell=first, t=6)
         tab.wait_for_picture("phase 0 6")
         tab.page.locator(".row", has_text=str(new)).first.wait_for()
         tab.page.keyboard.press("j")
-        tab.page.unroute("**/api/doubts?*")
         for route in held:
             route.continue_()
+        tab.page.unroute("**/api/doubts?*")
         # It ends where the new one begins, which is proposed as soon as it is known.
         wait_for_words(tab, f"{first} and {new} are one cell")
         tab.page.locator(".table .scroll .row").nth(sorted(fov.cells["cell"]).index(other)).click()
