@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from pylibCZIrw import czi as pyczi
 
+from czi_library import czi_library
 from image_folders import write_image as write_single_image
 from mm_stack_writer import write_mm_stack
 from nd2_writer import position_loop, time_loop, write_nd2, z_loop
@@ -158,7 +158,7 @@ def _nd2(folder: Path, plan: Plan) -> Written:
 
 
 def _czi(folder: Path, plan: Plan) -> Written:
-    with pyczi.create_czi(str(folder / "movie.czi")) as czi:
+    with czi_library().create_czi(str(folder / "movie.czi")) as czi:
         for p, t, c, z in sorted(plan.taken):
             at = {"T": t, "C": c, "Z": z}
             pixels = plan.pixels((p, t, c, z))[..., np.newaxis]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
-from pylibCZIrw import czi as pyczi
 
+from czi_library import czi_library
 from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import load_microscopy_file, open_source
 from pyama_core.io.readers.czi.segments import CziSegments, _seconds, planes_of
 from pyama_core.io.readers.czi.xml import parse_czi_xml
+
+pyczi = czi_library()
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "czi"
 REAL = sorted(path.name for path in DATA.glob("*.czi"))
@@ -300,3 +303,13 @@ def test_a_real_plate_has_wells_with_name_and_place() -> None:
     assert metadata.emission_nm == (517,)
     assert metadata.timepoints[1][0] == pytest.approx(0.385889 / 60, abs=1e-6)
     assert metadata.bit_depth == 14
+
+
+def test_without_the_library_it_is_said_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_czi(tmp_path / "a.czi")
+    monkeypatch.delitem(sys.modules, "pylibCZIrw.czi")
+    monkeypatch.setitem(sys.modules, "pylibCZIrw", None)
+    with pytest.raises(InputError, match=r"a\.czi: reading CZI needs the package pylibCZIrw"):
+        load_microscopy_file(path)

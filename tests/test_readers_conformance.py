@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from pylibCZIrw import czi as pyczi
 from zarr.core.sync import cleanup_resources
 
+from czi_library import czi_library
 from encoded_data_sets import decode
 from messy_data_sets import MESSY, MessyRow
 from mm_stack_writer import write_mm_stack
@@ -65,7 +65,7 @@ def with_nd2(path: Path) -> Planes:
 
 def with_pylibczirw(path: Path) -> Planes:
     def plane(fov: int, c: int, t: int, z: int) -> Any:
-        with pyczi.open_czi(str(path)) as czi:
+        with czi_library().open_czi(str(path)) as czi:
             scenes = czi.scenes_bounding_rectangle
             at = {"C": c, "T": t, "Z": z}
             if not scenes:
@@ -212,7 +212,7 @@ def write_imagej(path: Path) -> None:
 
 
 def write_czi(path: Path) -> None:
-    with pyczi.create_czi(str(path)) as czi:
+    with czi_library().create_czi(str(path)) as czi:
         for p, t, z, c in np.ndindex(2, 3, 2, 2):
             plane = np.ascontiguousarray(FRAMES[p, t, z, :, :, c])[..., None]
             at = {"T": t, "Z": z, "C": c}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,8 +171,17 @@ def open_czi(path: Path, options: Mapping[str, Any]) -> CziSource:
 
 @contextlib.contextmanager
 def _open_library(path: Path) -> Iterator[CziReader]:
-    from pylibCZIrw.czi import open_czi as open_with_library
-
+    try:
+        from pylibCZIrw.czi import open_czi as open_with_library
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("pylibCZIrw"):
+            raise
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise InputError(
+            f"{path}: reading CZI needs the package pylibCZIrw, which is not installed, and which "
+            f"this Python ({version}) may be too new for; use Python 3.13, or save the file as "
+            "OME-TIFF."
+        ) from error
     try:
         str(path).encode()
     except UnicodeEncodeError:
