@@ -1,17 +1,28 @@
 // Bundles the client into the Python package, from where `pyama app` serves it.
 // The bundle is committed: users install from a clone, without Node.
 import { build } from "esbuild";
-import { readFile, stat, writeFile, copyFile, readdir } from "node:fs/promises";
+import { readFile, rm, stat, writeFile, copyFile, readdir } from "node:fs/promises";
 
 const PAGE = new URL("../src/pyama_core/app/static/", import.meta.url);
 const REPORT = new URL("../src/pyama_core/report/static/", import.meta.url);
 
-/** Bundle an entry and its styles into a folder, with the licences of what is in it. */
+/** A place that is loaded when it is opened takes at most so much. */
+const LARGEST_PLACE = 40 * 1024;
+
+/**
+ * Bundle an entry and its styles into a folder, with the licences of what is in it. What modules
+ * import on demand goes into files of its own.
+ */
 async function bundle(name, entry, format, out, largest) {
+  for (const file of await readdir(out)) {
+    if (file.endsWith(".js")) await rm(new URL(file, out)); // parts have names of their content
+  }
   const { metafile } = await build({
     entryPoints: { [name]: entry },
     outdir: out.pathname,
     bundle: true,
+    splitting: format === "esm",
+    chunkNames: "[name]-[hash]",
     minify: true,
     format,
     target: "es2022",
@@ -21,12 +32,34 @@ async function bundle(name, entry, format, out, largest) {
     logLevel: "warning",
   });
   await writeLicences(metafile, out);
+  const parts = new Map(
+    Object.entries(metafile.outputs).map(([path, part]) => [path.split("/").at(-1), part]),
+  );
+  const first = loadedWith(`${name}.js`, parts);
   let total = 0;
   for (const file of await readdir(out)) {
-    if (/\.(js|css|html)$/.test(file)) total += (await stat(new URL(file, out))).size;
+    if (!/\.(js|css|html)$/.test(file)) continue;
+    const { size } = await stat(new URL(file, out));
+    if (!file.endsWith(".js") || first.has(file)) total += size;
+    else refuseLarge(file, size, LARGEST_PLACE);
   }
-  console.log(`${name}: ${(total / 1024).toFixed(1)} KB`);
-  if (total > largest) throw new Error(`${name} takes ${total} bytes, more than ${largest}`);
+  refuseLarge(name, total, largest);
+}
+
+/** What a browser loads at once with a file: all but what is imported on demand. */
+function loadedWith(file, parts) {
+  const found = new Set([file]);
+  for (const each of found) {
+    for (const { path, kind } of parts.get(each).imports) {
+      if (kind === "import-statement") found.add(path.split("/").at(-1));
+    }
+  }
+  return found;
+}
+
+function refuseLarge(name, size, largest) {
+  console.log(`${name}: ${(size / 1024).toFixed(1)} KB`);
+  if (size > largest) throw new Error(`${name} takes ${size} bytes, more than ${largest}`);
 }
 
 /** Write the licences of what is in a bundle. */

@@ -4,21 +4,22 @@ import { render } from "preact";
 import { address, go, linkTo } from "./base/address.js";
 import { listen } from "./base/events.js";
 import { Help } from "./base/Help.js";
+import { later } from "./base/later.js";
 import { helpIsOpen, listenToKeys } from "./base/keys.js";
 import { Notices } from "./base/notices.js";
 import { knownPlaces, type Place } from "./base/places.js";
-import { Export } from "./exporting/Export.js";
 import { Files } from "./files/Files.js";
 import { Look } from "./look/Look.js";
 import { SetUp } from "./setup/SetUp.js";
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
 
+// What opens first is in the page; the other places are loaded when they are opened.
 const PLACES: readonly Place[] = [
   { name: "files", title: "Files", Content: Files },
   { name: "setup", title: "Set up", Content: SetUp },
   { name: "look", title: "Look", Content: Look },
-  { name: "export", title: "Export", Content: Export },
+  { name: "export", title: "Export", Content: later("Export", async () => (await import("./exporting/Export.js")).Export) },
 ];
 
 function Bar(props: { place: Place }) {
