@@ -450,6 +450,7 @@ SENSITIVE = [
 """Constants of the segmentation into instances of which 15 % more or less change what is pinned."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "name", "factor"), SENSITIVE, ids=lambda value: str(value)[:30])
 def test_a_constant_that_is_changed_changes_what_is_pinned(
     module: Any, name: str, factor: float, monkeypatch: pytest.MonkeyPatch

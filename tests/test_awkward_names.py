@@ -222,6 +222,7 @@ def pyama(*words: object, **options) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, timeout=120, check=False, **options)
 
 
+@pytest.mark.slow
 @bytes_only
 def test_a_file_whose_name_is_not_utf8_is_run_once_and_verified(tmp_path):
     image = os.fsencode(write_named(tmp_path, os.fsdecode(b"\xfcbung")))

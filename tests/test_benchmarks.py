@@ -83,6 +83,7 @@ def test_a_report_is_written_as_a_page_and_as_numbers(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_whole_runs_are_measured_on_any_size(tmp_path):
     part = pipeline.measure(tmp_path, quick=True, fovs=2, frames=2, side=128)
     assert {"floor", "run", "run without flushing", "run with start-up"} < set(part.data["runs"])
@@ -92,6 +93,7 @@ def test_whole_runs_are_measured_on_any_size(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_peak_memory_of_a_worker_is_measured(tmp_path):
     peaks = memory.measure(tmp_path, quick=True, side=256).data["peak_mb"]
     assert all(50 < peak < 1000 for peak in peaks.values())

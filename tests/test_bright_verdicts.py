@@ -48,6 +48,7 @@ def test_most_objects_of_a_crowded_movie_are_good(
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_nuclei_that_move_are_good_unless_cut_lost_or_dividing(
     shared_data: Path, tmp_path: Path
 ) -> None:

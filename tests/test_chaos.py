@@ -104,6 +104,7 @@ def test_what_a_worker_that_died_did_not_release_the_main_process_does(thrifty, 
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_a_run_that_keeps_labels_killed_anywhere_is_completed_to_the_same_bytes(thrifty, tmp_path):
     rounds = [[Kill(at, victim)] for at in releases(thrifty) for victim in VICTIMS]

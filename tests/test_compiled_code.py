@@ -123,6 +123,7 @@ def test_a_place_that_is_full_is_said_once_and_is_no_failure(place):
     assert found.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_run_without_a_place_says_once_why_it_takes_so_long(demo, tmp_path):
     package = tmp_path / "package"
     source = Path(pyama_core.__file__).parent

@@ -24,6 +24,8 @@ from pyama_core.io.storage.naming import RESULTS_NAME
 from pyama_core.processing.workflow.services.events import ProgressEvent
 from pyama_core.version import __version__
 
+pytestmark = pytest.mark.xdist_group("Dask")
+
 EXACT = ["--segmentation", "log-std", "--tracking", "iou"]
 
 

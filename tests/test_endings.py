@@ -22,7 +22,10 @@ from inline import run_inline
 from pyama_core.demo import write_demo
 from runs import data_files, describe, new_context
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX"),
+    pytest.mark.slow,
+]
 
 WORDS = ["--pc", "0", "--fl", "1", "--fl", "2", "--workers", "2", "--batch-size", "3"]
 EXACT_WORDS = ["--segmentation", "log-std", "--tracking", "iou"]

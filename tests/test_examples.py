@@ -173,6 +173,7 @@ def test_the_page_of_a_kind_shows_the_code_of_its_example(kind: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_packages_can_be_built_and_installed(tmp_path: Path) -> None:
     pytest.importorskip("pip")
     site = tmp_path / "site"

@@ -189,6 +189,7 @@ def test_fovs_of_other_lengths_and_times_are_put_below_each_other(sampled, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_spreadsheet_with_decimal_commas_reads_every_number(sampled, tmp_path):
     office = pytest.importorskip("shutil").which("soffice")
     if office is None:

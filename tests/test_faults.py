@@ -113,6 +113,7 @@ def run_on(disk: FailingDisk, metadata, context, monkeypatch):
 @pytest.mark.parametrize(
     "every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
+@pytest.mark.slow
 def test_whichever_write_fails_the_file_is_named_and_a_later_run_completes(
     tmp_path, monkeypatch, caplog, every, methods
 ):
@@ -149,6 +150,7 @@ def experiment(tmp_path_factory):
 
 @needs_posix
 @pytest.mark.parametrize("at", ["3", "20"])
+@pytest.mark.slow
 def test_a_disk_that_stays_full_ends_the_run_with_the_file_named(experiment, tmp_path, at):
     out = tmp_path / "out"
     with command(experiment.image, out, CHAOS_FAIL=at) as process:
@@ -348,6 +350,7 @@ def test_another_file_of_the_same_name_is_refused_in_one_sentence(small, tmp_pat
 
 @by_all_methods
 @pytest.mark.parametrize("kind", ["whole", "partial", "zeroed pages"])
+@pytest.mark.slow
 def test_after_a_loss_of_power_nothing_unflushed_is_believed(
     small, tmp_path, monkeypatch, kind, methods
 ):
@@ -417,6 +420,7 @@ def test_no_code_that_a_record_names_is_run(small, tmp_path, monkeypatch):
 
 @needs_posix
 @pytest.mark.parametrize("way", ["SIGKILL", "SIGSEGV", "SIGBUS"])
+@pytest.mark.slow
 def test_a_worker_that_dies_of_a_signal_costs_nothing_but_time(demo, tmp_path, way):
     hit: list[psutil.Process] = []
 
@@ -510,6 +514,7 @@ def test_where_no_thread_can_be_started_a_run_is_refused_in_a_line(small, tmp_pa
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("at", range(1, 11))
+@pytest.mark.slow
 def test_whichever_thread_cannot_be_started_a_run_ends_and_says_so(
     small, whole, tmp_path, monkeypatch, at, lasting
 ):
@@ -600,6 +605,7 @@ def large(tmp_path_factory) -> tuple[DemoFiles, dict[str, bytes]]:
 
 @needs_posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_ctrl_c_on_large_frames_stops_in_time_and_keeps_what_is_finished(large, tmp_path, number):
     demo, fresh = large
     out = tmp_path / "out"

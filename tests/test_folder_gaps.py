@@ -164,6 +164,7 @@ def copied(out: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "settings", "expected"),
     [

@@ -178,6 +178,7 @@ def test_what_was_taken_is_read_and_nothing_else(kind: str, seed: int, tmp_path:
         assert ends["right"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WRITERS)
 def test_no_accident_brings_a_pixel_to_another_place(kind: str, tmp_path: Path) -> None:
     ends: Counter[str] = Counter()
@@ -188,6 +189,7 @@ def test_no_accident_brings_a_pixel_to_another_place(kind: str, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("kind", WRITERS)
 def test_none_of_thousands_of_accidents_brings_a_pixel_to_another_place(

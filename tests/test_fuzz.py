@@ -39,6 +39,7 @@ def test_damaged_real_files_are_read_or_refused(shared_data):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(3000)
 def test_thousands_of_damaged_real_files_are_read_or_refused(shared_data):
     findings = fuzz(real_files(shared_data), 10_000, 3000)

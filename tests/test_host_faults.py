@@ -23,6 +23,7 @@ from pyama_core.demo import DemoFiles, write_demo
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.nightly,
     pytest.mark.skipif(
         sys.platform != "linux" or os.getuid() != 0 or shutil.which("unshare") is None,
         reason="namespaces are made by root on Linux",

@@ -476,6 +476,7 @@ def needed(demo: DemoFiles, out: Path, keep: str, batch_size: int, n_workers: in
     return most_at_once(sizes, batch_size, n_workers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["all", "labels", "traces"])
 @pytest.mark.parametrize(("batch_size", "n_workers"), [(1, 1), (3, 2)])
 def test_the_disk_never_holds_more_than_was_reckoned(larger, tmp_path, keep, batch_size, n_workers):

@@ -13,7 +13,10 @@ from movies import rough_squares, write_movie
 from pyama_core.io.storage.naming import find_records
 from runs import data_files
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="streams of POSIX")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="streams of POSIX"),
+    pytest.mark.slow,
+]
 full_only = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 
 PYAMA = [sys.executable, "-m", "pyama_core"]

@@ -21,6 +21,7 @@ MB = 1 << 20
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_memory_handles_and_results_do_not_suffer_from_two_thousand_fovs(tmp_path, caplog):
     caplog.set_level(logging.ERROR)

@@ -437,6 +437,7 @@ def test_a_damaged_byte_gives_an_error_that_is_understood_or_the_right_pixels(
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_hundred_thousand_frames_open_in_two_seconds(tmp_path: Path) -> None:
     frames = np.zeros((100_000, 1, 4, 1), np.uint16)
     loops = [position_loop([f"p{i}" for i in range(100)]), time_loop(1000, 1000.0)]

@@ -37,6 +37,7 @@ def browser():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_of_500_positions_the_worst_comes_first_and_its_reason_is_told(browser, tmp_path):
     folder = make_results(tmp_path / "many", Size(n_fovs=500, n_frames=6, n_cells=5, **SMALL))
     [record] = folder.glob("fov_321/*_record.json")

@@ -236,6 +236,7 @@ def names_and_frames(path: Path, options: dict[str, str]) -> Iterator[tuple[bool
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("place", OF_EACH_SERIES)
 def test_parts_of_every_series_are_right_or_unsure(shared_data, place):
     options = {"axes": "TYX"} if place.startswith(("hela", "trpl")) else {}

@@ -225,6 +225,7 @@ def test_it_prints_on_pages(browser, report, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_two_hundred_positions_are_small_soon_there_and_no_matter_of_memory(browser, tmp_path):
     """200 positions of 180 frames and 50 cells: in less than a minute, less than 10 MB."""
     size = Size(n_fovs=200, n_frames=180, n_cells=50)

@@ -33,7 +33,10 @@ from test_pool import (  # noqa: F401 - a fixture is used by its name
     wait_until,
 )
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="signals of POSIX"),
+    pytest.mark.slow,
+]
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only there the system ends them")
 
 

@@ -20,6 +20,8 @@ from pyama_core.demo import DemoFiles, write_demo
 from pyama_core.errors import InputError
 from slurm_cluster import Cluster
 
+pytestmark = pytest.mark.xdist_group("SLURM")
+
 EXACT = ["--segmentation", "log-std", "--tracking", "iou"]
 
 

@@ -247,6 +247,7 @@ def test_sizes_without_axes_are_refused(tmp_path: Path) -> None:
     assert "give both" in refusal(tmp_path / "a.tif", sizes=(3, 2))
 
 
+@pytest.mark.slow
 def test_the_command_and_the_configuration_take_sizes(tmp_path: Path) -> None:
     path, out = tmp_path / "a.tif", tmp_path / "out"
     movie = noise(3, 2, 64, 64)

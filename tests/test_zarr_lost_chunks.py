@@ -77,6 +77,7 @@ def behind_url(path: Path) -> str:
     return "memory://lost/a.zarr"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["disk", "url of a file", "server"])
 def test_each_lost_chunk_makes_its_frame_missing_and_no_other(
     tmp_path: Path, layout: Layout, place: str
