@@ -68,7 +68,8 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
         for name in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
             _mark(file.create_group(name), "dict", "0.1.0")
         _write_array(file, "obsm/spatial", rows[_PLACES].to_numpy(np.float64))
-    path.write_bytes(image.getbuffer())
+    # Not its buffer: an error keeps that alive, and Python 3.12.1 crashes when it collects both.
+    path.write_bytes(image.getvalue())
 
 
 def _rows(tables: SelectedTables) -> pd.DataFrame:
