@@ -40,6 +40,13 @@ def page(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into `site`; any warning is an error."""
+    session.install("-e", ".[docs]")
+    session.run("mkdocs", "build", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def packages(session: nox.Session) -> None:
     """Build sdist and wheel, and check them."""
     session.install("build", "twine")
