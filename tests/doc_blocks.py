@@ -1,7 +1,7 @@
 """The blocks of code in README and docs, and how they are run: in order, in one folder per page.
 
-A comment before a block says what is not plain: `<!-- not run: REASON -->`, or, for the content of a
-file, `<!-- file: NAME -->`.
+A comment before a block says what is not plain: `<!-- not run: REASON -->`, or
+`<!-- file: NAME -->` before what is the content of a file.
 """
 
 from __future__ import annotations
