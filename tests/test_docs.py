@@ -119,7 +119,7 @@ def test_links_lead_somewhere(page: Path):
 
 def test_every_page_is_in_the_menu_of_the_site():
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    in_menu = re.findall(r"^ +- (\S+\.md)$", text, re.MULTILINE)
+    in_menu = re.findall(r"^ +- (?:\w+: )?(\S+\.md)$", text, re.MULTILINE)
     assert sorted(in_menu) == sorted(
         path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")
     )
