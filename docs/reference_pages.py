@@ -91,8 +91,8 @@ def _option(parameter: Any) -> tuple[str, str] | None:
 OF_CONFIGURATION = (
     "`pyama run --config run.yaml` takes all of this from a file, `pyama run … --write-config` "
     "writes one with comments, `run.yaml`. Flags win over the file; what is left out is the "
-    "default; an unknown key is refused, with the nearest known one. Relative paths start from the folder "
-    "of the file. From Python, `ProcessingContext(params={step: {name: value}})` takes the "
+    "default; an unknown key is refused, with the nearest known one. Relative paths start from the "
+    "folder of the file. From Python, `ProcessingContext(params={step: {name: value}})` takes the "
     "sections of the steps."
 )
 
