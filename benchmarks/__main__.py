@@ -29,6 +29,18 @@ def main() -> None:
     """Read the command line, measure, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute, and less exact")
+    parser.add_argument(
+        "--against",
+        action="store_true",
+        help="time other programs beside this one, as far as they are installed; write SPEED.md",
+    )
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="PACKAGE=PROGRAM",
+        help="with --against: the Python of a package that cannot be installed beside the others",
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).parents[1] / "docs", metavar="DIR"
@@ -39,6 +51,12 @@ def main() -> None:
     package = logging.getLogger("pyama_core")
     package.propagate = False
     package.addHandler(logging.NullHandler())
+    if arguments.against:
+        from benchmarks.against.rounds import run
+
+        pythons = dict(words.split("=", 1) for words in arguments.python)
+        logger.info("wrote %s", run(arguments.output, quick=arguments.quick, pythons=pythons))
+        return
     header = describe_machine(quick=arguments.quick)
     parts: dict[str, Part] = {}
     with tempfile.TemporaryDirectory(prefix="pyama-benchmark-") as folder:

@@ -65,7 +65,7 @@ def _commit() -> str:
     changes = ["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/PERFORMANCE.md"]
     try:
         commit = _git("rev-parse", "--short", "HEAD")
-        changed = _git(*changes, ":!docs/performance.json")
+        changed = _git(*changes, ":!docs/performance.json", ":!docs/SPEED.md")
     except (OSError, subprocess.CalledProcessError):
         return "unknown (no git)"
     return f"{commit} with uncommitted changes" if changed else commit

@@ -95,16 +95,17 @@ def as_markdown(header: Mapping[str, str], parts: Mapping[str, Part]) -> str:
     ]
     targets = [target.cells() for part in parts.values() for target in part.targets]
     if targets:
-        blocks += ["## Targets", _grid(("", "target", "measured", ""), targets)]
+        blocks += ["## Targets", grid(("", "target", "measured", ""), targets)]
     for part in parts.values():
         blocks.append(f"## {part.title}")
         for table in part.tables:
             heading = [f"### {table.title}"] if table.title else []
             notes = [table.notes] if table.notes else []
-            blocks += [*heading, *notes, _grid(table.columns, table.rows)]
+            blocks += [*heading, *notes, grid(table.columns, table.rows)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
