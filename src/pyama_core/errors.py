@@ -13,6 +13,9 @@ from typing import Self
 
 _NO_FILES = (errno.EMFILE, errno.ENFILE)
 _WORDS_OF_SHORTAGE = ("can't start new thread", "failed to map segment", "annot allocate memory")
+_ON_WINDOWS = os.name == "nt"
+_LONGEST_ON_WINDOWS = 245
+"""260 with the end, and what a temporary name has more."""
 
 
 class PyamaError(Exception):
@@ -59,6 +62,13 @@ def reason_of(error: OSError, path: Path | None = None) -> str:
         return f"{words}; {_way_out(error)}"
     if path is None or not isinstance(error, (FileExistsError, FileNotFoundError)):
         return words
+    n_characters = len(str(path.absolute()))
+    if _ON_WINDOWS and n_characters > _LONGEST_ON_WINDOWS:
+        return (
+            f"{words}; its path has {n_characters} characters, and Windows takes "
+            f"{_LONGEST_ON_WINDOWS} where long paths are not enabled: use a folder nearer to the "
+            "root of the drive"
+        )
     if link := dangling_link(path):
         return link
     if isinstance(error, FileExistsError) and path.is_file():

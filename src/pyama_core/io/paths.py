@@ -80,7 +80,10 @@ def absolute_path(path: Path, base: Path | None = None) -> Path:
         Folder that a relative path starts from; by default the current one.
     """
     path = without_tilde(path)
-    return path if path.is_absolute() else (base or Path()).absolute() / path
+    if path.is_absolute():
+        return path
+    # Once more: on Windows D:movies begins in the current folder of drive D.
+    return ((base or Path()).absolute() / path).absolute()
 
 
 def absolute_template(text: str, base: Path | None = None) -> str:

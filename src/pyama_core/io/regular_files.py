@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from io import BufferedReader, FileIO
 from pathlib import Path
 
@@ -22,6 +23,8 @@ _KINDS = (
 )
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 """Windows has neither, and no pipes among its files."""
+_PATIENCE_S = 0.5 if os.name == "nt" else 0.0
+_PAUSE_S = 0.02
 _NOT_OPENED = frozenset({errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP, errno.EISDIR, errno.EACCES})
 """What systems answer of sockets, of devices without a driver, and (Windows) of folders."""
 
@@ -82,7 +85,7 @@ def found_instead(error: OSError) -> str:
 def _open_at_once(path: str, flags: int) -> int:
     # Asked of the open file, because on a network drive to ask before costs another answer.
     try:
-        descriptor = os.open(path, flags | _AT_ONCE)
+        descriptor = _open_patiently(path, flags | _AT_ONCE)
     except BlockingIOError:
         # Another program has a lease on it, or it has to come from a tape: worth waiting for.
         require_regular(Path(path))
@@ -99,6 +102,18 @@ def _open_at_once(path: str, flags: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _open_patiently(path: str, flags: int) -> int:
+    """Open a file; on Windows one may be refused for the moment in which another replaces it."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return os.open(path, flags)
+        except PermissionError:
+            if time.monotonic() >= deadline or not stat.S_ISREG(Path(path).stat().st_mode):
+                raise
+            time.sleep(_PAUSE_S)
 
 
 def _refuse_others(path: Path, mode: int) -> None:

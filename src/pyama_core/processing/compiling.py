@@ -58,7 +58,12 @@ def place_of_code() -> str | None:
     if _without_place or not _places:
         return None
     refused = [place for place in _full if place in _places]
-    return None if refused else os.path.commonpath(sorted(_places))
+    if refused:
+        return None
+    try:
+        return os.path.commonpath(sorted(_places))
+    except ValueError:  # on several drives
+        return min(_places)
 
 
 def is_kept() -> bool:

@@ -102,10 +102,8 @@ def put_in_place(temporary: Path, final: Path) -> None:
         move_into_place(temporary, final)
         return
     old = temporary_path(final)
-    try:
-        final.rename(old)
-    except OSError as error:
-        raise StorageError.about("replace", final, error) from error
+    # Windows renames no folder of which a file is open: that is waited for as well.
+    move_into_place(final, old, about=final)
     move_into_place(temporary, final)
     with contextlib.suppress(OSError):
         delete(old)

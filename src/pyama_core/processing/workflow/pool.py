@@ -59,6 +59,7 @@ _KILLED_S = 5.0
 """How long the system may take to end a killed process, which may wait for a disk that hangs."""
 _POLL_S = 0.1
 _MAX_FALSE_STARTS = 2
+_LARGEST_CODE = 255
 
 
 class WorkerDiedError(BrokenExecutor):
@@ -161,6 +162,8 @@ class _Worker:
 
 
 def _ending(code: int) -> str:
+    if code > _LARGEST_CODE:  # Windows: what a process died of, such as access violations
+        return f"ended with code {code:#x}"
     if code >= 0:
         return f"ended with code {code}"
     try:
@@ -205,7 +208,8 @@ class _Supervisor:
         with self._waking:
             if not self._woken:
                 self._woken = True
-                self._wake_sender.send_bytes(b"")
+                # Not nothing: an empty message is a special case of the pipes of Windows.
+                self._wake_sender.send_bytes(b"w")
 
     def enforce(self) -> None:
         """Kill a worker that was to come to an end and had its time to do so.

@@ -148,7 +148,10 @@ def _follow(
     with open_regular(found) as file:
         is_tiff = file.read(2) in (b"II", b"MM")
     text = files.get(found).ome_metadata or "" if is_tiff else read_companion(found)
-    relative = os.path.relpath(found.parent, around.folder)
+    try:
+        relative = os.path.relpath(found.parent, around.folder)
+    except ValueError:  # on another drive
+        relative = str(found.parent)
     return _parse(found, text), _Holder(found, relative.replace(os.sep, "/"), is_tiff)
 
 
