@@ -56,3 +56,17 @@ def test_nuclei_that_move_are_good_unless_cut_lost_or_dividing(
     found = verdicts_of(frames, tmp_path)
     assert sum(found.values()) >= 30
     assert found.get("", 0) >= 0.55 * sum(found.values())
+
+
+@pytest.mark.slow
+def test_a_nucleus_that_condenses_keeps_its_light_and_does_not_jump(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    frames = list(tifffile.imread(shared_data / "hela" / "images.tif"))
+    found = verdicts_of(frames, tmp_path)
+    n_cells = sum(found.values())
+    assert n_cells >= 220
+    assert found.get("", 0) >= 0.42 * n_cells
+    # Of the fifty that divide here, half condense first; the others are two in the next frame.
+    assert found.get("area jump", 0) <= 0.13 * n_cells
+    assert found.get("area jump", 0) + found.get("intensity jump", 0) >= 0.12 * n_cells

@@ -125,6 +125,16 @@ def test_cells_whose_links_were_unsure_are_looked_at_the_less_sure_first():
     assert found[0].words == "another cell was as likely to be it at frame 7"
 
 
+def test_a_long_step_over_an_unsure_link_is_looked_at_where_it_was_before_the_unsure_ones():
+    far = {"reason": "unsure link", "reason_2": "unsure link"}
+    table = replace(tables({}, far, {}), least_sure={1: (0.2, 4), 2: (0.5, 6), 3: (0.1, 7)})
+    found = doubts_of(table, N_FRAMES)
+    assert [(doubt.cell, doubt.frame) for doubt in found] == [(2, 6), (3, 7), (1, 4)]
+    assert found[0].words == "it goes far to frame 6, where another cell was as likely to be it"
+    [doubt] = doubts_of(tables({}, far), N_FRAMES)
+    assert doubt.words == "unsure link"
+
+
 def test_how_sure_links_are_is_read_from_the_table_of_cells_if_it_tells():
     header = "fov,cell,parent,first_frame,last_frame,fate,n_frames,n_merged"
     rows = "0,1,,0,5,end of movie,6,0", "0,2,,3,3,lost,1,0"

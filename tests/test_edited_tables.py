@@ -167,11 +167,12 @@ def test_cells_that_are_judged_anew_as_they_are_get_the_verdicts_of_the_run(fini
     n_bad = 0
     for path in records_by_fov(finished).values():
         tables, basis, _ = tables_on_record(path)
+        the_same = tables.cells, tables.traces
         for channel in basis.channels.values():
             expected = dict(
                 zip(tables.cells["cell"], tables.cells[f"reason_{channel}"], strict=True)
             )
-            assert judge_as_the_run(tables.cells, tables.traces, channel, basis) == expected
+            assert judge_as_the_run(*the_same, channel, basis, tables.least_sure) == expected
             n_bad += sum(map(bool, expected.values()))
     assert n_bad > 5
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,7 +66,11 @@ def test_usual_cells_are_good():
         ((40, 9, [10] * 12, [100] * 12), "at the border"),
         ((40, 50, [4] * 12, [100] * 12), "unusual size"),
         ((40, 50, [21] * 12, [100] * 12), "unusual size"),
-        ((40, 50, [10] * 6 + [13] * 6, [100] * 12), "area jump"),
+        ((40, 50, [10] * 6 + [13] * 6, [100] * 6 + [140] * 6), "area jump"),
+        # A cell that rounds up keeps its light; that of a dim one is no witness.
+        ((40, 50, [13] * 6 + [10] * 6, [100] * 6 + [95] * 6), ""),
+        ((40, 50, [13] * 6 + [10] * 6, [100, 130] * 6), "area jump"),
+        ((40, 50, [13] * 6 + [10] * 6, [0] * 12), "area jump"),
         ((40, 50, [10] * 12, [100] * 6 + [180] * 6), "intensity jump"),
         ((40, 50, [10] * 12, [0, 1] * 6), ""),
         ((10, 10, [10] * 12, [100] * 12), ""),
@@ -100,10 +105,53 @@ def test_every_limit_can_be_moved_or_left_out():
     assert reasons(usual(), usual(20), large, max_relative_area=None) == [""] * 3
     small = (40, 50, [3] * 12, [100] * 12)
     assert reasons(usual(), usual(20), small, min_relative_area=None) == [""] * 3
-    jumping = (40, 50, [10] * 6 + [13] * 6, [100] * 6 + [300] * 6)
+    jumping = (40, 50, [10] * 6 + [13] * 6, [100] * 6 + [300] * 6)  # it takes in a neighbour
     assert reasons(usual(), jumping) == ["", "area jump"]
     assert reasons(usual(), jumping, max_area_jump=None) == ["", "intensity jump"]
     assert reasons(usual(), jumping, max_area_jump=None, max_intensity_jump=3) == ["", ""]
+
+
+def leaping(by, n_frames=12):
+    """A movie of a cell that leaps once, in frame 6, and of two that stay."""
+    frames = movie(usual(), usual(20), usual(60), n_frames=n_frames)
+    for frame in frames[6:]:
+        for name in ("box_left", "box_right"):
+            frame[name][0] += by
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("by", "confidence", "frame", "reason"),
+    [(25, 0.5, 6, "unsure link"), (25, 0.7, 6, ""), (25, 0.5, 7, ""), (20, 0.5, 6, "")],
+)
+def test_a_long_step_over_an_unsure_link_may_be_to_another_cell(by, confidence, frame, reason):
+    track = replace(merged_in(1, 0), link_confidence=confidence, link_frame=frame)
+    assert judge(leaping(by), [track]).reason == [reason, "", ""]
+    assert judge(leaping(by), [track], QualityParameters(max_unsure_step=None)).reason[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("by", "confidence", "reason"), [(0, 0.9, ""), (0, 0.5, "area jump"), (12, 0.9, "area jump")]
+)
+def test_a_cell_that_is_elsewhere_or_may_be_another_did_not_round_up(by, confidence, reason):
+    frames = leaping(by)
+    for frame in frames[6:]:
+        frame["area"][0] *= 0.4
+    track = replace(merged_in(1, 0), link_confidence=confidence, link_frame=6)
+    assert judge(frames, [track]).reason == [reason, "", ""]
+
+
+@pytest.mark.parametrize(("n_cells", "reason"), [(30, "unusual size"), (15, "")])
+def test_sizes_are_held_against_the_spread_of_many_cells(n_cells, reason):
+    cells = [(40, 50, [10 + (i % 3 == 0)] * 12, [100] * 12) for i in range(n_cells)]
+    odd = (40, 50, [17] * 12, [100] * 12)
+    assert reasons(*cells, odd) == [""] * n_cells + [reason]
+    assert reasons(*cells, odd, max_size_spread=None)[-1] == ""
+    # Twice as large is usual, however alike the cells are; widely spread ones are all usual.
+    alike = [(40, 50, [10] * 12, [100] * 12)] * n_cells
+    assert reasons(*alike, (40, 50, [14] * 12, [100] * 12))[-1] == ""
+    wide = [(40, 50, [7 + 3 * (i % 4)] * 12, [100] * 12) for i in range(n_cells)]
+    assert reasons(*wide, (40, 50, [19] * 12, [100] * 12))[-1] == ""
 
 
 def plain_reason(number, frames, tracks, p):
@@ -127,11 +175,30 @@ def plain_reason(number, frames, tracks, p):
         for r in rows
     ]
 
+    def steps(name):
+        return [abs(float(b[name]) - float(a[name])) for a, b in itertools.pairwise(rows)]
+
+    def usual(name):
+        return np.median([abs(float(r[name])) for r in rows])
+
     def jumps(name, limit):
-        trace = [float(r[name]) for r in rows]
-        steps = [abs(b - a) for a, b in itertools.pairwise(trace)]
-        allowed = limit * np.median(np.abs(trace))
-        return any(step > allowed and step > 5 * np.median(steps) for step in steps)
+        allowed = max(limit * usual(name), 5 * np.median(steps(name))) if len(rows) > 1 else 0
+        return [step > allowed for step in steps(name)]
+
+    diameter = 2 * np.sqrt(usual("area") / np.pi)
+    lengths = [length(a, b) / diameter for a, b in itertools.pairwise(rows)]
+    doubtful = [
+        any(t.cell == number and t.link_confidence < 0.6 and t.link_frame == t0 + 1 for t in tracks)
+        for t0 in range(len(rows) - 1)
+    ]
+    light, total = steps("intensity_total"), usual("intensity_total")
+    excused = [
+        np.median(light) <= 0.1 * total
+        and d_light <= 0.4 * total * min(1, d_area / usual("area"))
+        and far <= 0.75
+        and not doubt
+        for d_light, d_area, far, doubt in zip(light, steps("area"), lengths, doubtful, strict=True)
+    ]
 
     if len(rows) < p.min_frames:
         return "too short"
@@ -141,9 +208,35 @@ def plain_reason(number, frames, tracks, p):
         return "at the border"
     if not p.min_relative_area <= np.median(areas[number]) / usual_area <= p.max_relative_area:
         return "unusual size"
-    if jumps("area", p.max_area_jump):
+    if any(jump and not ok for jump, ok in zip(jumps("area", 0.3), excused, strict=True)):
         return "area jump"
-    return "intensity jump" if jumps("intensity_total", p.max_intensity_jump) else ""
+    if any(jumps("intensity_total", p.max_intensity_jump)):
+        return "intensity jump"
+    far = max(p.max_unsure_step, 4 * np.median(all_lengths(frames) or [0]))
+    unsure = any(d and step > far for d, step in zip(doubtful, lengths, strict=True))
+    return "unsure link" if unsure else ""
+
+
+def length(a, b):
+    """How far the middle of a bounding box goes."""
+    y, x = (
+        ((b[low] + b[high]) - (a[low] + a[high])) / 2
+        for low, high in (("box_top", "box_bottom"), ("box_left", "box_right"))
+    )
+    return np.hypot(y, x)
+
+
+def all_lengths(frames):
+    """The steps of all cells, in diameters."""
+    cells = {}
+    for frame in frames:
+        for i, cell in enumerate(frame["cell"]):
+            cells.setdefault(cell, []).append({name: frame[name][i] for name in NAMES})
+    return [
+        length(a, b) / (2 * np.sqrt(np.median([r["area"] for r in rows]) / np.pi))
+        for rows in cells.values()
+        for a, b in itertools.pairwise(rows)
+    ]
 
 
 @settings(max_examples=100, deadline=None)
@@ -158,12 +251,23 @@ def test_verdicts_are_those_of_the_plain_definition(seed):
             np.clip(rng.poisson(10) + rng.integers(0, 2, 12) * (rng.random(12) < 0.1) * 4, 1, 15)[
                 : rng.integers(1, 13)
             ],
-            rng.normal(rng.uniform(0, 100), 20, 12),
+            rng.normal(rng.uniform(0, 100), rng.choice([1, 5, 20]), 12),
         )
         for _ in range(n)
     ]
     frames = movie(*cells)
-    tracks = [merged_in(i + 1, int(rng.integers(0, 4))) for i in range(n)]
+    for frame in frames:  # some leap
+        for low, high in (("box_top", "box_bottom"), ("box_left", "box_right")):
+            leap = rng.integers(0, 60, len(frame["cell"])) * (rng.random(len(frame["cell"])) < 0.1)
+            frame[low], frame[high] = frame[low] + leap, frame[high] + leap
+    tracks = [
+        replace(
+            merged_in(i + 1, int(rng.integers(0, 3))),
+            link_confidence=float(rng.random()),
+            link_frame=int(rng.integers(1, 12)),
+        )
+        for i in range(n)
+    ]
     p = QualityParameters(
         min_frames=int(rng.integers(1, 7)),
         border=int(rng.integers(0, 20)),

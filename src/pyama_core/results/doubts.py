@@ -31,6 +31,8 @@ _UNSURE = 0.6
 """How sure a link must be that needs no look: of those below about one in seven is wrong."""
 _LINK = 0.6
 """How much a cell needs a look of which a link is unsure, nearly."""
+_OF_LINKS, _FAR_LINK = "unsure link", 0.88
+"""The verdict on cells that went far over such a link, and how much they need a look."""
 _OTHERS: Mapping[str, float] = {
     "too short": _LITTLE,
     "at the border": 0.2,
@@ -143,7 +145,8 @@ def _of_verdicts(tables: FovTables, traces: _Traces) -> Iterator[Doubt]:
     for row in rows:
         for name in names:
             reason = row[name]
-            if reason and reason not in _ABOUT_ALL:
+            told = reason == _OF_LINKS and row["cell"] in tables.least_sure
+            if reason and reason not in _ABOUT_ALL and not told:
                 channel = name.removeprefix("reason_")
                 explain = _EXPLAIN.get(reason, _explain_other)
                 yield explain({**row, "reason": reason}, channel, traces)
@@ -152,8 +155,13 @@ def _of_verdicts(tables: FovTables, traces: _Traces) -> Iterator[Doubt]:
 def _of_links(tables: FovTables) -> Iterator[Doubt]:
     """Yield cells of which the tracker was not sure that they are the same after some frame."""
     there = set(tables.cells["cell"].tolist())
+    reasons = tables.cells[[name for name in tables.cells if str(name).startswith("reason_")]]
+    far = set(tables.cells["cell"][(reasons == _OF_LINKS).any(axis=1)].tolist())
     for cell, (sure, frame) in tables.least_sure.items():
-        if sure < _UNSURE and cell in there:
+        if cell in far:
+            words = f"it goes far to frame {frame}, where another cell was as likely to be it"
+            yield Doubt(cell, frame, _FAR_LINK, words)
+        elif sure < _UNSURE and cell in there:
             words = f"another cell was as likely to be it at frame {frame}"
             yield Doubt(cell, frame, _LINK * (1.2 - sure), words)
 

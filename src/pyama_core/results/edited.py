@@ -70,12 +70,12 @@ def apply_edits(tables: FovTables, resolved: Resolved, basis: Basis) -> FovTable
     traces = tables.traces.take(order).reset_index(drop=True)
     traces["cell"] = numbers[order].astype(np.int32)
     table = _structured(tables.cells, cells)
-    table = judge_anew(table, traces, cells, basis)
+    changed = set(cells.restructured)
+    sure = {cell: link for cell, link in tables.least_sure.items() if cell not in changed}
+    table = judge_anew(table, traces, cells, basis, sure)
     words = cells.words()
     said = [words.get(cell, "") for cell in table["cell"].tolist()]
     table["corrections"] = pd.Series(said, dtype="str")
-    changed = set(cells.restructured)
-    sure = {cell: link for cell, link in tables.least_sure.items() if cell not in changed}
     return FovTables(tables.fov, tables.channels, traces, table, sure)
 
 

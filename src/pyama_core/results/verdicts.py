@@ -7,7 +7,7 @@ comes last and wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,14 +23,19 @@ from pyama_core.results.basis import Basis
 if TYPE_CHECKING:
     import pandas as pd
 
+Links = Mapping[int, tuple[float, int]]
+"""Of cells, how sure the least sure link is, and the frame that it leads to."""
 MARKED_BAD = "marked bad"
 """Why a cell is not good of which a person said so without a note."""
 
 
 def judge_anew(
-    table: pd.DataFrame, traces: pd.DataFrame, cells: EditedCells, basis: Basis
+    table: pd.DataFrame, traces: pd.DataFrame, cells: EditedCells, basis: Basis, links: Links
 ) -> pd.DataFrame:
-    """Return the table of cells with new verdicts on those that are not what they were."""
+    """Return the table of cells with new verdicts on those that are not what they were.
+
+    `links` are the least sure ones of the cells that are.
+    """
     import pandas as pd
 
     restructured = frozenset(cells.restructured)
@@ -44,7 +49,7 @@ def judge_anew(
         column = f"reason_{name}"
         reasons = dict(zip(table["cell"].tolist(), table[column].tolist(), strict=True))
         if restructured:
-            anew = judge_as_the_run(table, traces, name, basis)
+            anew = judge_as_the_run(table, traces, name, basis, links)
             reasons |= {
                 cell: anew[cell] for cell in numbers if cell in anew and cell in restructured
             }
@@ -69,12 +74,12 @@ def _in_the_end(reason: str, verdicts: Iterable[Verdict], channel: int) -> str:
 
 
 def judge_as_the_run(
-    table: pd.DataFrame, traces: pd.DataFrame, channel: str, basis: Basis
+    table: pd.DataFrame, traces: pd.DataFrame, channel: str, basis: Basis, links: Links
 ) -> dict[int, str]:
     """Judge the cells as they are now in a channel, as the run did."""
     criteria = basis.criteria[channel]
     seen = ~np.isin(traces["frame"], list(criteria.missing))
-    rows = _places(traces) | {"cell": traces["cell"].to_numpy(np.int64)}
+    rows = _places(traces) | {name: traces[name].to_numpy(np.int64) for name in ("cell", "frame")}
     if criteria.corrected:
         rows["intensity_total"] = traces[f"intensity_total_{channel}"].to_numpy()
     if "n_nuclei" in traces:
@@ -82,7 +87,7 @@ def judge_as_the_run(
     n_frames, height, width = basis.shape
     verdicts = judge_tracks(
         {name: column[seen] for name, column in rows.items()},
-        _tracks(table),
+        _tracks(table, links),
         (n_frames - len(criteria.missing), height, width),
         criteria.parameters,
     )
@@ -99,12 +104,15 @@ def _places(traces: pd.DataFrame) -> dict[str, NDArray[Any]]:
     return {"area": area, **dict(zip(BOX, squares(x, y, area).T, strict=True))}
 
 
-def _tracks(table: pd.DataFrame) -> list[Track]:
+def _tracks(table: pd.DataFrame, links: Links) -> list[Track]:
     names = ("cell", "first_frame", "last_frame", "n_frames", "n_merged")
     columns = [table[name].tolist() for name in names]
     merged = (table["fate"] == "merged").fillna(False).tolist()
     return [
         # No verdict depends on other fates, or on parents.
-        Track(cell, None, first, last, "merged" if is_merged else "lost", n_frames, n_merged)
+        Track(
+            *(cell, None, first, last, "merged" if is_merged else "lost", n_frames, n_merged),
+            *links.get(cell, ()),
+        )
         for is_merged, cell, first, last, n_frames, n_merged in zip(merged, *columns, strict=True)
     ]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pyama_core.processing.extraction.steps import IN_PLACE, Steps, Traces
 from pyama_core.processing.tracking.fates import Track
 
 Float64Array = NDArray[np.float64]
@@ -24,6 +25,7 @@ Reason = Literal[
     "unusual size",
     "area jump",
     "intensity jump",
+    "unsure link",
     "no nucleus",
     "several nuclei",
     "not corrected",
@@ -32,9 +34,10 @@ LIMITS: Mapping[Reason, tuple[str, ...]] = {
     "too short": ("min_frames",),
     "merged": ("max_merged_part",),
     "at the border": ("max_border_part", "border"),
-    "unusual size": ("min_relative_area", "max_relative_area"),
+    "unusual size": ("min_relative_area", "max_relative_area", "max_size_spread"),
     "area jump": ("max_area_jump",),
     "intensity jump": ("max_intensity_jump",),
+    "unsure link": ("max_unsure_step",),
 }
 """What speaks against a cell, and the parameters that decide about it."""
 OF_NUCLEI: Mapping[Reason, tuple[str, ...]] = {
@@ -44,8 +47,15 @@ OF_NUCLEI: Mapping[Reason, tuple[str, ...]] = {
 """The same, where nuclei are known."""
 REASONS: tuple[Reason, ...] = tuple(LIMITS)
 NOT_CORRECTED: Reason = "not corrected"
-_OUT_OF_LINE = 5.0
 _USUAL_MIN_FRAMES = 30
+_ENOUGH_CELLS = 20
+"""That are seen long enough tell how widely the sizes of cells are spread."""
+_NEVER_UNUSUAL = 2.5
+"""Times larger or smaller than the typical cell, a cell is of usual size: twice lies between those
+that have just divided and those that are about to, and some more in how they are outlined."""
+_SPREAD_OF_MEDIAN = 1.4826
+_FAR = 4.0
+"""Times the usual step of all cells is a long one."""
 
 
 class QualityParameters(BaseModel):
@@ -86,18 +96,35 @@ class QualityParameters(BaseModel):
         allow_inf_nan=False,
         description="largest area of a good cell, as a multiple of the median of all cells",
     )
+    max_size_spread: float | None = Field(
+        4.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how far the area of a good cell may be from the usual one, in units of the "
+        "spread of the areas (of their logarithms) in its FOV; asked for within the two limits "
+        "above, of FOVs with 20 cells and more",
+    )
     max_area_jump: float | None = Field(
         0.5,
         gt=0,
         allow_inf_nan=False,
         description="largest change of a good cell's area from one frame to the next, as a part "
-        "of its median",
+        "of its median, unless the cell stays where it is and keeps its light, as cells do that "
+        "round up to divide",
     )
     max_intensity_jump: float | None = Field(
         0.5,
         gt=0,
         allow_inf_nan=False,
-        description="the same for its total intensity",
+        description="largest change of its total intensity, as a part of its median",
+    )
+    max_unsure_step: float | None = Field(
+        2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how far a good cell may go, in diameters of it, from one frame to the next "
+        "where another cell was nearly as likely to be it; where all cells go far, four times the "
+        "usual step",
     )
     max_odd_nuclei_part: float = Field(
         0.1,
@@ -180,19 +207,24 @@ def judge_tracks(
     A cell is too short if it is seen in few frames; merged if it shared its object with others,
     or ended in one; at the border if its bounding box came within `border` pixels of the edge in
     too many of its frames; of unusual size if its median area is far from the median of all
-    cells'; and it jumps if its area or total intensity changes, between two frames in which it is
-    seen, by more than the allowed part of its median, and by five times more than it usually does
-    (which lets dim cells, whose trace is all noise, pass). Where nuclei are measured, it has no
-    nucleus, or several, if that is so in too many of the frames in which it is known.
+    cells', or, where there are many, out of the spread of those that are seen long enough; and it
+    jumps if its area or total intensity changes, between two frames in which it is seen, by more
+    than the allowed part of its median, and by five times more than it usually does (which lets
+    dim cells, whose trace is all noise, pass). An area may change if the cell stays in its place
+    and its light, otherwise steady, is still there: so do cells that round up, and nuclei that
+    condense, before they divide. A cell goes far over an unsure link if the tracker was in doubt
+    whom it became just where it made a long step. Where nuclei are measured, it has no nucleus, or
+    several, if that is so in too many of the frames in which it is known.
 
     Parameters
     ----------
     rows
         Equally long columns ``cell``, ``area``, ``box_top``, ``box_left``, ``box_bottom``,
-        ``box_right`` as `measure_cells` gives them, ``intensity_total`` and ``n_nuclei`` if there
-        are any; sorted by cell, then by frame.
+        ``box_right`` as `measure_cells` gives them, ``frame``, ``intensity_total`` and ``n_nuclei``
+        if there are any; sorted by cell, then by frame.
     tracks
-        What the tracker says about the cells; cells that it does not know are not merged.
+        What the tracker says about the cells; cells that it does not know are not merged, and
+        their links are sure.
     shape
         Number, height and width of the frames.
     parameters
@@ -212,51 +244,24 @@ def judge_tracks(
     if cells.size == 0:
         return Verdicts(cells, [])
     traces = Traces(np.repeat(np.arange(cells.size), n_rows), begin, n_rows)
+    tracks = list(tracks)
     near = _near_border(rows, shape[1:], parameters.border)
-    intensity = rows.get("intensity_total", np.zeros(rows["cell"].size))
-    broken = {
-        "too short": n_rows < resolve_min_frames(parameters.min_frames, shape[0]),
-        "merged": _merged(cells, tracks, parameters.max_merged_part),
-        "at the border": np.add.reduceat(near, begin) > parameters.max_border_part * n_rows,
-        "unusual size": _unusual(traces.medians(rows["area"]), parameters),
-        "area jump": _jumps(traces, rows["area"], parameters.max_area_jump),
-        "intensity jump": _jumps(traces, intensity, parameters.max_intensity_jump),
+    short = n_rows < resolve_min_frames(parameters.min_frames, shape[0])
+    merged = _merged(cells, tracks, parameters.max_merged_part)
+    at_border = np.add.reduceat(near, begin) > parameters.max_border_part * n_rows
+    typical = ~(short | merged | at_border)
+    broken: dict[Reason, NDArray[np.bool_]] = {
+        "too short": short,
+        "merged": merged,
+        "at the border": at_border,
+        "unusual size": _unusual(traces.medians(rows["area"]), typical, parameters),
+        **_broken_steps(rows, cells, tracks, traces, parameters),
     }
     if "n_nuclei" in rows:
         broken |= _odd_nuclei(traces, rows["n_nuclei"], parameters.max_odd_nuclei_part)
     reasons = np.array(["", *broken], object)
     first = np.argmax([~np.any(list(broken.values()), axis=0), *broken.values()], axis=0)
     return Verdicts(cells, reasons[first].tolist())
-
-
-@dataclass(frozen=True)
-class Traces:
-    """Which rows belong to which cell: equal numbers, one after the other.
-
-    Attributes
-    ----------
-    cell
-        (n_rows,) int64: 0, 1, …
-    begin, size
-        (n_cells,) int64: the first row of each cell, and how many it has.
-    """
-
-    cell: IntArray
-    begin: IntArray
-    size: IntArray
-
-    def medians(self, values: NDArray[Any]) -> Float64Array:
-        """Return the median of each cell's values."""
-        ordered = values[np.lexsort((values, self.cell))].astype(np.float64)
-        below, above = self.begin + (self.size - 1) // 2, self.begin + self.size // 2
-        return np.asarray((ordered[below] + ordered[above]) / 2)
-
-    def without_first(self) -> Traces:
-        """Return the rows of cells from their second row on, of cells that have one."""
-        kept = self.size > 1
-        size = self.size[kept] - 1
-        begin = np.cumsum(size) - size
-        return Traces(np.repeat(np.arange(size.size), size), begin, size)
 
 
 def _near_border(rows: Mapping[str, NDArray[Any]], shape: tuple[int, int], border: int) -> IntArray:
@@ -281,7 +286,7 @@ def _merged(cells: IntArray, tracks: Iterable[Track], max_part: float) -> NDArra
 
 def _odd_nuclei(
     traces: Traces, n_nuclei: NDArray[Any], max_part: float
-) -> dict[str, NDArray[np.bool_]]:
+) -> dict[Reason, NDArray[np.bool_]]:
     """Return which cells have no nucleus, and several, in too many frames; NaN is not known."""
     known = np.add.reduceat(np.isfinite(n_nuclei).astype(np.int64), traces.begin)
     none = np.add.reduceat((n_nuclei == 0).astype(np.int64), traces.begin)
@@ -289,25 +294,57 @@ def _odd_nuclei(
     return {"no nucleus": none > max_part * known, "several nuclei": several > max_part * known}
 
 
-def _unusual(median_area: Float64Array, parameters: QualityParameters) -> NDArray[np.bool_]:
+def _unusual(
+    median_area: Float64Array, typical: NDArray[np.bool_], parameters: QualityParameters
+) -> NDArray[np.bool_]:
+    """Return whose area is beyond the limits, or far out of the spread of typical cells."""
     relative = median_area / np.median(median_area)
     smallest, largest = parameters.min_relative_area, parameters.max_relative_area
     too_small = relative < (0 if smallest is None else smallest)
     too_large = relative > (np.inf if largest is None else largest)
-    return np.asarray(too_small | too_large)
+    unusual = np.asarray(too_small | too_large, np.bool_)
+    if parameters.max_size_spread is None or np.count_nonzero(typical) < _ENOUGH_CELLS:
+        return unusual
+    size = np.log(median_area)
+    size -= np.median(size[typical])
+    spread = _SPREAD_OF_MEDIAN * float(np.median(np.abs(size[typical])))
+    limit = max(parameters.max_size_spread * spread, float(np.log(_NEVER_UNUSUAL)))
+    return np.asarray(unusual | (np.abs(size) > limit))
 
 
-def _jumps(traces: Traces, values: NDArray[Any], largest: float | None) -> NDArray[np.bool_]:
-    """Return for each cell whether a step is too large, and out of line with its others."""
-    jumps = np.zeros(traces.begin.size, np.bool_)
-    moving = traces.size > 1
-    if largest is None or not moving.any():
-        return jumps
-    steps = np.abs(np.diff(values.astype(np.float64)))[np.diff(traces.cell) == 0]
-    between = traces.without_first()
-    limit = np.maximum(
-        largest * traces.medians(np.abs(values.astype(np.float64)))[moving],
-        _OUT_OF_LINE * between.medians(steps),
-    )
-    jumps[moving] = np.maximum.reduceat(steps, between.begin) > limit
-    return jumps
+def _broken_steps(
+    rows: Mapping[str, NDArray[Any]],
+    cells: IntArray,
+    tracks: list[Track],
+    traces: Traces,
+    parameters: QualityParameters,
+) -> dict[Reason, NDArray[np.bool_]]:
+    """Return which cells jump, in area or light, or make a long step over an unsure link."""
+    steps = Steps(traces)
+    area, light = rows["area"], rows.get("intensity_total")
+    lengths = steps.lengths(rows)
+    unsure = np.zeros(lengths.size, np.bool_)
+    if "frame" in rows:
+        unsure = steps.unsure(rows["frame"], *_least_sure(cells, tracks))
+    of_area, of_light, far = (np.zeros(lengths.size, np.bool_) for _ in range(3))
+    if parameters.max_area_jump is not None:
+        of_area = steps.jumps(area, parameters.max_area_jump)
+        if light is not None:
+            of_area &= ~steps.keep_the_light(area, light) | (lengths > IN_PLACE) | unsure
+    if parameters.max_intensity_jump is not None and light is not None:
+        of_light = steps.jumps(light, parameters.max_intensity_jump)
+    if parameters.max_unsure_step is not None and lengths.size:
+        far = unsure & (lengths > max(parameters.max_unsure_step, _FAR * float(np.median(lengths))))
+    return {
+        "area jump": steps.cells_with_any(of_area),
+        "intensity jump": steps.cells_with_any(of_light),
+        "unsure link": steps.cells_with_any(far),
+    }
+
+
+def _least_sure(cells: IntArray, tracks: list[Track]) -> tuple[Float64Array, Float64Array]:
+    """Return how sure the least sure link of each cell is, and its frame; NaN where not told."""
+    told = {track.cell: (track.link_confidence, track.link_frame) for track in tracks}
+    links = [told.get(cell, (None, None)) for cell in cells.tolist()]
+    confidence, frame = np.array(links, np.float64).reshape(-1, 2).T
+    return confidence, frame

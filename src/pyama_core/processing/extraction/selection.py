@@ -18,7 +18,7 @@ from pyama_core.processing.extraction.feature_names import (
     names_of,
 )
 
-ALGORITHM = "features/2"
+ALGORITHM = "features/3"
 
 BASIC_COLUMNS = (
     "cell",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyama_core.errors import DamagedFileError
 from pyama_core.processing.tracking.fates import FATES, Track
 
+Number = TypeVar("Number", int, float)
 Columns = dict[str, Sequence[Any] | NDArray[Any]]
 OF_LINKS = ("link_confidence", "link_frame")
 OF_LINEAGES = ("generation", "birth_probability", "cycle_frames")
@@ -40,7 +41,7 @@ def track_columns(tracks: Sequence[Track]) -> Columns:
 
 
 def read_tracks(lines: Iterable[str]) -> list[Track]:
-    """Read the table of cells back from the lines of its file.
+    """Read the table of cells back from the lines of its file, but for lineages.
 
     Raises
     ------
@@ -57,11 +58,18 @@ def read_tracks(lines: Iterable[str]) -> list[Track]:
                 fate=FATES[FATES.index(row["fate"])],
                 n_frames=int(row["n_frames"]),
                 n_merged=int(row["n_merged"]),
+                link_confidence=_number(float, row.get("link_confidence")),
+                link_frame=_number(int, row.get("link_frame")),
             )
             for row in csv.DictReader(lines)
         ]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DamagedFileError(f"not a table of cells: {error!r}") from error
+
+
+def _number(kind: Callable[[str], Number], text: str | None) -> Number | None:
+    """Read a number that need not be there."""
+    return kind(text) if text else None
 
 
 def count_fates(tracks: Sequence[Track]) -> dict[str, int]:
