@@ -18,6 +18,7 @@ import "./style.css";
 const PLACES: readonly Place[] = [
   { name: "files", title: "Files", Content: Files },
   { name: "setup", title: "Set up", Content: SetUp },
+  { name: "tune", title: "Tune", Content: later("Tune", async () => (await import("./tune/Tune.js")).Tune) },
   { name: "look", title: "Look", Content: Look },
   { name: "export", title: "Export", Content: later("Export", async () => (await import("./exporting/Export.js")).Export) },
 ];

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from pyama_core.app.desk import Desk
 from pyama_core.app.guard import SHELL, App, Guard, Identity
-from pyama_core.app.routes import correcting, exporting, looking, setting_up
+from pyama_core.app.routes import correcting, exporting, looking, setting_up, tuning
 from pyama_core.app.routes import files as files_routes
 from pyama_core.app.routing import Endpoint, as_route
 
@@ -28,6 +28,7 @@ def endpoints() -> Sequence[Endpoint]:
     return (
         *files_routes.ENDPOINTS,
         *setting_up.ENDPOINTS,
+        *tuning.ENDPOINTS,
         *looking.ENDPOINTS,
         *correcting.ENDPOINTS,
         *exporting.ENDPOINTS,

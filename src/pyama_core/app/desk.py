@@ -13,9 +13,11 @@ from pathlib import Path
 from pyama_core.app.events import Hub, Watcher, modified_ns
 from pyama_core.app.export_jobs import ExportJobs
 from pyama_core.app.file_cards import FileCards
+from pyama_core.app.readings import Readings
 from pyama_core.app.roots import Roots
 from pyama_core.app.sources import OpenSources
 from pyama_core.app.thumbnails import Thumbnails
+from pyama_core.app.tuner import Tuner
 from pyama_core.io.storage.naming import SOURCE_NAME
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.results import Results, open_results
@@ -51,6 +53,10 @@ class Desk:
         Microscope files that are set up.
     thumbnails : Thumbnails
         Of their positions.
+    tuner : Tuner
+        Tries parameters.
+    readings : Readings
+        Pictures of what it found.
     """
 
     def __init__(self, roots: Roots) -> None:
@@ -61,6 +67,8 @@ class Desk:
         self.watcher = Watcher(self.hub, lambda: self.open_folders)
         self.sources = OpenSources(roots)
         self.thumbnails = Thumbnails()
+        self.tuner = Tuner()
+        self.readings = Readings()
         self._lock = threading.Lock()
         self._opened: OrderedDict[Path, _Opened] = OrderedDict()
 
@@ -118,6 +126,7 @@ class Desk:
 
     def close(self) -> None:
         """Give back what is held: files, and processes that wait for work."""
+        self.tuner.close()
         self.sources.close()
 
 

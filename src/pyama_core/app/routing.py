@@ -30,6 +30,7 @@ Q = TypeVar("Q", bound=Message)
 Handler = Callable[[Desk, Q], Message | Blob]
 
 _AT_ONCE = 4
+_SLOW_AT_ONCE = 16
 _LARGEST_BODY = 1 << 20
 _GONE = 499
 
@@ -48,6 +49,8 @@ class Endpoint:
         Answers.
     asks, answers : type
         Of the question and the answer.
+    is_slow : bool
+        Whether it waits for something that takes its time, and must not hold up others meanwhile.
     """
 
     method: Literal["GET", "POST"]
@@ -55,6 +58,7 @@ class Endpoint:
     handle: Handler[Any]
     asks: type[Message]
     answers: type[Message] | type[Blob]
+    is_slow: bool = False
 
 
 def reads(path: str, handle: Handler[Q]) -> Endpoint:
@@ -62,9 +66,12 @@ def reads(path: str, handle: Handler[Q]) -> Endpoint:
     return Endpoint("GET", path, handle, *_types_of(handle))
 
 
-def changes(path: str, handle: Handler[Q]) -> Endpoint:
-    """Return an endpoint that changes something: its question travels as JSON."""
-    return Endpoint("POST", path, handle, *_types_of(handle))
+def changes(path: str, handle: Handler[Q], *, is_slow: bool = False) -> Endpoint:
+    """Return an endpoint that changes something: its question travels as JSON.
+
+    So does one that computes something of a question that is too long for an address.
+    """
+    return Endpoint("POST", path, handle, *_types_of(handle), is_slow=is_slow)
 
 
 def _types_of(handle: Handler[Any]) -> tuple[type[Message], type[Message] | type[Blob]]:
@@ -87,7 +94,7 @@ def as_route(endpoint: Endpoint, desk: Desk) -> Route:
             return _failure(InputError(_in_words(error)))
         except InputError as error:
             return _failure(error)
-        async with _turn(request):
+        async with _turn(request, endpoint.is_slow):
             if endpoint.method == "GET" and await request.is_disconnected():
                 return Response(status_code=_GONE)
             return await run_in_threadpool(_answer, endpoint, desk, asked)
@@ -95,14 +102,14 @@ def as_route(endpoint: Endpoint, desk: Desk) -> Route:
     return Route(endpoint.path, answer, methods=[endpoint.method])
 
 
-def _turn(request: Request) -> Any:
-    """Return what lets a few requests at a time through, one for each loop."""
+def _turn(request: Request, is_slow: bool) -> Any:
+    """Return what lets a few requests at a time through, one for each loop and pace."""
     import anyio
 
     state = request.app.state
     if not hasattr(state, "turns"):
-        state.turns = anyio.CapacityLimiter(_AT_ONCE)
-    return state.turns
+        state.turns = anyio.CapacityLimiter(_AT_ONCE), anyio.CapacityLimiter(_SLOW_AT_ONCE)
+    return state.turns[is_slow]
 
 
 def _answer(endpoint: Endpoint, desk: Desk, asked: Message) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 def _refuse_even(value: int) -> int:
@@ -15,7 +15,7 @@ def _refuse_even(value: int) -> int:
     return value
 
 
-OddInt = Annotated[int, AfterValidator(_refuse_even)]
+OddInt = Annotated[int, AfterValidator(_refuse_even), Field(json_schema_extra={"odd": True})]
 
 
 class MethodParameters(BaseModel):

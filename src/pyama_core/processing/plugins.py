@@ -39,6 +39,20 @@ class Imported:
         return getattr(importlib.import_module(module), attribute)(*arguments)
 
 
+def known_methods(built_in: Mapping[str, str], group: str) -> list[str]:
+    """Return the names of the methods that there are, built in or brought by packages.
+
+    Parameters
+    ----------
+    built_in
+        The package's own, by name.
+    group
+        Entry-point group of the others.
+    """
+    brought = {entry.name for entry in entry_points(group=group)}
+    return [*built_in, *sorted(brought - built_in.keys())]
+
+
 def find_method(
     kind: str, name: str, built_in: Mapping[str, str], group: str, expected: type[MethodT]
 ) -> MethodT:

@@ -2,6 +2,23 @@
 
 import type { Pixels, Table } from "./binary.js";
 
+/** A fluorescence frame, with what is set. */
+export interface AskBackground {
+  z?: string;
+  axes?: string;
+  sizes?: string;
+  pattern?: string;
+  outside?: boolean;
+  numbering?: string;
+  at: string;
+  out?: string;
+  draft: Draft;
+  page: string;
+  fov: number;
+  t: number;
+  channel: number;
+}
+
 /** A correction of a cell. */
 export interface AskCorrection {
   at: string;
@@ -50,6 +67,15 @@ export interface AskFrame {
   level?: number;
 }
 
+/** Nothing: all that there are. */
+export interface AskMethods {
+}
+
+/** Paths of cells that were followed. */
+export interface AskPaths {
+  number: number;
+}
+
 /** Positions in words, such as 0-3,7 or B2-B6. */
 export interface AskPositions {
   z?: string;
@@ -61,6 +87,13 @@ export interface AskPositions {
   at: string;
   out?: string;
   words: string;
+}
+
+/** A picture that was computed. */
+export interface AskReading {
+  number: number;
+  name: string;
+  level?: number;
 }
 
 /** An output folder. */
@@ -78,6 +111,36 @@ export interface AskSource {
   numbering?: string;
   at: string;
   out?: string;
+}
+
+/** A frame of a channel, as it is in the file. */
+export interface AskSourceFrame {
+  z?: string;
+  axes?: string;
+  sizes?: string;
+  pattern?: string;
+  outside?: boolean;
+  numbering?: string;
+  at: string;
+  out?: string;
+  fov: number;
+  channel: number;
+  t: number;
+  level?: number;
+}
+
+/** A channel of a position. */
+export interface AskSourceRange {
+  z?: string;
+  axes?: string;
+  sizes?: string;
+  pattern?: string;
+  outside?: boolean;
+  numbering?: string;
+  at: string;
+  out?: string;
+  fov: number;
+  channel: number;
 }
 
 /** A frame of a position. */
@@ -119,11 +182,38 @@ export interface AskTraces {
   columns?: readonly string[];
 }
 
+/** A frame, with what is set. */
+export interface AskTrial {
+  z?: string;
+  axes?: string;
+  sizes?: string;
+  pattern?: string;
+  outside?: boolean;
+  numbering?: string;
+  at: string;
+  out?: string;
+  draft: Draft;
+  page: string;
+  fov: number;
+  t: number;
+}
+
 /** What to take back, or to do again: by default the last, in a field of view. */
 export interface AskUndo {
   at: string;
   fov: number;
   name?: string | null;
+}
+
+/** A fluorescence frame without its background. */
+export interface Background {
+  number: number;
+  t: number;
+  raw: GreyRange;
+  corrected: GreyRange;
+  background: GreyRange;
+  resolved: Readonly<Record<string, string>>;
+  seconds: number;
 }
 
 /** An export that is to end. */
@@ -183,6 +273,24 @@ export interface Column {
   name: string;
   dtype: string;
   length: number;
+}
+
+/** A parameter, and what may be put in its place. */
+export interface Control {
+  name: string;
+  description: string;
+  kind: "number" | "integer" | "flag" | "choice" | "text";
+  takes_text: boolean;
+  unit: string;
+  default: unknown;
+  is_required: boolean;
+  auto: boolean;
+  empty: boolean;
+  low: number | null;
+  high: number | null;
+  is_low_allowed: boolean;
+  step: number | null;
+  choices: readonly string[];
 }
 
 /** What was corrected, undone or done again. */
@@ -357,6 +465,12 @@ export interface FovRow {
   contradictions: readonly string[];
 }
 
+/** Grey values that are shown from black to full. */
+export interface GreyRange {
+  low: number;
+  high: number;
+}
+
 /** A stack that can be shown. */
 export interface Layer {
   kind: "phase" | "raw" | "corrected" | "labels";
@@ -386,9 +500,43 @@ export interface MakeDemo {
   at: string;
 }
 
+/** A method of a step, and its parameters. */
+export interface Method {
+  name: string;
+  description: string;
+  controls: readonly Control[];
+  problem: string;
+}
+
+/** The methods that there are, by step. */
+export interface Methods {
+  segmentation: readonly Method[];
+  correction: readonly Method[];
+  tracking: readonly Method[];
+  usual: Readonly<Record<string, string>>;
+}
+
 /** So much happened that some of it was not told: look at everything anew. */
 export interface Missed {
   kind: "missed";
+}
+
+/** What was found in a frame. */
+export interface Outlines {
+  number: number;
+  t: number;
+  count: number;
+  edges: readonly number[];
+  counts: readonly number[];
+  median_diameter: number | null;
+  method: string;
+  kind: string;
+  is_sure: boolean;
+  reason: string;
+  cell_diameter: number | null;
+  found_cells: boolean;
+  pixel_size_um: number | null;
+  seconds: number;
 }
 
 /** What an output folder holds. */
@@ -520,10 +668,36 @@ export interface TableHeader {
   columns: readonly Column[];
 }
 
+/** Cells that were followed through some frames. */
+export interface Tracks {
+  number: number;
+  frames: readonly number[];
+  fates: Readonly<Record<string, number>>;
+  seconds: number;
+}
+
 /** What a correction would come to. */
 export interface Tried {
   refused: string;
   words: string;
+}
+
+/** What became of a question for a correction. */
+export interface TriedBackground {
+  found: Background | null;
+  problem: string;
+}
+
+/** What became of a question for outlines. */
+export interface TriedOutlines {
+  found: Outlines | null;
+  problem: string;
+}
+
+/** What became of a question for tracks. */
+export interface TriedTracks {
+  found: Tracks | null;
+  problem: string;
 }
 
 export type Event = ResultsChanged | ExportTold | Missed;
@@ -537,6 +711,11 @@ export interface Reads {
   "/api/source/thumbnail": { asks: AskSourceThumbnail; answers: Pixels };
   "/api/source/positions": { asks: AskPositions; answers: Positions };
   "/api/draft": { asks: AskSource; answers: StoredDraft };
+  "/api/source/frame": { asks: AskSourceFrame; answers: Pixels };
+  "/api/source/range": { asks: AskSourceRange; answers: GreyRange };
+  "/api/tune/methods": { asks: AskMethods; answers: Methods };
+  "/api/tune/reading": { asks: AskReading; answers: Pixels };
+  "/api/tune/paths": { asks: AskPaths; answers: Table };
   "/api/overview": { asks: AskResults; answers: Overview };
   "/api/fov": { asks: AskFov; answers: Fov };
   "/api/frame": { asks: AskFrame; answers: Pixels };
@@ -554,6 +733,9 @@ export interface Reads {
 export interface Changes {
   "/api/demo": { asks: MakeDemo; answers: Made };
   "/api/draft/save": { asks: SaveDraft; answers: Saved };
+  "/api/tune/outlines": { asks: AskTrial; answers: TriedOutlines };
+  "/api/tune/background": { asks: AskBackground; answers: TriedBackground };
+  "/api/tune/tracks": { asks: AskTrial; answers: TriedTracks };
   "/api/correct": { asks: AskCorrection; answers: Corrected };
   "/api/undo": { asks: AskUndo; answers: Corrected };
   "/api/redo": { asks: AskUndo; answers: Corrected };

@@ -8,9 +8,11 @@ import type { ChosenChannels, Draft, Reading, Saved } from "../base/messages.js"
 import { inWords, resource } from "../base/resource.js";
 
 const SAVED_AFTER_MS = 350;
+/** Places in which a file is prepared for a run. */
+const PLACES_OF_IT: readonly string[] = ["setup", "tune"];
 /** The file, or a folder of outputs of it. */
 export const at = computed(() =>
-  address.value["place"] === "setup" ? part("at").value : "",
+  PLACES_OF_IT.includes(address.value["place"] ?? "") ? part("at").value : "",
 );
 const outAsked = part("out");
 

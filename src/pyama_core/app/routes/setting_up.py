@@ -94,7 +94,7 @@ class Saved(Message):
 def source(desk: Desk, asked: AskSource) -> SourceFacts:
     """Tell what a file holds."""
     place = source_place(desk.roots, asked.at, asked.out)
-    with desk.sources.use(place.file, _reading(asked, place)) as opened:
+    with desk.sources.use(place.file, reading_of(asked, place)) as opened:
         about = opened.metadata
         return facts_of(about, place.file, place.out_for(desk.roots, about))
 
@@ -102,7 +102,7 @@ def source(desk: Desk, asked: AskSource) -> SourceFacts:
 def look(desk: Desk, asked: AskSource) -> Look:
     """Tell what the channels of a file show."""
     place = source_place(desk.roots, asked.at, asked.out)
-    reading = _reading(asked, place)
+    reading = reading_of(asked, place)
     with desk.sources.use(place.file, reading) as opened:
         return look_of(opened.metadata, desk.sources.look(place.file, reading))
 
@@ -110,7 +110,7 @@ def look(desk: Desk, asked: AskSource) -> Look:
 def thumbnail(desk: Desk, asked: AskSourceThumbnail) -> Pixels:
     """Draw a position in a channel."""
     place = source_place(desk.roots, asked.at, asked.out)
-    reading = _reading(asked, place)
+    reading = reading_of(asked, place)
     if not 0 < asked.size <= _LARGEST_THUMBNAIL:
         raise InputError(f"size: expected 1 to {_LARGEST_THUMBNAIL}, found {asked.size}")
     with desk.sources.use(place.file, reading) as opened:
@@ -129,14 +129,14 @@ def thumbnail(desk: Desk, asked: AskSourceThumbnail) -> Pixels:
 def positions(desk: Desk, asked: AskPositions) -> Positions:
     """Find positions by words."""
     place = source_place(desk.roots, asked.at, asked.out)
-    with desk.sources.use(place.file, _reading(asked, place)) as opened:
+    with desk.sources.use(place.file, reading_of(asked, place)) as opened:
         return Positions(fovs=tuple(find_fovs(asked.words, opened.metadata.fov_names)))
 
 
 def draft(desk: Desk, asked: AskSource) -> StoredDraft:
     """Return what is saved in the folder of outputs, or what suits the file."""
     place = source_place(desk.roots, asked.at, asked.out)
-    reading = _reading(asked, place)
+    reading = reading_of(asked, place)
     with desk.sources.use(place.file, reading) as opened:
         about = opened.metadata
         out = place.out_for(desk.roots, about)
@@ -199,7 +199,7 @@ def _bytes_left(config: RunConfig, about: MicroscopyMetadata, out: Path) -> int:
     return sum(size_of_fov(about, analysis, fov, keep, out).kept for fov in fovs)
 
 
-def _reading(asked: AskSource, place: SourcePlace) -> Reading:
+def reading_of(asked: AskSource, place: SourcePlace) -> Reading:
     """Return how a file is read: as asked for, or else as something on disk tells."""
     given = Reading(**{name: getattr(asked, name) for name in Reading.model_fields})
     return place.reading if given == Reading() and place.reading is not None else given

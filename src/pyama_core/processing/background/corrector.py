@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pyama_core.processing.plugins import find_method
+from pyama_core.processing.plugins import find_method, known_methods
 
 GROUP = "pyama_core.corrections"
 
@@ -72,6 +72,11 @@ class CorrectionMethod:
     resolve: Callable[[Any, float | None], Any] = _as_they_are
     resolved: tuple[str, ...] = ()
     compiled: bool = False
+
+
+def known_corrections() -> list[str]:
+    """Return the names of all background corrections, those of installed packages last."""
+    return known_methods(_BUILT_IN, GROUP)
 
 
 def find_correction(name: str) -> CorrectionMethod:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from pyama_core.errors import InputError
 from pyama_core.processing.lengths import parse_length
@@ -47,7 +47,11 @@ def _parse_or_auto(value: Any) -> float | str:
 
 Diameter = Annotated[float | str, BeforeValidator(parse_diameter)]
 """Pixels as a number, or a length such as ``25 um``."""
-DiameterOrAuto = Annotated[float | str, BeforeValidator(_parse_or_auto)]
+DiameterOrAuto = Annotated[
+    float | str,
+    BeforeValidator(_parse_or_auto),
+    Field(json_schema_extra={"minimum": SMALLEST, "maximum": LARGEST}),
+]
 
 
 class CellDiameterParameters(GrowthParameters):

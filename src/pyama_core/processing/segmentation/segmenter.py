@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.processing.method_files import files_of_parameters
 from pyama_core.processing.parameters import MethodParameters
-from pyama_core.processing.plugins import find_method
+from pyama_core.processing.plugins import find_method, known_methods
 
 if TYPE_CHECKING:
     from pyama_core.processing.segmentation.picture.kind import Picture
@@ -139,6 +139,9 @@ class SegmentationMethod:
     choose
         Of a method that segments nothing itself: returns the parameters of the one that does, from
         its own and what the channel shows in some frames of the data set.
+    beside_calibration
+        Names of the parameters that do not matter to what a self-calibrating segmenter finds out
+        when it is prepared.
     by_nuclei
         Whether the segmenter makes use of a nuclear channel.
     labels
@@ -161,10 +164,16 @@ class SegmentationMethod:
     resolve: Callable[[Any, Sequence[Shape]], Any] = _as_they_are
     resolved: tuple[str, ...] = ()
     choose: Callable[[Any, Picture], MethodParameters] | None = None
+    beside_calibration: tuple[str, ...] = ()
     by_nuclei: bool = False
     labels: bool = True
     compiled: bool = False
     parts: tuple[Callable[[Any, NDArray[Any], NDArray[np.uint16]], object], ...] = ()
+
+
+def known_segmentations() -> list[str]:
+    """Return the names of all segmentations, those of installed packages last."""
+    return known_methods(_BUILT_IN, GROUP)
 
 
 def find_segmentation(name: str) -> SegmentationMethod:

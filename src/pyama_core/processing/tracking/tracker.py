@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import BaseModel
 
-from pyama_core.processing.plugins import find_method
+from pyama_core.processing.plugins import find_method, known_methods
 from pyama_core.processing.tracking.fates import Track
 
 GROUP = "pyama_core.trackers"
@@ -110,6 +110,11 @@ class TrackingMethod:
     create: Callable[[Any, DTypeLike], Tracker]
     image: Callable[[Any], Image] = _no_image
     compiled: bool = False
+
+
+def known_trackings() -> list[str]:
+    """Return the names of all trackings, those of installed packages last."""
+    return known_methods(_BUILT_IN, GROUP)
 
 
 def find_tracking(name: str) -> TrackingMethod:

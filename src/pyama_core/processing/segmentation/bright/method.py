@@ -113,9 +113,19 @@ _CREATE = "pyama_core.processing.segmentation.bright.segmenter:create"
 
 def bright_method() -> SegmentationMethod:
     """Describe the method for bright objects."""
-    return SegmentationMethod(BrightParameters, ALGORITHM, Imported(_CREATE), compiled=True)
+    return _method(BrightParameters, ALGORITHM)
 
 
 def dark_method() -> SegmentationMethod:
     """Describe the method for dark objects."""
-    return SegmentationMethod(DarkParameters, ALGORITHM_OF_DARK, Imported(_CREATE), compiled=True)
+    return _method(DarkParameters, ALGORITHM_OF_DARK)
+
+
+def _method(parameters: type[ObjectParameters], algorithm: str) -> SegmentationMethod:
+    return SegmentationMethod(
+        parameters,
+        algorithm,
+        Imported(_CREATE),
+        beside_calibration=("grow_by", "min_diameter", "max_diameter"),
+        compiled=True,
+    )

@@ -36,6 +36,7 @@ def segmentation_method() -> SegmentationMethod:
         InstanceParameters,
         ALGORITHM,
         Imported("pyama_core.processing.segmentation.instances.segmenter:create"),
+        beside_calibration=("grow_by",),
         by_nuclei=True,
         compiled=True,
         parts=tuple(Imported(f"{_PARTS}:{name}") for name in _PARTS_BY_TIME),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from pyama_core.errors import InputError, ReleasedInputError
 from pyama_core.io.microscopy import MicroscopyMetadata
@@ -12,6 +15,25 @@ from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.stacks import StackReader
 from pyama_core.outputs import Output
 from pyama_core.processing.workflow.services.analysis import Analysis
+
+
+class Position(Protocol):
+    """A field of view of a source, whether a run works on it or not."""
+
+    @property
+    def metadata(self) -> MicroscopyMetadata:
+        """The source."""
+
+    @property
+    def fov(self) -> int:
+        """Its number."""
+
+
+class ReadsFrames(Protocol):
+    """Frames of a channel, wherever they come from."""
+
+    def read(self, t: int, /) -> NDArray[Any]:
+        """Return frame `t` as (Y, X)."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
@@ -22,11 +22,18 @@ logger = logging.getLogger(__name__)
 _MOST_FOVS = 4
 
 
-def settle_method(metadata: MicroscopyMetadata, analysis: Analysis) -> Analysis:
+Looks = Callable[[int, PlaneChoice | None], Picture]
+"""Tells what a channel shows, in a plane of a z-stack."""
+
+
+def settle_method(
+    metadata: MicroscopyMetadata, analysis: Analysis, look: Looks | None = None
+) -> Analysis:
     """Put the segmentations that suit the pictures in the place of those that only choose.
 
     That is of cells, and of nuclei where they are measured. Frames of the whole data set are looked
-    at, whichever fields of view are asked for, so that all runs on it choose the same.
+    at, whichever fields of view are asked for, so that all runs on it choose the same; with `look`,
+    by who has looked already.
 
     Raises
     ------
@@ -34,12 +41,12 @@ def settle_method(metadata: MicroscopyMetadata, analysis: Analysis) -> Analysis:
         No channel was chosen, or the source cannot be read.
     """
     channels, parameters = analysis.channels, analysis.parameters
-    seen = _choose(metadata, analysis, parameters.segmentation, channels.cells)
+    seen = _choose(metadata, analysis, parameters.segmentation, channels.cells, look)
     if seen is not None:
         parameters = dataclasses.replace(parameters, segmentation=seen[0])
         analysis = dataclasses.replace(analysis, parameters=parameters, picture=seen[1])
     nuclei = channels.nuclei if analysis.has_compartments else None
-    seen = _choose(metadata, analysis, parameters.nuclei, nuclei)
+    seen = _choose(metadata, analysis, parameters.nuclei, nuclei, look)
     if seen is not None and nuclei is not None:
         section, picture = seen
         title = metadata.channel_title(nuclei)
@@ -54,13 +61,18 @@ def _choose(
     analysis: Analysis,
     parameters: MethodParameters,
     channel: int | None,
+    look: Looks | None,
 ) -> tuple[MethodParameters, Picture] | None:
     """Return the parameters that suit what a channel shows; None if nothing is to be chosen."""
     choose = find_segmentation(parameters.method).choose
     if choose is None or channel is None:
         return None
-    with open_source(metadata) as source:
-        picture = look_at_channel(source, channel, chosen_plane(metadata, analysis))
+    z = chosen_plane(metadata, analysis)
+    if look is not None:
+        picture = look(channel, z)
+    else:
+        with open_source(metadata) as source:
+            picture = look_at_channel(source, channel, z)
     return choose(parameters, picture), picture
 
 

@@ -47,6 +47,11 @@ class FoundObjects:
         if t in self._frames and found.dtype != np.bool_:
             self._areas.append(_areas(found))
 
+    @property
+    def areas(self) -> NDArray[np.int64]:
+        """Areas in pixels of all that were counted."""
+        return np.concatenate([np.zeros(0, np.int64), *self._areas])
+
     def summary(self) -> dict[str, int]:
         """Return what was found, for the record; nothing where nothing was counted."""
         if not self._areas:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pyama_core.errors import InputError
-from pyama_core.io.storage.stacks import StackReader
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.growth import GrowthParameters, grow_objects
@@ -23,7 +24,7 @@ from pyama_core.processing.segmentation.segmenter import (
     find_segmentation,
 )
 from pyama_core.processing.workflow.services.base import at_frame
-from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.job import Position, ReadsFrames
 from pyama_core.processing.workflow.services.steps.found_objects import FoundObjects
 
 logger = logging.getLogger(__name__)
@@ -36,12 +37,12 @@ def method_of(parameters: MethodParameters) -> SegmentationMethod:
     return find_segmentation(parameters.method)
 
 
-def create_segmenter(parameters: MethodParameters, job: FovJob) -> Segmenter:
+def create_segmenter(parameters: MethodParameters, job: Position) -> Segmenter:
     """Make the segmenter of a field of view."""
     return method_of(parameters).create(_in_pixels(_resolved(parameters, job), job), job.fov)
 
 
-def decided_elsewhere(parameters: MethodParameters, job: FovJob) -> dict[str, str]:
+def decided_elsewhere(parameters: MethodParameters, job: Position) -> dict[str, str]:
     """Return what else decides on a segmentation, by its role as an input.
 
     That is the pixel size where it decides how many pixels a length is, and the like.
@@ -59,35 +60,48 @@ def decided_elsewhere(parameters: MethodParameters, job: FovJob) -> dict[str, st
     return inputs
 
 
-def _resolved(parameters: MethodParameters, job: FovJob) -> BaseModel:
+def _resolved(parameters: MethodParameters, job: Position) -> BaseModel:
     """Return the parameters with what the whole data set decides."""
     resolved: BaseModel = method_of(parameters).resolve(parameters, job.metadata.fov_shapes)
     return resolved
 
 
-def _in_pixels(parameters: BaseModel, job: FovJob) -> BaseModel:
+def _in_pixels(parameters: BaseModel, job: Position) -> BaseModel:
     """Return parameters with every length in pixels."""
     if isinstance(parameters, CellDiameterParameters):
         return parameters.in_pixels(job.metadata.pixel_size_um)
     return parameters
 
 
-def calibrate(
-    segmenter: Segmenter, frames: StackReader, there: list[int], job: FovJob, what: str = "cells"
-) -> dict[str, int]:
+def prepare(segmenter: Segmenter, frames: ReadsFrames, there: Sequence[int]) -> Calibration | None:
     """Let a segmenter that wants to look at the first, the middle and the last frame there is.
 
-    Returns what it found, for the record: repeating the run with that gives the same.
+    Returns what it found, with a diameter in whole pixels, as it stands on record: repeating the
+    run with that gives the same. None where nothing is to be told.
     """
     if not isinstance(segmenter, SelfCalibrating):
-        return {}
+        return None
     last = len(there) - 1
     looked_at = [frames.read(there[i]) for i in sorted({0, last // 2, last})]
-    calibration = segmenter.prepare(looked_at) or Calibration()
-    diameter = calibration.cell_diameter
-    if diameter is None:
+    found = segmenter.prepare(looked_at) or Calibration()
+    if found.cell_diameter is None:
+        return None
+    return replace(found, cell_diameter=round(found.cell_diameter))
+
+
+def calibrate(
+    segmenter: Segmenter,
+    frames: ReadsFrames,
+    there: Sequence[int],
+    job: Position,
+    what: str = "cells",
+) -> dict[str, int]:
+    """Let a segmenter look at some frames (`prepare`); log and return what it found."""
+    found = prepare(segmenter, frames, there)
+    if found is None or found.cell_diameter is None:
         return {}
-    if calibration.found_cells:
+    diameter = round(found.cell_diameter)
+    if found.found_cells:
         logger.info("FOV %d: %s have a diameter of about %.0f pixels", job.fov, what, diameter)
     else:
         logger.warning(
@@ -98,13 +112,13 @@ def calibrate(
             what,
             diameter,
         )
-    return {"cell_diameter": round(diameter)}
+    return {"cell_diameter": diameter}
 
 
 def segment_frame(
     segmenter: Segmenter,
-    frames: StackReader,
-    nuclei: StackReader | None,
+    frames: ReadsFrames,
+    nuclei: ReadsFrames | None,
     t: int,
     growth: float = 0.0,
     seen: FoundObjects | None = None,

@@ -1,0 +1,264 @@
+"""What the process that tries parameters does, and what it keeps from one try to the next.
+
+It keeps the file open, the frames that were read, segmenters that are ready, and frames that were
+segmented: so a parameter that is changed costs no more than what depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.errors import InputError
+from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
+from pyama_core.io.readers.frame_source import PlaneChoice
+from pyama_core.processing.segmentation.picture.kind import Picture
+from pyama_core.processing.segmentation.segmenter import Calibration, find_segmentation
+from pyama_core.processing.workflow.services.analysis import Analysis, chosen_plane
+from pyama_core.processing.workflow.services.base import cell_channel
+from pyama_core.processing.workflow.services.pictures import look_at_channel, settle_method
+from pyama_core.processing.workflow.services.trial import (
+    ReadySegmenter,
+    TrialCorrection,
+    TrialFov,
+    TrialFrame,
+    TrialTracks,
+    make_ready,
+    try_correction,
+    try_segmentation,
+    try_tracking,
+)
+
+T = TypeVar("T")
+
+_MOST_SOURCES = 2
+_MOST_READY = 3
+_MOST_KNOWN = 256
+_MOST_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried, and on which field of view.
+
+    Attributes
+    ----------
+    metadata : MicroscopyMetadata
+        The source.
+    stamp : int
+        Changes when the file does.
+    analysis : Analysis
+        As a configuration asks for it.
+    fov : int
+        The field of view.
+    """
+
+    metadata: MicroscopyMetadata
+    stamp: int
+    analysis: Analysis
+    fov: int
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """A frame that was segmented, and what was taken where parameters leave something open.
+
+    Attributes
+    ----------
+    frame : TrialFrame
+        Labels or a mask.
+    method : str
+        Name of the segmentation.
+    picture : Picture or None
+        What the channel shows, where that chose the method.
+    calibration : Calibration or None
+        Diameter of the cells.
+    """
+
+    frame: TrialFrame
+    method: str
+    picture: Picture | None
+    calibration: Calibration | None
+
+
+class Kept(Generic[T]):
+    """Keeps what was made last, up to some weight.
+
+    Parameters
+    ----------
+    most : int
+        Largest weight of all.
+    weigh : callable
+        Weight of one.
+    close : callable
+        Called with each that is given up.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        weigh: Callable[[T], int] = lambda _: 1,
+        close: Callable[[T], None] = lambda _: None,
+    ) -> None:
+        self._most, self._weigh, self._close = most, weigh, close
+        self._weight = 0
+        self._kept: OrderedDict[Hashable, T] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what is kept under a key, or make it."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        made = self._kept[key] = make()
+        self._weight += self._weigh(made)
+        while self._weight > self._most and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._weight -= self._weigh(oldest)
+            self._close(oldest)
+        return made
+
+
+class Bench:
+    """The state of the process; it does one thing at a time."""
+
+    def __init__(self) -> None:
+        self._sources: Kept[FrameSource] = Kept(_MOST_SOURCES, close=lambda each: each.close())
+        self._frames: Kept[NDArray[Any]] = Kept(_MOST_BYTES, lambda each: each.nbytes)
+        self._pictures: Kept[Picture] = Kept(_MOST_KNOWN)
+        self._ready: Kept[ReadySegmenter] = Kept(_MOST_READY, close=lambda each: each.close())
+        self._calibrations: Kept[Calibration | None] = Kept(_MOST_KNOWN)
+        self._segmented: Kept[TrialFrame] = Kept(_MOST_BYTES, lambda each: each.found.nbytes)
+
+    def segment(self, trial: Trial, t: int) -> Segmented:
+        """Segment a frame; errors as of a run."""
+        on = self._on(trial)
+        ready = self._make_ready(trial, on)
+        chosen = on.analysis.parameters.segmentation
+        key = (*_source_key(trial), trial.fov, _segmentation_key(on), t)
+        if chosen.method in _read_files(on):
+            frame = try_segmentation(on, ready, t)
+        else:
+            frame = self._segmented.get(key, lambda: try_segmentation(on, ready, t))
+        return Segmented(frame, chosen.method, on.analysis.picture, ready.calibration)
+
+    def correct(self, trial: Trial, t: int, channel: int) -> TrialCorrection | None:
+        """Take the background from a frame; None where it shows none."""
+        segmented = self.segment(trial, t)
+        return try_correction(self._on(trial), segmented.frame, segmented.calibration, t, channel)
+
+    def track(self, trial: Trial, frames: list[int]) -> TrialTracks:
+        """Follow cells through some frames."""
+        segmented = [self.segment(trial, t).frame for t in frames]
+
+        def corrected(channel: int, t: int) -> NDArray[Any]:
+            found = self.correct(trial, t, channel)
+            if found is None:
+                raise InputError(
+                    f"frame {t} shows no background, and tracking.brightness_channel wants it "
+                    "corrected; leave that empty to try the tracking"
+                )
+            return found.corrected
+
+        return try_tracking(self._on(trial), frames, segmented, corrected)
+
+    # What is kept
+
+    def _on(self, trial: Trial) -> TrialFov:
+        source = self._sources.get(_source_key(trial), lambda: open_source(trial.metadata))
+        z = chosen_plane(trial.metadata, trial.analysis)
+
+        def look(channel: int, z: PlaneChoice | None) -> Picture:
+            key = (*_source_key(trial), channel, z)
+            return self._pictures.get(key, lambda: look_at_channel(source, channel, z))
+
+        def read(channel: int, t: int) -> NDArray[Any]:
+            key = (*_source_key(trial), trial.fov, channel, t, z)
+            return self._frames.get(key, lambda: source.read_frame(trial.fov, channel, t, z))
+
+        analysis = settle_method(trial.metadata, trial.analysis, look)
+        return TrialFov(trial.metadata, analysis, trial.fov, read)
+
+    def _make_ready(self, trial: Trial, on: TrialFov) -> ReadySegmenter:
+        if on.analysis.parameters.segmentation.method in _read_files(on):
+            return make_ready(on)  # what the files hold may have changed
+        place = (*_source_key(trial), trial.fov)
+
+        def make() -> ReadySegmenter:
+            known: list[ReadySegmenter] = []
+
+            def calibrate() -> Calibration | None:
+                known.append(make_ready(on))
+                return known[0].calibration
+
+            key = (*place, _calibration_key(on))
+            calibration = self._calibrations.get(key, calibrate)
+            return known[0] if known else make_ready(on, calibration)
+
+        return self._ready.get((*place, _segmentation_key(on)), make)
+
+
+def _source_key(trial: Trial) -> tuple[Hashable, ...]:
+    options = json.dumps(dict(trial.metadata.options), default=str, sort_keys=True)
+    return trial.metadata.file_path, trial.stamp, options
+
+
+def _segmentation_key(on: TrialFov) -> str:
+    """Return what decides on labels: channels, plane, parameters."""
+    return _key(on, on.analysis.parameters.segmentation.model_dump(mode="json"))
+
+
+def _calibration_key(on: TrialFov) -> str:
+    """Return what decides on what a segmenter finds out before it begins."""
+    parameters = on.analysis.parameters.segmentation
+    beside = set(find_segmentation(parameters.method).beside_calibration)
+    return _key(on, parameters.model_dump(mode="json", exclude=beside))
+
+
+def _key(on: TrialFov, parameters: dict[str, Any]) -> str:
+    channels = [cell_channel(on.analysis), on.nuclei]
+    plane = chosen_plane(on.metadata, on.analysis)
+    return json.dumps([channels, plane, on.metadata.pixel_size_um, parameters], sort_keys=True)
+
+
+def _read_files(on: TrialFov) -> tuple[str, ...]:
+    """Return the name of the segmentation, if it reads files; none otherwise."""
+    parameters = on.analysis.parameters.segmentation
+    method = find_segmentation(parameters.method)
+    return (parameters.method,) if method.files(parameters, on.fov, on.n_frames) else ()
+
+
+_bench: list[Bench] = []
+"""The one of this process."""
+
+
+def _own() -> Bench:
+    if not _bench:
+        _bench.append(Bench())
+    return _bench[0]
+
+
+def segment(trial: Trial, t: int) -> Segmented:
+    """Segment a frame, in the process of its own."""
+    return _own().segment(trial, t)
+
+
+def correct(trial: Trial, t: int, channel: int) -> TrialCorrection | None:
+    """Correct a frame, in the process of its own."""
+    return _own().correct(trial, t, channel)
+
+
+def track(trial: Trial, frames: list[int]) -> TrialTracks:
+    """Follow cells, in the process of its own."""
+    return _own().track(trial, frames)
+
+
+def labels_of(frame: TrialFrame) -> NDArray[Any]:
+    """Return labels or a mask as they are shown."""
+    found = frame.found
+    return found.view(np.uint8) if found.dtype == np.bool_ else found
