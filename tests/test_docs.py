@@ -29,9 +29,8 @@ assert spec.loader is not None
 spec.loader.exec_module(reference)
 
 EXTERNAL = {
-    "https://celltrackingchallenge.net/2d-datasets/",
     "https://github.com/bioio-devs/bioio",
-    "https://github.com/oist/Usiigaci",
+    "https://github.com/markdane/CellTracking",
     "https://napari.org",
 }
 """All links that lead elsewhere; whether they are still there is looked at by hand."""
@@ -174,8 +173,15 @@ def copied(source: str, target: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", OTHERS, ids=name_of)
 def test_the_blocks_of_a_page_run(
-    page: Path, tutorial: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    tutorial: tuple[Path, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ):
+    if page.name == "real_images.md":  # what it fetches
+        images = request.getfixturevalue("shared_data") / "incucyte"
+        shutil.copytree(images, tmp_path / "CellTracking" / "XX00001" / "B2" / "field_1")
     shutil.copytree(tutorial[0] / "demo", tmp_path / "demo", copy_function=copied)
     shutil.rmtree(tmp_path / "demo" / "results" / "exports")
     monkeypatch.chdir(tmp_path)
