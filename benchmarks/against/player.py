@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import queue
 import sys
+import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -53,11 +55,21 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     call, said = prepare(**task)
     print(json.dumps(said), file=answers, flush=True)
-    for _ in sys.stdin:
+    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    while True:
+        orders.get()
         started = time.process_time()
         outcome = call()
         spent = time.process_time() - started
-        print(json.dumps({"spent": spent, "outcome": outcome}), file=answers, flush=True)
+        print(json.dumps({"spent": spent, "outcome": outcome}), file=answers, flush=True)  # noqa: T201
+
+
+def _listen(orders: queue.SimpleQueue[str]) -> None:
+    """Pass on what comes in; end the process, whatever it does, when nothing will come any more."""
+    for line in sys.stdin:
+        orders.put(line)
+    os._exit(0)
 
 
 if __name__ == "__main__":
