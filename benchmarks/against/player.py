@@ -62,7 +62,7 @@ def main() -> None:
         started = time.process_time()
         outcome = call()
         spent = time.process_time() - started
-        print(json.dumps({"spent": spent, "outcome": outcome}), file=answers, flush=True)  # noqa: T201
+        print(json.dumps({"spent": spent, "outcome": outcome}), file=answers, flush=True)
 
 
 def _listen(orders: queue.SimpleQueue[str]) -> None:

@@ -22,7 +22,7 @@ _INTRODUCTION = (
     "Written by `python -m benchmarks --against`, and nothing is claimed beyond it. Each program "
     "does the same work on the same made frames in a process of its own, all tied to one core, "
     "called in turn. Times are those of the processor: the median with (smallest – largest). "
-    "Loading and compiling do not count. *Times the first*: as long as the first row.\n\n"
+    "Loading and compiling do not count; *times the first* is the ratio to the first row.\n\n"
     "Speed is not quality: what is found, and how well, stands in [ACCURACY.md](ACCURACY.md). Made "
     "frames with cells that are easy to find are used so that anybody can repeat this."
 )
