@@ -196,6 +196,53 @@ def identity(matches: Sequence[FrameMatch]) -> Identity:
     )
 
 
+@dataclass(frozen=True)
+class MaskFaults:
+    """How often what stands for a cell is not that cell, per 100 cells and frames of the truth.
+
+    Attributes
+    ----------
+    splits
+        True cells that hold two or more found objects, each mostly in it and a tenth of it or more.
+    merges
+        Found objects that cover most of two or more true cells.
+    switches
+        True cells whose object (most of either in the other) has another number than the one that
+        they had last.
+    """
+
+    splits: float
+    merges: float
+    switches: float
+
+    @property
+    def total(self) -> float:
+        """All of them together."""
+        return self.splits + self.merges + self.switches
+
+
+def mask_faults(truth: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) -> MaskFaults:
+    """Count the faults of label images, those of masks and those of numbers."""
+    n = splits = merges = switches = 0
+    last: dict[int, int] = {}
+    for true, labels in zip(truth, found, strict=True):
+        both = (true > 0) & (labels > 0)
+        pairs, common = np.unique(
+            np.stack([true[both], labels[both]]).astype(np.int64), axis=1, return_counts=True
+        )
+        cell, label = pairs
+        area, size = np.bincount(true.ravel()), np.bincount(labels.ravel())
+        inside, covers = 2 * common > size[label], 2 * common > area[cell]
+        n += int(np.count_nonzero(area[1:]))
+        pieces = np.bincount(cell[inside & (common >= 0.1 * area[cell])])
+        splits += int(np.count_nonzero(pieces > 1))
+        merges += int(np.count_nonzero(np.bincount(label[covers]) > 1))
+        for a, b in zip(*(each[inside & covers].tolist() for each in pairs), strict=True):
+            switches += last.get(a, b) != b
+            last[a] = b
+    return MaskFaults(*(100 * each / max(n, 1) for each in (splits, merges, switches)))
+
+
 def relative_trace_errors(
     matches: Sequence[FrameMatch],
     true_totals: Mapping[tuple[int, int], float],

@@ -45,6 +45,9 @@ class Track:
         How probable the division is that it came from.
     cycle_frames
         Frames from the division that it came from to its own.
+    n_joined, n_cut
+        In how many frames its object was put together of several that were segmented, or cut out of
+        one, because the frames around told so; None where none was in the whole movie.
     """
 
     cell: int
@@ -59,6 +62,8 @@ class Track:
     generation: int | None = None
     birth_probability: float | None = None
     cycle_frames: int | None = None
+    n_joined: int | None = None
+    n_cut: int | None = None
 
 
 class TrackTable:

@@ -17,13 +17,15 @@ Number = TypeVar("Number", int, float)
 Columns = dict[str, Sequence[Any] | NDArray[Any]]
 OF_LINKS = ("link_confidence", "link_frame")
 OF_LINEAGES = ("generation", "birth_probability", "cycle_frames")
+OF_READINGS = ("n_joined", "n_cut")
 """Columns that the tables of some trackers have, empty where nothing is known of a cell."""
 
 
 def track_columns(tracks: Sequence[Track]) -> Columns:
     """Return the columns of the table of cells.
 
-    How sure links are, and lineages, are told where the tracker knows of them.
+    How sure links are, lineages, and objects that were changed are told where the tracker knows
+    of them.
 
     Examples
     --------
@@ -33,7 +35,7 @@ def track_columns(tracks: Sequence[Track]) -> Columns:
     """
     names = ("cell", "parent", "first_frame", "last_frame", "fate", "n_frames", "n_merged")
     columns: Columns = {name: [getattr(track, name) for track in tracks] for name in names}
-    for group in (OF_LINKS, OF_LINEAGES):
+    for group in (OF_LINKS, OF_LINEAGES, OF_READINGS):
         further = {name: [getattr(track, name) for track in tracks] for name in group}
         if any(value is not None for values in further.values() for value in values):
             columns |= further

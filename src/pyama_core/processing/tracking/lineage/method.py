@@ -12,7 +12,7 @@ from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
-ALGORITHM = "lineage/6"
+ALGORITHM = "lineage/7"
 
 
 class LineageParameters(MethodParameters):
@@ -43,6 +43,12 @@ class LineageParameters(MethodParameters):
         ge=0,
         description="what breaks off a cell and is one with it again after up to so many frames is "
         "put together with it all the time",
+    )
+    alternatives: Literal["auto", "off"] = Field(
+        "auto",
+        description="what to take an object for where frames before and after tell otherwise than "
+        "its own: 'auto' puts pieces of a cell together (unless max_broken is 0) and cuts what is "
+        "several (unless split_merged is false); 'off' leaves all objects as they were segmented",
     )
     divisions: bool = Field(False, description="look for cells that divide")
     brightness_channel: NonNegativeInt | str | None = Field(

@@ -29,6 +29,7 @@ IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 _NEAR = 0.9  # of the sum of both radii: pieces of a cell have their centroids so near
+_CLEARLY = 4  # what frames count in which two cells are seen clearly apart, against one together
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def _never_two(tracks: Tracklets) -> IntArray:
     """Return the cells anew: two that are in one object more often than apart are one.
 
     Somebody's fault it is either way: of a segmentation that cuts cells, or one that joins them.
-    The reading with fewer faults is right. But what has been seen clearly apart is two cells.
+    The reading with fewer faults is right, where frames in which they were seen clearly apart count
+    several times: there one of the two may have been taken for another cell.
     """
     together = _frames_together(tracks)
     owner = np.arange(tracks.n_cells + 1)
@@ -130,7 +132,7 @@ def _never_two(tracks: Tracklets) -> IntArray:
     rows = tracks.rows_of_each()
     for (a, b), n_together in sorted(together.items()):
         near, far = _frames_apart(tracks, rows[a], rows[b])
-        if not far and n_together > near:
+        if n_together > near + _CLEARLY * far:
             first, second = _older(tracks, rows, int(owner[a]), int(owner[b]))
             owner[owner == second] = first
     return np.asarray(owner[tracks.cell], np.int64)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +15,12 @@ from pyama_core.processing.frame import as_frame
 from pyama_core.processing.tracking.fates import Track, TrackTable
 from pyama_core.processing.tracking.lineage.first_look import FirstLook, Sighting
 from pyama_core.processing.tracking.lineage.method import LineageParameters
+from pyama_core.processing.tracking.lineage.readings import Reading, Readings
 from pyama_core.processing.tracking.lineage.second_look import Lineages, look_again
 from pyama_core.processing.tracking.objects import Objects
 from pyama_core.processing.tracking.tracker import require_room
 
+BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
@@ -39,6 +44,9 @@ class LineageTracker:
     - a cell that is never seen on its own again was not in the object of another that is;
     - with `divisions`, tracks that begin beside each other where one was are its daughters;
     - an end and a beginning that nothing else explains may be one cell.
+
+    Before either, each frame is read again once the two after it are known (`readings`): what is
+    one object before and after it is put together, and what is several is cut.
 
     For that, all frames are shown to `preview` before the first `update`. Without it cells are told
     from what came before alone, and no divisions are found. Time is linear in the number of runs of
@@ -78,6 +86,15 @@ class LineageTracker:
         self._shape: tuple[int, int] | None = None
         self._first_look = FirstLook(self.parameters)
         self._shifts: list[Float64Array] = []
+        may = self.parameters.alternatives == "auto"
+        self._readings = Readings(
+            may_join=may and self.parameters.max_broken > 0,
+            may_cut=may and self.parameters.split_merged,
+        )
+        self._to_read: deque[tuple[Objects, NDArray[Any] | None]] = deque()
+        self._read: list[Reading] = []
+        self._n_joined = Counter[int]()
+        self._n_cut = Counter[int]()
         self._previewed: list[Sighting] = []
         self._lineages: Lineages | None = None
         self._table = TrackTable()
@@ -97,7 +114,15 @@ class LineageTracker:
     def tracks(self) -> list[Track]:
         """Return the cells of all frames so far, by id, with their fates."""
         tracks = self._table.tracks(self._n_updated)
-        return tracks if self._lineages is None else [self._lineages.told(t) for t in tracks]
+        if self._lineages is None:
+            return tracks
+        tracks = [self._lineages.told(track) for track in tracks]
+        if not (self._n_joined or self._n_cut):
+            return tracks
+        return [
+            replace(track, n_joined=self._n_joined[track.cell], n_cut=self._n_cut[track.cell])
+            for track in tracks
+        ]
 
     def preview(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> None:
         """Take note of the next frame: all must have been seen before the first `update`.
@@ -112,7 +137,17 @@ class LineageTracker:
         frame, image = self._checked(frame, image)
         self._shape = (frame.shape[0], frame.shape[1])
         objects = Objects.of(frame, image)[0]
-        self._previewed.append(self._first_look.see(objects, image, self._shape))
+        self._to_read.append((objects, image))
+        self._look_at(self._readings.see(objects, self._shape))
+
+    def _look_at(self, readings: Iterable[Reading]) -> None:
+        """Take the first look at frames, of which it is known by now how to read them."""
+        shape = self._shape or (0, 0)
+        for reading in readings:
+            objects, image = self._to_read.popleft()
+            objects = reading.read(objects, shape, image)[0]
+            self._previewed.append(self._first_look.see(objects, image, shape))
+            self._read.append(reading)
 
     def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the label image of the next frame, with the ids of cells as labels.
@@ -141,9 +176,11 @@ class LineageTracker:
         """
         frame, image = self._checked(frame, image)
         shape = (frame.shape[0], frame.shape[1])
-        if self._previewed:
-            objects = Objects.of(frame)[0]
-            sighting, number = self._previewed_frame(objects)
+        if self._previewed or self._to_read:
+            objects, joined, cut = self._previewed_objects(Objects.of(frame)[0], shape)
+            sighting, number = self._previewed_frame()
+            self._n_joined.update(np.unique(number[joined[sighting.object]]).tolist())
+            self._n_cut.update(np.unique(number[cut[sighting.object]]).tolist())
         else:
             objects = Objects.of(frame, image)[0]
             sighting = self._first_look.see(objects, image, shape, self.dtype)
@@ -154,15 +191,23 @@ class LineageTracker:
         self._write_down(sighting, number)
         return out
 
-    def _previewed_frame(self, objects: Objects) -> tuple[Sighting, IntArray]:
-        """Return what was seen in the next frame, and the numbers of the cells in it."""
+    def _previewed_objects(
+        self, objects: Objects, shape: tuple[int, int]
+    ) -> tuple[Objects, BoolArray, BoolArray]:
+        """Return the objects of the next frame as it is read, and which were joined and cut."""
+        self._look_at(self._readings.rest())
         t = self._n_updated
-        n_objects = self._previewed[t].n_objects if t < len(self._previewed) else 0
-        if objects.area.size != n_objects:
+        n_objects = self._read[t].n_objects if t < len(self._read) else 0
+        if t >= len(self._read) or objects.area.size != n_objects:
             raise InputError(
                 f"Expected the frames that were previewed, found {objects.area.size} objects in "
                 f"frame {t}, which had {n_objects}; preview the same frames first."
             )
+        return self._read[t].read(objects, shape)
+
+    def _previewed_frame(self) -> tuple[Sighting, IntArray]:
+        """Return what was seen in the next frame, and the numbers of the cells in it."""
+        t = self._n_updated
         if self._lineages is None:
             self._lineages = look_again(
                 self._previewed, self.parameters, self._first_look.motion, self._shape or (0, 0)

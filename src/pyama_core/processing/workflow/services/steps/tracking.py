@@ -26,7 +26,12 @@ from pyama_core.outputs import (
 )
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.tracking.fates import Track
-from pyama_core.processing.tracking.tables import count_fates, shift_columns, track_columns
+from pyama_core.processing.tracking.tables import (
+    OF_READINGS,
+    count_fates,
+    shift_columns,
+    track_columns,
+)
 from pyama_core.processing.tracking.tracker import (
     FindsShifts,
     LookAheadTracker,
@@ -142,6 +147,15 @@ def _write_tables(
     counts = count_fates(tracks)
     fates = ", ".join(f"{n} {fate}" for fate, n in counts.items() if n and fate != "cells")
     logger.info("FOV %d: %d cells tracked (%s)", job.fov, tracker.n_cells, fates or "none")
+    n_joined, n_cut = (sum(getattr(track, name) or 0 for track in tracks) for name in OF_READINGS)
+    if n_joined or n_cut:
+        logger.info(
+            "FOV %d: as the frames around tell, objects were put together %d times, and cells cut "
+            "out of one that held several %d times",
+            job.fov,
+            n_joined,
+            n_cut,
+        )
     if not tracks:
         _warn_of_no_cells(job)
     if TRACKS_CSV in wanted:

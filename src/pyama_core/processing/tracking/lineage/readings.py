@@ -1,0 +1,383 @@
+"""What the frames around tell of a frame: pieces that are one cell, objects that are two.
+
+A segmentation sees one frame. Where that has two readings, it may take the one here and the other
+in the next frame, and a cell that is cut in one frame in ten has no track of ten frames. So each
+frame is read again when the two frames after it are known: neighbouring objects that are one object
+before it and after it are put together, and an object that is two before it and after it is cut.
+Cells that divide, or come to touch for good, look like neither.
+
+All that is asked is how much alike objects are in size and shape. Where cells of a movie change so
+much from frame to frame that most are hardly alike, as at long intervals, nothing is decided.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.processing.runs.pixel_runs import paint
+from pyama_core.processing.tracking.kernels.overlaps import common_pixels
+from pyama_core.processing.tracking.lineage.kernels.likeness import hang_together, likeness
+from pyama_core.processing.tracking.lineage.merges import nearest_seed
+from pyama_core.processing.tracking.objects import Objects, equivalent_diameter
+
+BoolArray = NDArray[np.bool_]
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Int32Array = NDArray[np.int32]
+
+REACH = 2
+"""So many frames before and after are asked."""
+
+_ALIKE = 0.5  # the usual likeness of objects and those of the next frame, from which on time tells
+_LEAST = 0.45  # likeness of what is believed in
+_MARGIN = 0.4  # of the likeness that would be lost if the reading were true and the other taken
+_LEAST_MARGIN = 0.08
+_GAP, _LEAST_GAP = 0.05, 3  # pieces of a cell are so near: of its diameter, and in pixels
+_SHARED = 0.3  # the part of a piece that lies in what it is a piece of
+_MOST_PIECES = 6
+_INSIDE, _PART, _COVERED = 0.5, 0.15, 0.5  # of the part, and of the whole: parts of an object
+
+
+class Cut(NamedTuple):
+    """An object that is several cells.
+
+    Attributes
+    ----------
+    object
+        Its index.
+    corner, shape
+        Of the window that holds it.
+    parts
+        The pixels of the window that belong to each cell but the first, packed by `np.packbits`.
+    """
+
+    object: int
+    corner: tuple[int, int]
+    shape: tuple[int, int]
+    parts: list[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a frame is to be read.
+
+    Attributes
+    ----------
+    n_objects
+        Of the segmentation.
+    joined
+        Pairs of indices of objects: the first takes in the second.
+    cuts
+        The objects that are several cells.
+    """
+
+    n_objects: int
+    joined: Sequence[tuple[int, int]] = ()
+    cuts: Sequence[Cut] = ()
+
+    def read(
+        self, objects: Objects, shape: tuple[int, int], image: NDArray[Any] | None = None
+    ) -> tuple[Objects, BoolArray, BoolArray]:
+        """Return the objects of the frame in this reading; which were put together, which cut."""
+        if not (self.joined or self.cuts):
+            unchanged = np.zeros(objects.area.size, np.bool_)
+            return objects, unchanged, unchanged
+        labels = _painted(objects, shape)
+        for kept, gone in self.joined:
+            inside = labels[_window(objects.box[gone])]
+            inside[inside == gone + 1] = kept + 1
+        n, is_cut = objects.area.size, []
+        for cut in self.cuts:
+            inside = labels[
+                tuple(slice(a, a + n) for a, n in zip(cut.corner, cut.shape, strict=True))
+            ]
+            is_cut.append(cut.object + 1)
+            for packed in cut.parts:
+                n += 1
+                is_cut.append(n)
+                part = np.unpackbits(packed, count=inside.size).reshape(inside.shape)
+                inside[part.view(np.bool_)] = n
+        found, numbers = Objects.of(labels, image)
+        kept_ones = [kept + 1 for kept, _ in self.joined]
+        return found, np.isin(numbers, kept_ones), np.isin(numbers, is_cut)
+
+
+class Readings:
+    """Reads the frames of a movie again, each when the frames after it are known.
+
+    Memory is that of five frames. Time is linear in the number of runs of pixels, and small beside
+    that of following cells, but where there is something to decide.
+
+    Parameters
+    ----------
+    may_join, may_cut
+        What may be decided.
+    """
+
+    def __init__(self, may_join: bool, may_cut: bool) -> None:
+        self._may = (may_join, may_cut)
+        self._past: deque[_Frame] = deque(maxlen=REACH)  # as they were read, the latest first
+        self._coming: deque[_Frame] = deque()  # as they were segmented
+
+    def see(self, objects: Objects, shape: tuple[int, int]) -> Iterator[Reading]:
+        """Take note of the next frame; yield the reading of the one that can be told by now."""
+        self._coming.append(_Frame(objects, shape))
+        if len(self._coming) > REACH:
+            yield self._next()
+
+    def rest(self) -> Iterator[Reading]:
+        """Yield the readings of the frames that are left, after the last one was seen."""
+        while self._coming:
+            yield self._next()
+
+    def _next(self) -> Reading:
+        frame = self._coming.popleft()
+        reading = _reading(frame, list(self._past), list(self._coming), *self._may)
+        decided = reading.read(frame.objects, frame.shape)[0]
+        self._past.appendleft(frame if decided is frame.objects else _Frame(decided, frame.shape))
+        return reading
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The objects of a frame; their labels are painted when they are asked for."""
+
+    objects: Objects
+    shape: tuple[int, int]
+
+    @cached_property
+    def labels(self) -> Int32Array:
+        """(Y, X): 1 + the index of the object."""
+        return _painted(self.objects, self.shape)
+
+    def window(self, which: Sequence[int]) -> tuple[tuple[int, int], Int32Array]:
+        """Return a part of the frame, its corner first, with values 1, 2, … in some objects."""
+        box = self.objects.box[list(which)]
+        around = np.concatenate([box[:, :2].min(axis=0), box[:, 2:].max(axis=0)])
+        labels = self.labels[_window(around)]
+        window = np.zeros(labels.shape, np.int32)
+        for number, index in enumerate(which, 1):
+            window[labels == index + 1] = number
+        return (int(around[0]), int(around[1])), window
+
+
+class _Overlaps(NamedTuple):
+    """Pairs of an object of a frame and one of another, with their common pixels, sorted."""
+
+    mine: IntArray
+    theirs: IntArray
+    common: IntArray
+
+    @classmethod
+    def of(cls, frame: _Frame, other: _Frame) -> _Overlaps:
+        theirs, mine, common = common_pixels(
+            frame.objects.runs, other.objects.runs, frame.objects.area.size
+        )
+        order = np.lexsort((theirs, mine))
+        return cls(mine[order], theirs[order], common[order])
+
+    def usual(self, frame: _Frame, other: _Frame) -> float:
+        """Return the intersection over union that half of the pixels of objects lie beyond.
+
+        Of each object of either frame the largest one. By pixels, as pieces are small and many.
+        """
+        area, size = frame.objects.area, other.objects.area
+        iou = self.common / (area[self.mine] + size[self.theirs] - self.common)
+        best, its_best = np.zeros(area.size), np.zeros(size.size)
+        np.maximum.at(best, self.mine, iou)
+        np.maximum.at(its_best, self.theirs, iou)
+        best, weight = np.append(best, its_best), np.append(area, size)
+        order = np.argsort(best, kind="stable")
+        reached = np.cumsum(weight[order])
+        return float(best[order[np.searchsorted(reached, reached[-1] / 2)]])
+
+
+class _Choice(NamedTuple):
+    """A change of the reading, and what speaks for it."""
+
+    gain: float
+    objects: tuple[int, ...]
+    cut: Cut | None
+
+
+def _reading(
+    frame: _Frame, past: list[_Frame], future: list[_Frame], may_join: bool, may_cut: bool
+) -> Reading:
+    """Return how a frame is to be read, given those before, as read, and after; nearest first."""
+    n_objects = frame.objects.area.size
+    if not (past and future and n_objects and (may_join or may_cut)):
+        return Reading(n_objects)
+    sides = [[(other, _Overlaps.of(frame, other)) for other in others] for others in (past, future)]
+    if any(side[0][1].usual(frame, side[0][0]) < _ALIKE for side in sides):
+        return Reading(n_objects)
+    judge = _Judge(frame, [*past, *future], len(past))
+    choices: list[_Choice | None] = []
+    if may_join:
+        groups = [{group for of in side for group in _pieces(frame, of[1])} for side in sides]
+        choices += [judge.join(group) for group in sorted(groups[0] & groups[1])]
+    if may_cut:
+        parts = [[_parts(frame, *of) for of in side] for side in sides]
+        both = [{index for held in side for index in held} for side in parts]
+        choices += [judge.cut(i, [*parts[0], *parts[1]]) for i in sorted(both[0] & both[1])]
+    return _taken(n_objects, [choice for choice in choices if choice is not None])
+
+
+def _taken(n_objects: int, choices: list[_Choice]) -> Reading:
+    """Return the reading that follows from the best choices, none of which share an object."""
+    taken: set[int] = set()
+    joined: list[tuple[int, int]] = []
+    cuts: list[Cut] = []
+    for choice in sorted(choices, key=lambda each: (-each.gain, each.objects)):
+        if not taken.isdisjoint(choice.objects):
+            continue
+        taken.update(choice.objects)
+        joined += [(choice.objects[0], other) for other in choice.objects[1:]]
+        if choice.cut is not None:
+            cuts.append(choice.cut)
+    return Reading(n_objects, joined, cuts)
+
+
+def _pieces(frame: _Frame, table: _Overlaps) -> set[tuple[int, ...]]:
+    """Return the groups of objects of which much lies in one object of another frame."""
+    within = table.common >= _SHARED * frame.objects.area[table.mine]
+    groups: set[tuple[int, ...]] = set()
+    for mine in _by(table.theirs[within], table.mine[within]).values():
+        groups.update(itertools.combinations(mine, 2))
+        if 2 < len(mine) <= _MOST_PIECES:
+            groups.add(tuple(mine))
+    return groups
+
+
+def _parts(frame: _Frame, other: _Frame, table: _Overlaps) -> dict[int, list[int]]:
+    """Return the objects that hold several objects of another frame, which cover most of them."""
+    area = frame.objects.area[table.mine]
+    within = table.common >= _INSIDE * other.objects.area[table.theirs]
+    within &= table.common >= _PART * area
+    held = _by(table.mine[within], table.theirs[within])
+    covered = np.bincount(table.mine[within], table.common[within])
+    return {
+        mine: theirs
+        for mine, theirs in held.items()
+        if len(theirs) > 1 and covered[mine] >= _COVERED * frame.objects.area[mine]
+    }
+
+
+def _by(keys: IntArray, values: IntArray) -> dict[int, list[int]]:
+    held: dict[int, list[int]] = defaultdict(list)
+    for key, value in zip(keys.tolist(), values.tolist(), strict=True):
+        held[key].append(value)
+    return held
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Weighs the readings of a frame against each other by other frames, the past ones first."""
+
+    frame: _Frame
+    others: list[_Frame]
+    n_past: int
+
+    def join(self, pieces: tuple[int, ...]) -> _Choice | None:
+        """Return what speaks for objects being one, None if not enough."""
+        corner, window = self.frame.window(pieces)
+        area = self.frame.objects.area[list(pieces)]
+        gap = max(_LEAST_GAP, round(_GAP * float(equivalent_diameter(area.sum()))))
+        if not hang_together(window, len(pieces), gap):
+            return None
+        one = self._like(window, corner, 1, len(pieces))
+        each = np.stack([self._like(window, corner, n, n) for n in range(1, len(pieces) + 1)])
+        # A piece that is as much like a cell alone as with the other one is that cell, grown.
+        gain = self._gain(one, each.max(axis=0), float(area.max() / area.sum()))
+        if gain is None or float((one - area @ each / area.sum()).mean()) < 0:
+            return None
+        return _Choice(gain, pieces, None)
+
+    def cut(self, index: int, parts: list[dict[int, list[int]]]) -> _Choice | None:
+        """Return the best cut of an object along objects of other frames, None if none is good.
+
+        Parameters
+        ----------
+        parts
+            Per other frame, the objects that lie in each object of this one.
+        """
+        corner, window = self.frame.window((index,))
+        inside = window > 0
+        whole = self._like(window, corner, 1, 1)
+        best: _Choice | None = None
+        for other, held in zip(self.others, parts, strict=True):
+            if index not in held:
+                continue
+            top, left, bottom, right = self.frame.objects.box[index].tolist()
+            seeds = np.zeros(inside.shape, np.int64)
+            labels = other.labels[top:bottom, left:right]
+            for number, theirs in enumerate(held[index], 1):
+                seeds[inside & (labels == theirs + 1)] = number
+            piece = nearest_seed(seeds, inside)
+            sizes = np.bincount(piece[inside], minlength=len(held[index]) + 1)[1:]
+            part = np.ascontiguousarray(piece, np.int32)
+            alike = np.stack(
+                [self._like(part, corner, number, number) for number in range(1, sizes.size + 1)]
+            )
+            shares = sizes / sizes.sum()
+            gain = self._gain(shares @ alike, whole, float(shares.max()))
+            if gain is not None and (best is None or gain > best.gain):
+                packed = [np.packbits(piece == number) for number in range(2, sizes.size + 1)]
+                shape = (bottom - top, right - left)
+                best = _Choice(gain, (index,), Cut(index, (top, left), shape, packed))
+        return best
+
+    def _like(
+        self, window: Int32Array, corner: tuple[int, int], first: int, last: int
+    ) -> Float64Array:
+        """Return how much a piece is like an object of each other frame."""
+        return np.array(
+            [
+                likeness(
+                    window,
+                    (first, last),
+                    corner,
+                    other.labels,
+                    other.objects.area,
+                    other.objects.position,
+                )
+                for other in self.others
+            ]
+        )
+
+    def _gain(self, new: Float64Array, old: Float64Array, largest: float) -> float | None:
+        """Return by how much a reading is better on the side where it gains less.
+
+        None if it is not clearly better in a frame of the past and in one of the future.
+
+        Parameters
+        ----------
+        new, old
+            Likeness by frame.
+        largest
+            The largest part of the whole: the likeness that is left to it if it is one of several.
+        """
+        need = np.maximum(_LEAST_MARGIN, _MARGIN * (1 - largest) * new)
+        clear = (new >= _LEAST) & (new - old >= need)
+        if not (clear[: self.n_past].any() and clear[self.n_past :].any()):
+            return None
+        gain = new - old
+        return float(min(gain[: self.n_past].max(), gain[self.n_past :].max()))
+
+
+def _window(box: IntArray) -> tuple[slice, slice]:
+    top, left, bottom, right = box.tolist()
+    return slice(top, bottom), slice(left, right)
+
+
+def _painted(objects: Objects, shape: tuple[int, int]) -> Int32Array:
+    labels = np.zeros(shape, np.int32)
+    paint(objects.runs, np.arange(1, objects.area.size + 1, dtype=np.int32), labels)
+    return labels
