@@ -83,9 +83,9 @@ def test_every_column_of_nuclei_and_compartments_is_in_the_reference(tmp_path: P
 
 
 def test_features_of_lineages_are_in_the_reference():
-    from pyama_core.processing.tracking.tables import OF_LINEAGES, OF_LINKS
+    from pyama_core.processing.tracking.tables import OF_LINEAGES, OF_LINKS, OF_READINGS
 
-    assert {*OF_LINKS, *OF_LINEAGES} <= reference.TRACKS.keys()
+    assert {*OF_LINKS, *OF_LINEAGES, *OF_READINGS} <= reference.TRACKS.keys()
 
 
 def links_in(path: Path) -> list[str]:
