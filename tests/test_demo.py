@@ -296,7 +296,7 @@ def test_a_reporter_that_is_always_on_varies_little() -> None:
 def test_a_camera_adds_offset_shot_noise_and_read_noise() -> None:
     camera = Camera(256, np.random.default_rng(0))
     for signal in (500.0, 10_000.0):
-        counts = camera._expose(np.full((256, 256), signal, np.float32)).astype(float)
+        counts = camera.expose(np.full((256, 256), signal, np.float32)).astype(float)
         assert counts.mean() == pytest.approx(signal + OFFSET, abs=5 * counts.std() / 256)
         assert counts.var() == pytest.approx(2 * signal + 3**2, rel=0.05)
 

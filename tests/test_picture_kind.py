@@ -79,6 +79,7 @@ LIGHTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("light", LIGHTS)
 @pytest.mark.parametrize("gain", [300, 20_000])
 @pytest.mark.parametrize("height", [0.0, 0.5, -0.3])

@@ -74,9 +74,9 @@ class Camera:
         self._rng = rng
         self._noise = np.empty((size, size), np.float32)
         self._lights = (
-            _light(rng, level=1e4, vignette=0.05, tilt=0.02, drift=0.005),
-            _light(rng, level=rng.uniform(600, 750), vignette=0.07, tilt=0.02, drift=0.01),
-            _light(rng, level=rng.uniform(450, 600), vignette=0.06, tilt=0.02, drift=0.01),
+            draw_light(rng, level=1e4, vignette=0.05, tilt=0.02, drift=0.005),
+            draw_light(rng, level=rng.uniform(600, 750), vignette=0.07, tilt=0.02, drift=0.01),
+            draw_light(rng, level=rng.uniform(450, 600), vignette=0.06, tilt=0.02, drift=0.01),
         )
 
     def phase_contrast(self, patches: Sequence[Patch], time: float) -> NDArray[np.uint16]:
@@ -85,7 +85,7 @@ class Camera:
         contrast = np.ones_like(light)
         for patch in patches:
             contrast[patch.window] += patch.contrast
-        return self._expose(light * contrast)
+        return self.expose(light * contrast)
 
     def fluorescence(
         self, patches: Sequence[Patch], channel: int, time: float
@@ -94,9 +94,10 @@ class Camera:
         light = self._lights[1 + channel].field(self._size, time)
         for patch in patches:
             light[patch.window] += np.float32(patch.cell.total(channel, time)) * patch.fluorescence
-        return self._expose(light)
+        return self.expose(light)
 
-    def _expose(self, light: NDArray[np.float32]) -> NDArray[np.uint16]:
+    def expose(self, light: NDArray[np.float32]) -> NDArray[np.uint16]:
+        """Record the light of a frame, (Y, X) in counts; the array is used up."""
         self._rng.standard_normal(out=self._noise, dtype=np.float32)
         self._noise *= np.sqrt(np.float32(_GAIN) * light + np.float32(_READ_NOISE**2))
         light += self._noise
@@ -105,8 +106,9 @@ class Camera:
         return light.astype(np.uint16)
 
 
-def _light(
+def draw_light(
     rng: np.random.Generator, *, level: float, vignette: float, tilt: float, drift: float
 ) -> Illumination:
+    """Draw an illumination whose tilt and drift start anywhere."""
     direction = complex(np.exp(2j * math.pi * rng.uniform()))
     return Illumination(level, vignette, tilt * direction, drift, rng.uniform(0, 2 * math.pi))

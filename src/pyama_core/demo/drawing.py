@@ -45,6 +45,12 @@ class Patch:
     contrast: NDArray[np.float32]
     fluorescence: NDArray[np.float32]
 
+    def signals(self, time: float) -> list[tuple[int, float]]:
+        """Return the counts within the mask that are the cell's own, with their channels."""
+        share = float(self.fluorescence.sum(dtype=np.float64))
+        courses = range(len(self.cell.courses))
+        return [(index + 1, share * self.cell.total(index, time)) for index in courses]
+
 
 class Pen:
     """Draws cells, each with a texture of its own that moves with it.

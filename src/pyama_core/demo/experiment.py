@@ -7,18 +7,19 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from pyama_core.demo.crowd_movie import CrowdMovie
 from pyama_core.demo.folder import DemoFiles, Staging, claimed, mark, remove_labels_beyond
+from pyama_core.demo.kinds import DemoKind
 from pyama_core.demo.movie import Movie
-from pyama_core.demo.parameters import CHANNELS, INTERVAL_S, PIXEL_SIZE_UM, DemoParameters
+from pyama_core.demo.parameters import INTERVAL_S, DemoParameters
 from pyama_core.demo.truth import (
     INTENSITY_COLUMNS,
     TRACK_COLUMNS,
@@ -52,12 +53,15 @@ def write_demo(
     frames: int = 40,
     size: int = 512,
     seed: int = 0,
+    kind: str = DemoKind.ADHERENT,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> DemoFiles:
     """Write a synthetic experiment with known truth.
 
-    Phase contrast and two fluorescence channels of moving, deforming cells: some settle, leave
-    or enter, one divides where there is time (8 frames) and room (192 pixels). The same
+    As a rule phase contrast and two fluorescence channels of moving, deforming cells: some settle,
+    leave or enter, one divides where there is time (8 frames) and room (192 pixels). Of other
+    kinds, crowded nuclei or spread cells, dim and bright, in fluorescence alone, or bacteria that
+    grow and divide in phase contrast, with a reporter each. The same
     parameters give the same bytes with the same versions, and a field of view is the same
     whatever the number of others. Memory does not grow with frames or fields of view.
 
@@ -67,6 +71,8 @@ def write_demo(
         Made if needed. If it holds something, that must be an earlier demo, complete or broken
         off: its files are replaced, other files beside them stay.
     fovs, frames, size, seed : int
+        See `DemoParameters`.
+    kind : str
         See `DemoParameters`.
     on_progress : callable, optional
         Called after each frame with the number of frames written and of all.
@@ -91,7 +97,7 @@ def write_demo(
     >>> np.load(files.labels[0]).shape
     (10, 256, 256)
     """
-    parameters = DemoParameters(fovs, frames, size, seed)
+    parameters = DemoParameters(fovs, frames, size, seed, cast("DemoKind", kind))
     files = DemoFiles.under(Path(folder), fovs)
     with claimed(files, parameters.n_bytes), Staging() as staging:
         _Experiment(parameters, files, staging, on_progress).write()
@@ -100,6 +106,13 @@ def write_demo(
         staging.commit()
         mark(files, _about(parameters), complete=True)
     return files
+
+
+def watch(parameters: DemoParameters, fov: int) -> Movie | CrowdMovie:
+    """Return the movie of a field of view, of whatever kind."""
+    if parameters.kind is DemoKind.ADHERENT:
+        return Movie(parameters, fov)
+    return CrowdMovie(parameters, fov)
 
 
 class _Experiment:
@@ -131,7 +144,7 @@ class _Experiment:
                 ]
                 self._write_image(staging.path(files.image), *opened)
             staging.path(files.readme).write_bytes(
-                _README.format(**asdict(self._parameters)).encode()
+                _README.format(**self._parameters.described()).encode()
             )
         except OSError as error:
             raise StorageError.about("write", files.folder, error) from error
@@ -139,18 +152,18 @@ class _Experiment:
     def _write_image(self, path: Path, tracks: TextIO, intensities: TextIO) -> None:
         parameters = self._parameters
         size = parameters.size
-        shape = (parameters.frames, len(CHANNELS), size, size)
+        shape = (parameters.frames, len(parameters.about.channels), size, size)
         bigtiff = parameters.fovs * math.prod(shape) * 2 > _CLASSIC_TIFF_BYTES
         with tifffile.TiffWriter(path, bigtiff=bigtiff, byteorder="<", ome=True) as image:
             for fov in range(parameters.fovs):
-                movie = Movie(parameters, fov)
+                movie = watch(parameters, fov)
                 with self._new_labels(fov) as labels:
                     image.write(
                         self._planes(movie, fov, labels, intensities),
                         shape=shape,
                         dtype=np.uint16,
                         photometric="minisblack",
-                        resolution=(1 / (PIXEL_SIZE_UM * _CM_PER_UM),) * 2,
+                        resolution=(1 / (parameters.about.pixel_size_um * _CM_PER_UM),) * 2,
                         resolutionunit="CENTIMETER",
                         software=_creator(),
                         metadata=_ome_metadata(parameters, fov, movie.times),
@@ -170,7 +183,7 @@ class _Experiment:
             raise
 
     def _planes(
-        self, movie: Movie, fov: int, labels: StackWriter, intensities: TextIO
+        self, movie: Movie | CrowdMovie, fov: int, labels: StackWriter, intensities: TextIO
     ) -> Iterator[NDArray[np.uint16]]:
         """Yield the planes of a field of view, writing its truth on the way."""
         n_before = fov * self._parameters.frames
@@ -195,19 +208,19 @@ def _creator() -> str:
 
 def _ome_metadata(parameters: DemoParameters, fov: int, times: list[float]) -> dict[str, Any]:
     # A random identifier would make two demos of one seed differ.
-    name = json.dumps([_creator(), asdict(parameters)])
+    name = json.dumps([_creator(), parameters.described()])
     return {
         "axes": "TCYX",
         "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
         "Creator": _creator(),
         "Name": f"position {fov + 1}",
-        "PhysicalSizeX": PIXEL_SIZE_UM,
+        "PhysicalSizeX": parameters.about.pixel_size_um,
         "PhysicalSizeXUnit": "µm",
-        "PhysicalSizeY": PIXEL_SIZE_UM,
+        "PhysicalSizeY": parameters.about.pixel_size_um,
         "PhysicalSizeYUnit": "µm",
         "TimeIncrement": INTERVAL_S,
         "TimeIncrementUnit": "s",
-        "Channel": {"Name": list(CHANNELS)},
+        "Channel": {"Name": list(parameters.about.channels)},
         "Plane": {"DeltaT": times, "DeltaTUnit": ["s"] * len(times)},
     }
 
@@ -215,8 +228,8 @@ def _ome_metadata(parameters: DemoParameters, fov: int, times: list[float]) -> d
 def _about(parameters: DemoParameters) -> dict[str, object]:
     return {
         "version": version("pyama-core"),
-        "parameters": asdict(parameters),
-        "channels": CHANNELS,
-        "pixel_size_um": PIXEL_SIZE_UM,
+        "parameters": parameters.described(),
+        "channels": parameters.about.channels,
+        "pixel_size_um": parameters.about.pixel_size_um,
         "interval_s": INTERVAL_S,
     }

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.demo.camera import Camera
-from pyama_core.demo.drawing import Patch, Pen
+from pyama_core.demo.drawing import Pen
 from pyama_core.demo.parameters import CHANNELS, DemoParameters, plane_times
 from pyama_core.demo.scene import live
-from pyama_core.demo.truth import Track, TrackKeeper, label_image
+from pyama_core.demo.truth import Track, TrackKeeper, Visible, label_image
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Frame:
         Number of the frame.
     time : float
         The same as a fraction of the movie.
-    cells : list of (int, Patch)
+    cells : sequence of (int, Visible)
         The visible cells with their ids.
     labels : (Y, X) uint16 array
         Their true masks.
@@ -35,7 +35,7 @@ class Frame:
 
     index: int
     time: float
-    cells: list[tuple[int, Patch]]
+    cells: Sequence[tuple[int, Visible]]
     labels: NDArray[np.uint16]
     planes: tuple[NDArray[np.uint16], ...]
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Protocol, TextIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-from pyama_core.demo.drawing import Patch
 
 TRACK_COLUMNS = ("fov", "cell", "parent", "first_frame", "last_frame", "fate")
 INTENSITY_COLUMNS = (
@@ -22,6 +20,46 @@ INTENSITY_COLUMNS = (
     "position_x",
     "position_y",
 )
+
+
+class Being(Protocol):
+    """Who is drawn, as far as its track goes."""
+
+    @property
+    def key(self) -> int:
+        """Number of the cell within its scene."""
+        ...
+
+    @property
+    def parent(self) -> int | None:
+        """Key of the mother."""
+        ...
+
+
+class Visible(Protocol):
+    """A drawn cell, as far as the truth goes."""
+
+    @property
+    def cell(self) -> Being:
+        """Who it is."""
+        ...
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the frame."""
+        ...
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which of them are its own."""
+        ...
+
+    def signals(self, time: float) -> list[tuple[int, float]]:
+        """Return the counts that are its own, with their channels."""
+        ...
+
+
+Seen = TypeVar("Seen", bound=Visible)
 
 
 @dataclass(frozen=True)
@@ -47,7 +85,7 @@ class TrackKeeper:
         self._parents: dict[int, int | None] = {}
         self._span: dict[int, tuple[int, int]] = {}
 
-    def admit(self, patches: Sequence[Patch], frame: int) -> list[tuple[int, Patch]]:
+    def admit(self, patches: Sequence[Seen], frame: int) -> list[tuple[int, Seen]]:
         """Return the visible cells of the next frame with their ids, leaving out who was gone."""
         admitted = []
         for patch in patches:
@@ -77,7 +115,7 @@ class TrackKeeper:
         return tracks
 
 
-def label_image(cells: Sequence[tuple[int, Patch]], size: int) -> NDArray[np.uint16]:
+def label_image(cells: Sequence[tuple[int, Visible]], size: int) -> NDArray[np.uint16]:
     """Return the (Y, X) image of the ids of the cells, 0 where there is none."""
     labels = np.zeros((size, size), np.uint16)
     for cell, patch in cells:
@@ -86,18 +124,16 @@ def label_image(cells: Sequence[tuple[int, Patch]], size: int) -> NDArray[np.uin
 
 
 def write_intensities(
-    table: TextIO, fov: int, frame: int, time: float, cells: Sequence[tuple[int, Patch]]
+    table: TextIO, fov: int, frame: int, time: float, cells: Sequence[tuple[int, Visible]]
 ) -> None:
     """Append the rows of one frame: what an ideal measurement within the true masks gives."""
     for cell, patch in cells:
         y, x = np.nonzero(patch.mask)
         position_x = patch.window[1].start + x.mean()
         position_y = patch.window[0].start + y.mean()
-        share = float(patch.fluorescence.sum(dtype=np.float64))
-        for index in range(len(patch.cell.courses)):
-            total = share * patch.cell.total(index, time)
+        for channel, total in patch.signals(time):
             table.write(
-                f"{fov},{cell},{frame},{index + 1},{total:.3f},{len(x)},"
+                f"{fov},{cell},{frame},{channel},{total:.3f},{len(x)},"
                 f"{position_x:.3f},{position_y:.3f}\n"
             )
 

@@ -17,11 +17,19 @@ def demo(
     frames: Annotated[int, typer.Option(help="Frames of each.")] = 40,
     size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 512,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="What it shows: adherent cells in phase contrast (adherent), or nuclei, cells "
+            "(spread, in fluorescence alone) or bacteria.",
+        ),
+    ] = "adherent",
 ) -> int:
     """Write a small synthetic experiment with known truth."""
     from pyama_core.cli.demo import write
 
-    return write(folder, fovs=fovs, frames=frames, size=size, seed=seed)
+    return write(folder, fovs=fovs, frames=frames, size=size, seed=seed, kind=kind)
 
 
 @command
