@@ -19,6 +19,7 @@ const PLACES: readonly Place[] = [
   { name: "files", title: "Files", Content: Files },
   { name: "setup", title: "Set up", Content: SetUp },
   { name: "tune", title: "Tune", Content: later("Tune", async () => (await import("./tune/Tune.js")).Tune) },
+  { name: "run", title: "Run", Content: later("Run", async () => (await import("./running/Run.js")).Run) },
   { name: "look", title: "Look", Content: Look },
   { name: "export", title: "Export", Content: later("Export", async () => (await import("./exporting/Export.js")).Export) },
 ];

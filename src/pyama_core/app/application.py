@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from pyama_core.app.desk import Desk
 from pyama_core.app.guard import SHELL, App, Guard, Identity
-from pyama_core.app.routes import correcting, exporting, looking, setting_up, tuning
+from pyama_core.app.routes import correcting, exporting, looking, running, setting_up, tuning
 from pyama_core.app.routes import files as files_routes
 from pyama_core.app.routing import Endpoint, as_route
 
@@ -29,6 +29,7 @@ def endpoints() -> Sequence[Endpoint]:
         *files_routes.ENDPOINTS,
         *setting_up.ENDPOINTS,
         *tuning.ENDPOINTS,
+        *running.ENDPOINTS,
         *looking.ENDPOINTS,
         *correcting.ENDPOINTS,
         *exporting.ENDPOINTS,
@@ -95,6 +96,7 @@ def _watching(desk: Desk) -> Callable[..., Any]:
         del app
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(desk.watcher.watch)
+            tasks.start_soon(desk.watch_runs)
             yield
             desk.exports.cancel_all()
             tasks.cancel_scope.cancel()

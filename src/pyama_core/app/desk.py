@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyama_core.app.events import Hub, Watcher, modified_ns
+from pyama_core.app.events import Hub, RunMoved, Watcher, modified_ns, rest
 from pyama_core.app.export_jobs import ExportJobs
 from pyama_core.app.file_cards import FileCards
 from pyama_core.app.readings import Readings
+from pyama_core.app.following import Followers
 from pyama_core.app.roots import Roots
+from pyama_core.app.run_jobs import RunJobs
 from pyama_core.app.sources import OpenSources
 from pyama_core.app.thumbnails import Thumbnails
 from pyama_core.app.tuner import Tuner
@@ -57,6 +61,10 @@ class Desk:
         Tries parameters.
     readings : Readings
         Pictures of what it found.
+    jobs : RunJobs
+        Runs that the page began, which go on when the server ends.
+    followers : Followers
+        Tell how runs are, whoever began them.
     """
 
     def __init__(self, roots: Roots) -> None:
@@ -69,6 +77,8 @@ class Desk:
         self.thumbnails = Thumbnails()
         self.tuner = Tuner()
         self.readings = Readings()
+        self.jobs = RunJobs()
+        self.followers = Followers(self.jobs)
         self._lock = threading.Lock()
         self._opened: OrderedDict[Path, _Opened] = OrderedDict()
 
@@ -117,6 +127,15 @@ class Desk:
         self.watcher.look([folder])
         yield
         self.watcher.look([folder])
+
+    async def watch_runs(self) -> None:
+        """Tell all pages where runs went on, again and again, until cancelled."""
+        while True:
+            started = time.monotonic()
+            if self.hub.is_heard:
+                for folder in await asyncio.to_thread(self.followers.changed):
+                    self.hub.publish(RunMoved(at=str(folder)))
+            await rest(started)
 
     @property
     def open_folders(self) -> list[Path]:

@@ -71,7 +71,15 @@ class ExportTold(Message):
     """What was done last, or why it failed."""
 
 
-Event = ResultsChanged | ExportTold | Missed
+class RunMoved(Message):
+    """A run into an output folder went on, began or ended: ask how it is."""
+
+    kind: Literal["run"] = "run"
+    at: str
+    """The folder."""
+
+
+Event = ResultsChanged | ExportTold | RunMoved | Missed
 """What the stream tells; a new kind of news is one more class here."""
 
 
@@ -129,6 +137,12 @@ class _Seen(Message):
     samples: int
 
 
+async def rest(since: float) -> None:
+    """Wait until it is time to look again, after a look that began at a time."""
+    taken = time.monotonic() - since
+    await asyncio.sleep(max(_PERIOD_S, taken / _LARGEST_SHARE))
+
+
 class Watcher:
     """Looks at the folders that are open, as long as somebody listens.
 
@@ -152,8 +166,7 @@ class Watcher:
             started = time.monotonic()
             if self._hub.is_heard:
                 await asyncio.to_thread(self.look)
-            taken = time.monotonic() - started
-            await asyncio.sleep(max(_PERIOD_S, taken / _LARGEST_SHARE))
+            await rest(started)
 
     def look(self, at: Iterable[Path] | None = None) -> None:
         """Look once at each folder, and tell what changed since the last time.

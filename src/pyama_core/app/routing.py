@@ -122,9 +122,8 @@ def _answer(endpoint: Endpoint, desk: Desk, asked: Message) -> Response:
             raise
         return _failure(ShortageError.about(f"answer {endpoint.path}", error))
     if isinstance(answer, Blob):
-        return Response(
-            answer.content, headers=dict(answer.headers), media_type="application/octet-stream"
-        )
+        headers = {"Content-Type": "application/octet-stream", **answer.headers}
+        return Response(answer.content, headers=headers)
     return as_json(answer)
 
 

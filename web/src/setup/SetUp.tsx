@@ -102,10 +102,20 @@ function RunPanel() {
         >
           save for a run
         </button>
+        <button
+          type="button"
+          disabled={!isReady || saving.value !== ""}
+          title={isReady ? "save, and go to where it runs" : "choose the channel in which cells are found"}
+          onClick={async () => {
+            if (await flush(true)) go({ place: "run", out: saved.value?.out ?? null });
+          }}
+        >
+          Run …
+        </button>
       </div>
       {saved.value && isReady && (
         <div class="command">
-          <p class="quiet">to run it, in a terminal:</p>
+          <p class="quiet">or in a terminal:</p>
           <code>pyama run --config "{saved.value.path}"</code>
         </div>
       )}

@@ -14,6 +14,8 @@ SOURCE_NAME = "source.json"
 SAMPLES_NAME = "samples.csv"
 ASKED_NAME = "asked.json"
 REPORT_NAME = "report.html"
+STOP_NAME = "stop"
+"""An empty file of this name asks the runs that go on in the folder to stop."""
 RUNS_NAME = "runs.jsonl"
 """Grows line by line, under the lock of the folder."""
 SHARED_NAMES = (RESULTS_NAME, SOURCE_NAME, SAMPLES_NAME, ASKED_NAME, REPORT_NAME)

@@ -11,6 +11,7 @@ import threading
 from pyama_core.io.storage.records import FovRecord
 from pyama_core.processing.workflow.doubts import About, Doubt, compare_counts, find_doubts
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.stop_file import StopFile
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +49,14 @@ class FirstLook:
 
 
 class Halt:
-    """Whether a run is to stop: because its caller says so, or of its own accord.
+    """Whether a run is to stop: its caller or a stop file says so, or it does of its own accord.
 
     Parameters
     ----------
     cancel : threading.Event
         Set by the caller.
+    stop_file : StopFile, optional
+        Looked for meanwhile.
 
     Attributes
     ----------
@@ -61,10 +64,17 @@ class Halt:
         Why it stopped of its own accord.
     """
 
-    def __init__(self, cancel: threading.Event) -> None:
+    def __init__(self, cancel: threading.Event, stop_file: StopFile | None = None) -> None:
         self._cancel = cancel
+        self._stop_file = stop_file
         self.reason: str | None = None
 
     def is_set(self) -> bool:
         """Whether to stop."""
-        return self.reason is not None or self._cancel.is_set()
+        if self.reason is not None or self._cancel.is_set():
+            return True
+        if self._stop_file is None or not self._stop_file.is_new():
+            return False
+        logger.warning("%s asks to stop: stopping", self._stop_file.path)
+        self._cancel.set()
+        return True

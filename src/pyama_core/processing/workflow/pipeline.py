@@ -39,6 +39,7 @@ from pyama_core.processing.workflow.services.copying import warn_of_dark_channel
 from pyama_core.processing.workflow.services.types import ProcessingContext, paths_of_fov
 from pyama_core.processing.workflow.shards import Shard
 from pyama_core.processing.workflow.source_description import save_description
+from pyama_core.processing.workflow.stop_file import StopFile
 from pyama_core.processing.workflow.threads import require_threads
 from pyama_core.processing.workflow.warm_up import warm_ups
 from pyama_core.processing.workflow.worker import run_single_worker
@@ -301,8 +302,9 @@ def _run(
     if request.keep != KEEP_ALL:
         logger.info("kept of each FOV when it is done: %s", request.keep)
     with open_source(request.metadata) as source, Flusher() as flusher:
+        stop_file = StopFile(request.output_dir)
         prepare_folder(request)
-        halt = Halt(cancel)
+        halt = Halt(cancel, stop_file)
         run = Run(request, locks.tickets, halt, flusher, source)
         remaining = run.skip_what_is_done()
         if halt.reason is not None:
@@ -315,6 +317,7 @@ def _run(
                 run.copying.set_progress_reporter(drainer.put)
                 run.process(remaining, workers)
         if request.shard is None:
+            stop_file.remove()
             tell_findings(run.write_results(), request.fovs)
     outcome = RunOutcome(run.outcomes, stopped=halt.reason)
     _log_end(outcome)

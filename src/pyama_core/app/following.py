@@ -1,0 +1,441 @@
+"""How the runs into an output folder are, told from records, locks and logs alone.
+
+So it does not matter who began them, on which computer, and whether anybody looked.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pyama_core.app.messages import Message
+from pyama_core.app.run_jobs import RunJobs, Standing, said_in
+from pyama_core.app.run_logs import RunLogs, Told, logs_in
+from pyama_core.io.storage.host import host_name
+from pyama_core.io.storage.locks import LOCK_NAME, LOST_AFTER_S, find_holder
+from pyama_core.io.storage.naming import (
+    ASKED_NAME,
+    REPORT_NAME,
+    RUNS_NAME,
+    STOP_NAME,
+    fov_folder_name,
+    records_by_fov,
+)
+from pyama_core.io.storage.records import load_record
+from pyama_core.processing.workflow.asked_fovs import load_asked
+from pyama_core.processing.workflow.doubts import compare_counts, find_doubts
+from pyama_core.processing.workflow.fov_state import DONE, FovState
+from pyama_core.processing.workflow.run_notes import read_notes
+from pyama_core.processing.workflow.source_description import load_description
+
+RunKind = Literal[
+    "none",
+    "starting",
+    "running",
+    "stopping",
+    "finishing",
+    "refused",
+    "unfinished",
+    "failed",
+    "done",
+]
+FovKind = Literal["done", "failed", "running", "waiting", "unfinished", "damaged"]
+
+_MOST_FOLLOWED = 16
+_FIRST_LOOKED_AT = 3
+_LEAST_ELAPSED_S = 3.0
+
+
+class FovAt(Message):
+    """How far work on a field of view is."""
+
+    fov: int
+    name: str
+    state: FovKind
+    step: str
+    """At which it is, or failed."""
+    done: int
+    total: int
+    """Frames of that step."""
+    steps_done: int
+    n_steps: int
+    error: str
+    doubts: tuple[str, ...]
+
+
+class RunBy(Message):
+    """A process that works on fields of view now."""
+
+    host: str
+    pid: int
+    since: str
+    n_fovs: int
+    silent_minutes: int
+    """How long it has not shown that it lives, if that is longer than it may be; else 0."""
+
+
+class DoubtTold(Message):
+    """Something that contradicts what was assumed of the cells."""
+
+    text: str
+    advice: str
+    fovs: tuple[int, ...]
+
+
+class LastRun(Message):
+    """The last run that has ended, as it noted itself."""
+
+    started: float
+    ended: float
+    """Seconds since 1970."""
+    command: str
+    host: str
+    counts: dict[str, int]
+
+
+class RunAt(Message):
+    """How the runs into an output folder are."""
+
+    out: str
+    state: RunKind
+    by: tuple[RunBy, ...]
+    done: int
+    total: int
+    """Frames through steps, and all of the fields of view that are asked for."""
+    frames_per_s: float | None
+    """A frame counts when all steps had it."""
+    seconds_left: float | None
+    seconds: float | None
+    """Since the run began."""
+    counts: dict[str, int]
+    """Fields of view by state."""
+    fovs: tuple[FovAt, ...]
+    doubts: tuple[DoubtTold, ...]
+    said: str
+    """What a run that ended before it worked on anything said."""
+    last: LastRun | None
+    has_report: bool
+    has_log: bool
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the record of a field of view says, until it changes."""
+
+    seen: tuple[int, int]
+    state: FovState | None
+    steps: dict[str, str]
+    standing: str
+    doubts: tuple[tuple[str, str], ...]
+
+
+class Follower:
+    """Follows the runs into one output folder; not for several threads at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._logs = RunLogs(folder)
+        self._records: dict[int, _Record] = {}
+
+    def look(self, jobs: RunJobs) -> RunAt:
+        """Tell how the runs are now."""
+        folder = self._folder
+        paths = records_by_fov(folder)
+        self._records = {fov: self._record(fov, path) for fov, path in paths.items()}
+        self._logs.read()
+        holders = _holders_in(folder)
+        if holders:
+            jobs.note_seen(folder)
+        standing = jobs.standing(folder)
+        asked = sorted({*paths, *load_asked(folder), *holders})
+        names, lengths = self._described()
+        rows = tuple(self._row(fov, holders.get(fov), names, lengths) for fov in asked)
+        counts = Counter(row.state for row in rows)
+        state = _state_of(folder, bool(holders), standing, counts)
+        by = _runs_by(folder, holders)
+        done, total = self._frames(rows, lengths)
+        rate, left, elapsed = self._pace(by, done, total, rows)
+        return RunAt(
+            out=str(folder),
+            state=state,
+            by=by,
+            done=done,
+            total=total,
+            frames_per_s=rate,
+            seconds_left=left,
+            seconds=elapsed,
+            counts=dict(counts),
+            fovs=rows,
+            doubts=self._doubts(),
+            said=said_in(folder) if state == "refused" else "",
+            last=_last_run(folder),
+            has_report=(folder / REPORT_NAME).is_file(),
+            has_log=bool(logs_in(folder)),
+        )
+
+    def _record(self, fov: int, path: Path) -> _Record:
+        seen = _seen(path)
+        known = self._records.get(fov)
+        if known is not None and known.seen == seen:
+            return known
+        record = load_record(path)
+        if record is None:
+            return _Record(seen, None, {}, "damaged", ())
+        state = FovState(record)
+        steps = {
+            step: word
+            for step, word in state.steps_in(path.parent).items()
+            if word != "not asked for"
+        }
+        doubts = tuple((doubt.text, doubt.advice) for doubt in find_doubts(state))
+        return _Record(seen, state, steps, state.standing_in(path.parent), doubts)
+
+    def _described(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Return names of fields of view, and how many frames each has."""
+        if not self._folder.is_dir() or (described := load_description(self._folder)) is None:
+            return (), ()
+        return described.fov_names, tuple(shape[0] for shape in described.fov_shapes)
+
+    def _row(
+        self,
+        fov: int,
+        holder: dict[str, str | int] | None,
+        names: Sequence[str],
+        lengths: Sequence[int],
+    ) -> FovAt:
+        record = self._records.get(fov)
+        steps = {} if record is None else record.steps
+        n_done = sum(word in DONE for word in steps.values())
+        step = next((name for name, word in steps.items() if word not in DONE), "")
+        done, total = 0, lengths[fov] if fov < len(lengths) else 0
+        state = _fov_kind(record, is_held=holder is not None)
+        told = None if holder is None else self._logs.told.get(int(holder["pid"]))
+        if holder is not None and told is not None and fov in told.at:
+            at_step, done_there, total = told.at[fov]
+            if steps.get(at_step) in DONE:
+                done_there = 0  # the record tells more
+            else:
+                step = at_step
+            done, state = done_there, "running" if state != "done" else state
+        failure = None if record is None or record.state is None else record.state.record.failure
+        error = ""
+        if failure is not None and state == "failed":
+            step = failure.step
+            error = failure.error.removeprefix(f"FOV {fov}, {step}: ")
+        return FovAt(
+            fov=fov,
+            name=names[fov] if fov < len(names) else "",
+            state=state,
+            step="" if state == "done" else step,
+            done=done,
+            total=total,
+            steps_done=n_done,
+            n_steps=len(steps),
+            error=error,
+            doubts=() if record is None else tuple(f"{a}; {b}" for a, b in record.doubts),
+        )
+
+    def _frames(self, rows: Iterable[FovAt], lengths: Sequence[int]) -> tuple[int, int]:
+        """Return frames through steps, and how many there are."""
+        done = total = 0
+        n_steps = max((row.n_steps for row in rows), default=0)
+        for row in rows:
+            length = lengths[row.fov] if row.fov < len(lengths) else row.total
+            total += length * (row.n_steps or n_steps)
+            done += length * row.steps_done + (row.done if row.state == "running" else 0)
+        return min(done, total), total
+
+    def _pace(
+        self, by: Sequence[RunBy], done: int, total: int, rows: Iterable[FovAt]
+    ) -> tuple[float | None, float | None, float | None]:
+        """Return frames per second, and seconds that are left and that have gone."""
+        told = [self._logs.told[run.pid] for run in by if run.pid in self._logs.told]
+        if not told:
+            return None, None, None
+        began = min(each.began for each in told)
+        is_here = all(run.host == host_name() for run in by)
+        now = datetime.now() if is_here else max(each.latest for each in told)  # noqa: DTZ005
+        elapsed = (now - began).total_seconds()
+        worked = _worked(told)
+        n_steps = max((row.n_steps for row in rows), default=0)
+        if elapsed < _LEAST_ELAPSED_S or not worked or not n_steps:
+            return None, None, max(0.0, elapsed)
+        pace = worked / elapsed
+        return pace / n_steps, (total - done) / pace, elapsed
+
+    def _doubts(self) -> tuple[DoubtTold, ...]:
+        """Return what is in doubt, once for all fields of view of which the same is said."""
+        found: dict[tuple[str, str], list[int]] = {}
+        states: list[FovState] = []
+        for fov, record in self._records.items():
+            if record.state is not None and len(states) < _FIRST_LOOKED_AT and record.steps:
+                states.append(record.state)
+            for doubt in record.doubts:
+                found.setdefault(doubt, []).append(fov)
+        if (jump := compare_counts(states)) is not None:
+            found[jump.text, jump.advice] = [state.record.fov for state in states]
+        return tuple(
+            DoubtTold(text=text, advice=advice, fovs=tuple(fovs))
+            for (text, advice), fovs in found.items()
+        )
+
+
+class Followers:
+    """Followers of the folders that pages look at; safe to use from several threads.
+
+    Parameters
+    ----------
+    jobs : RunJobs
+        Runs that the page began.
+    """
+
+    def __init__(self, jobs: RunJobs) -> None:
+        self._jobs = jobs
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Path, tuple[Follower, threading.Lock]] = OrderedDict()
+        self._seen: dict[Path, object] = {}
+
+    def look(self, folder: Path) -> RunAt:
+        """Tell how the runs into a folder are, which is watched from now on."""
+        with self._lock:
+            known = self._known.setdefault(folder, (Follower(folder), threading.Lock()))
+            self._known.move_to_end(folder)
+            while len(self._known) > _MOST_FOLLOWED:
+                self._seen.pop(self._known.popitem(last=False)[0], None)
+        follower, turn = known
+        with turn:
+            return follower.look(self._jobs)
+
+    def changed(self) -> list[Path]:
+        """Return the folders in which something happened since this was asked last."""
+        with self._lock:
+            folders = list(self._known)
+        found = []
+        for folder in folders:
+            now = self._fingerprint(folder)
+            if self._seen.get(folder) != now:
+                found.append(folder)
+            self._seen[folder] = now
+        return found
+
+    def _fingerprint(self, folder: Path) -> object:
+        standing = self._jobs.standing(folder)
+        shared = [_seen(folder / name) for name in (RUNS_NAME, REPORT_NAME, ASKED_NAME, STOP_NAME)]
+        logs = [_seen(path) for path in logs_in(folder)]
+        locks = _holders_in(folder)
+        records = [_seen(path) for path in records_by_fov(folder).values()]
+        return standing, shared, logs, sorted(locks), records
+
+
+def is_at_work(folder: Path) -> dict[str, str | int] | None:
+    """Tell who works on any field of view of a folder; None if nobody does who shows a sign."""
+    holders = _holders_in(folder)
+    lost = {(run.host, run.pid) for run in _runs_by(folder, holders) if run.silent_minutes}
+    return next(
+        (each for each in holders.values() if (each["host"], each["pid"]) not in lost), None
+    )
+
+
+def failed_fovs(folder: Path) -> list[int]:
+    """Return the fields of view that failed, by their records."""
+    found = []
+    for fov, path in records_by_fov(folder).items():
+        record = load_record(path)
+        if record is not None and record.failure is not None:
+            found.append(fov)
+    return found
+
+
+def _holders_in(folder: Path) -> dict[int, dict[str, str | int]]:
+    """Return who works on which fields of view."""
+    found = {}
+    for path in folder.glob(f"fov_*/{LOCK_NAME}"):
+        number = path.parent.name.removeprefix("fov_")
+        if not number.isdecimal() or fov_folder_name(int(number)) != path.parent.name:
+            continue
+        if (holder := find_holder(path.parent)) is not None:
+            found[int(number)] = holder
+    return found
+
+
+def _runs_by(folder: Path, holders: dict[int, dict[str, str | int]]) -> tuple[RunBy, ...]:
+    groups: dict[tuple[str, int], list[int]] = {}
+    for fov, holder in sorted(holders.items()):
+        groups.setdefault((str(holder["host"]), int(holder["pid"])), []).append(fov)
+    runs = []
+    for (host, pid), fovs in groups.items():
+        beat = _seen(folder / fov_folder_name(fovs[0]) / LOCK_NAME)[0] / 1e9
+        silent_s = time.time() - beat if beat else 0.0
+        is_lost = host != host_name() and silent_s > LOST_AFTER_S
+        runs.append(
+            RunBy(
+                host=host,
+                pid=pid,
+                since=str(holders[fovs[0]]["since"]),
+                n_fovs=len(fovs),
+                silent_minutes=round(silent_s / 60) if is_lost else 0,
+            )
+        )
+    return tuple(runs)
+
+
+def _state_of(
+    folder: Path, is_held: bool, standing: Standing | None, counts: Counter[FovKind]
+) -> RunKind:
+    lives = standing is not None and standing.exit_code is None
+    if is_held:
+        return "stopping" if (folder / STOP_NAME).exists() else "running"
+    if standing is not None and lives:
+        return "finishing" if standing.was_seen else "starting"
+    if standing is not None and standing.exit_code not in (0, 1, 130) and not standing.was_seen:
+        return "refused"
+    if not counts:
+        return "none"
+    if set(counts) <= {"done"}:
+        return "done"
+    return "failed" if set(counts) <= {"done", "failed", "damaged"} else "unfinished"
+
+
+def _fov_kind(record: _Record | None, *, is_held: bool) -> FovKind:
+    if record is None:
+        return "waiting"
+    if record.standing == "done":
+        return "done"
+    if record.standing == "damaged":
+        return "damaged"
+    if record.standing == "failed":
+        return "failed"
+    return "waiting" if is_held else "unfinished"
+
+
+def _worked(told: Iterable[Told]) -> int:
+    return sum(sum(each.worked.values()) for each in told)
+
+
+def _last_run(folder: Path) -> LastRun | None:
+    notes = read_notes(folder) if folder.is_dir() else []
+    if not notes:
+        return None
+    note = notes[-1]
+    return LastRun(
+        started=note.started.timestamp(),
+        ended=note.ended.timestamp(),
+        command=note.command,
+        host=note.machine.host,
+        counts=note.counts,
+    )
+
+
+def _seen(path: Path) -> tuple[int, int]:
+    """Return what changes when a file does; zeros if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size

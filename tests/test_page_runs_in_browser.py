@@ -1,0 +1,135 @@
+"""The whole job in a real browser: from an empty folder to a table, and what comes between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from browsing import chromium, needs_chromium, serving, tabs
+from pyama_core.demo import write_demo
+from pyama_core.io.storage.naming import find_records
+
+pytestmark = needs_chromium
+
+_LONG_MS = 120_000
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind():
+    """Stand in for the check of all other tests: a browser keeps processes as it likes."""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as started:
+        yield started
+
+
+def wait_for_title(page, title):
+    page.get_by_role("heading", name=title, exact=True).wait_for(timeout=_LONG_MS)
+
+
+def in_a_terminal(file, out, *more):
+    command = [sys.executable, "-m", "pyama_core", "run", str(file), "-o", str(out)]
+    return [*command, "--pc", "0", "--fl", "1", "--workers", "1", "--batch-size", "1", *more]
+
+
+def test_the_whole_job_from_an_empty_folder_to_a_table(browser, tmp_path):
+    with serving(tmp_path) as server, tabs(browser, server) as [tab]:
+        page = tab.page
+        page.get_by_role("button", name="write the demo here").click()
+        page.locator("a.card").filter(has_text="3 positions").click(timeout=_LONG_MS)
+        page.get_by_text("shows").first.wait_for(timeout=_LONG_MS)
+        page.get_by_role("button", name="Run …").click()
+        page.get_by_role("heading", name="Nothing has run here yet").wait_for()
+        page.get_by_role("button", name="start", exact=True).click()
+        wait_for_title(page, "Running")
+        page.get_by_text("the log").click()
+        page.get_by_label("the log").filter(has_text="copying").wait_for()
+        wait_for_title(page, "Done")
+        assert page.get_by_role("link", name="the report").is_visible()
+        assert page.locator("tr[data-state=done]").count() == 3
+        page.get_by_role("button", name="look at the cells").click()
+        tab.wait_for_picture("frame")
+        page.get_by_role("link", name="Export").click()
+        page.get_by_role("button", name="export").first.click()
+        page.get_by_text("written").first.wait_for(timeout=_LONG_MS)
+    assert list(tmp_path.glob("demo/*_results/**/*.csv"))
+
+
+def test_a_run_goes_on_when_its_server_is_killed_and_a_new_one_shows_it(browser, tmp_path):
+    file = write_demo(tmp_path, fovs=4, frames=8, size=256).image
+    with serving(tmp_path) as server:
+        with tabs(browser, server) as [tab]:
+            tab.open(place="setup", at=file)
+            tab.page.get_by_text("shows").first.wait_for()
+            tab.page.get_by_role("button", name="Run …").click()
+            tab.page.get_by_role("button", name="start", exact=True).click()
+            wait_for_title(tab.page, "Running")
+            out = tab.state["out"]
+        server.process.kill()
+    with serving(tmp_path) as server, tabs(browser, server) as [tab]:
+        tab.open(place="run", at=out)
+        tab.page.get_by_role("heading", name="Done", exact=True).wait_for(timeout=_LONG_MS)
+        assert tab.page.locator("tr[data-state=done]").count() == 4
+
+
+def test_a_run_of_a_terminal_is_shown_stopped_and_gone_on_with(browser, tmp_path):
+    file, out = write_demo(tmp_path, fovs=6, frames=10, size=256).image, tmp_path / "out"
+    out.mkdir()
+    with serving(tmp_path) as server, tabs(browser, server) as [tab]:
+        page = tab.page
+        process = subprocess.Popen(in_a_terminal(file, out), stderr=subprocess.DEVNULL)
+        while not find_records(out):
+            assert process.poll() is None
+        tab.open(place="run", at=out)
+        wait_for_title(page, "Running")
+        page.get_by_text(f"process {process.pid} on").wait_for()
+        page.get_by_role("button", name="stop", exact=True).click()
+        wait_for_title(page, "Stopped before the end")
+        assert process.wait(30) == 130
+        page.get_by_role("button", name="go on from here").click()
+        wait_for_title(page, "Done")
+        assert page.locator("tr[data-state=done]").count() == 6
+
+
+def test_failures_and_doubts_are_told_with_what_to_do(browser, tmp_path):
+    file, out = write_demo(tmp_path, fovs=2, frames=4, size=128).image, tmp_path / "out"
+    # Cells are asked for of a size that these do not have, and one position cannot be written.
+    command = in_a_terminal(file, out, "--cell-diameter", "60", "--no-report")
+    (out / "fov_001").mkdir(parents=True)
+    (out / "fov_001" / "demo_fov_001_phase_contrast_ch_0.npy").mkdir()
+    subprocess.run(command, check=False, capture_output=True)
+    with serving(tmp_path) as server, tabs(browser, server) as [tab]:
+        page = tab.page
+        tab.open(place="run", at=out)
+        page.get_by_role("heading", name="✕ Failed").wait_for()
+        reason = page.get_by_label("failures").inner_text()
+        assert "position 1" in reason
+        assert "copying" in reason
+        assert "60 px were assumed" in page.get_by_label("doubts").inner_text()
+        (out / "fov_001" / "demo_fov_001_phase_contrast_ch_0.npy").rmdir()
+        page.get_by_role("button", name="retry the failed (1)").click()
+        wait_for_title(page, "Done")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_run_that_was_killed_is_told_and_gone_on_with(browser, tmp_path):
+    file, out = write_demo(tmp_path, fovs=3, frames=6, size=128).image, tmp_path / "out"
+    out.mkdir()
+    process = subprocess.Popen(
+        in_a_terminal(file, out), stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not find_records(out):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+    with serving(tmp_path) as server, tabs(browser, server) as [tab]:
+        tab.open(place="run", at=out)
+        wait_for_title(tab.page, "Stopped before the end")
+        tab.page.get_by_role("button", name="go on from here").click()
+        wait_for_title(tab.page, "Done")
