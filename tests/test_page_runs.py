@@ -88,6 +88,7 @@ def test_what_is_set_up_is_run_and_followed_to_its_end(opened, demo_file, root):
     assert other.get("/api/run", at=str(out)).json["counts"] == {"done": 3}
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_begin_says_why(opened, demo_file, root):
     out = root / "verweigert"
     set_up(opened, demo_file, out)
@@ -102,6 +103,7 @@ def test_a_run_that_cannot_begin_says_why(opened, demo_file, root):
     wait_for(opened, out, "unfinished", "done")
 
 
+@pytest.mark.slow
 def test_what_failed_is_told_with_its_reason_and_tried_again_alone(opened, demo_file, root):
     out = root / "misslungen"
     set_up(opened, demo_file, out)
@@ -129,6 +131,7 @@ def test_what_failed_is_told_with_its_reason_and_tried_again_alone(opened, demo_
     assert "nothing" in answer.json["error"]
 
 
+@pytest.mark.slow
 def test_a_stop_file_stops_the_command_and_the_same_command_goes_on(demo_file, root):
     out = root / "angehalten"
     command = [sys.executable, "-m", "pyama_core", "run", str(demo_file), "-o", str(out)]

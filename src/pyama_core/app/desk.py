@@ -15,8 +15,8 @@ from pathlib import Path
 from pyama_core.app.events import Hub, RunMoved, Watcher, modified_ns, rest
 from pyama_core.app.export_jobs import ExportJobs
 from pyama_core.app.file_cards import FileCards
-from pyama_core.app.readings import Readings
 from pyama_core.app.following import Followers
+from pyama_core.app.readings import Readings
 from pyama_core.app.roots import Roots
 from pyama_core.app.run_jobs import RunJobs
 from pyama_core.app.sources import OpenSources

@@ -101,6 +101,12 @@ export interface AskResults {
   at: string;
 }
 
+/** A folder of outputs, or a microscope file and the folder of its outputs. */
+export interface AskRun {
+  at: string;
+  out?: string;
+}
+
 /** A microscope file, by itself or by the folder of its outputs. */
 export interface AskSource {
   z?: string;
@@ -332,6 +338,13 @@ export interface Courses {
 export interface Done {
 }
 
+/** Something that contradicts what was assumed of the cells. */
+export interface DoubtTold {
+  text: string;
+  advice: string;
+  fovs: readonly number[];
+}
+
 /** A cell that a person should look at. */
 export interface Doubted {
   cell: number;
@@ -442,6 +455,20 @@ export interface Fov {
   missing: readonly string[];
 }
 
+/** How far work on a field of view is. */
+export interface FovAt {
+  fov: number;
+  name: string;
+  state: "done" | "failed" | "running" | "waiting" | "unfinished" | "damaged";
+  step: string;
+  done: number;
+  total: number;
+  steps_done: number;
+  n_steps: number;
+  error: string;
+  doubts: readonly string[];
+}
+
 /** A field of view as the file describes it. */
 export interface FovFact {
   fov: number;
@@ -471,6 +498,15 @@ export interface GreyRange {
   high: number;
 }
 
+/** The last run that has ended, as it noted itself. */
+export interface LastRun {
+  started: number;
+  ended: number;
+  command: string;
+  host: string;
+  counts: Readonly<Record<string, number>>;
+}
+
 /** A stack that can be shown. */
 export interface Layer {
   kind: "phase" | "raw" | "corrected" | "labels";
@@ -479,6 +515,11 @@ export interface Layer {
   low: number;
   high: number;
   emission_nm: number | null;
+}
+
+/** The last lines of the logs. */
+export interface LogLines {
+  lines: readonly string[];
 }
 
 /** What the channels show, and what each is taken for. */
@@ -577,6 +618,40 @@ export interface ResultsChanged {
   samples: boolean;
 }
 
+/** How the runs into an output folder are. */
+export interface RunAt {
+  out: string;
+  state: "none" | "starting" | "running" | "stopping" | "finishing" | "refused" | "unfinished" | "failed" | "done";
+  by: readonly RunBy[];
+  done: number;
+  total: number;
+  frames_per_s: number | null;
+  seconds_left: number | null;
+  seconds: number | null;
+  counts: Readonly<Record<string, number>>;
+  fovs: readonly FovAt[];
+  doubts: readonly DoubtTold[];
+  said: string;
+  last: LastRun | null;
+  has_report: boolean;
+  has_log: boolean;
+}
+
+/** A process that works on fields of view now. */
+export interface RunBy {
+  host: string;
+  pid: number;
+  since: string;
+  n_fovs: number;
+  silent_minutes: number;
+}
+
+/** A run into an output folder went on, began or ended: ask how it is. */
+export interface RunMoved {
+  kind: "run";
+  at: string;
+}
+
 /** A condition, and the fields of view that belong to it. */
 export interface SampleOf {
   sample: string;
@@ -655,6 +730,19 @@ export interface StartExport {
   features?: readonly string[];
 }
 
+/** What to begin: all that is set up, as far as it is not done, or what failed alone. */
+export interface StartRun {
+  at: string;
+  out?: string;
+  which?: "all" | "failed";
+}
+
+/** A process was begun. */
+export interface Started {
+  pid: number;
+  out: string;
+}
+
 /** What a run is to do, as it was saved or as it is proposed. */
 export interface StoredDraft {
   draft: Draft;
@@ -700,7 +788,7 @@ export interface TriedTracks {
   problem: string;
 }
 
-export type Event = ResultsChanged | ExportTold | Missed;
+export type Event = ResultsChanged | ExportTold | RunMoved | Missed;
 
 export interface Reads {
   "/api/folder": { asks: AskFolder; answers: Folder };
@@ -716,6 +804,9 @@ export interface Reads {
   "/api/tune/methods": { asks: AskMethods; answers: Methods };
   "/api/tune/reading": { asks: AskReading; answers: Pixels };
   "/api/tune/paths": { asks: AskPaths; answers: Table };
+  "/api/run": { asks: AskRun; answers: RunAt };
+  "/api/run/log": { asks: AskRun; answers: LogLines };
+  "/api/report": { asks: AskRun; answers: Blob };
   "/api/overview": { asks: AskResults; answers: Overview };
   "/api/fov": { asks: AskFov; answers: Fov };
   "/api/frame": { asks: AskFrame; answers: Pixels };
@@ -736,6 +827,8 @@ export interface Changes {
   "/api/tune/outlines": { asks: AskTrial; answers: TriedOutlines };
   "/api/tune/background": { asks: AskBackground; answers: TriedBackground };
   "/api/tune/tracks": { asks: AskTrial; answers: TriedTracks };
+  "/api/run/start": { asks: StartRun; answers: Started };
+  "/api/run/stop": { asks: AskRun; answers: Done };
   "/api/correct": { asks: AskCorrection; answers: Corrected };
   "/api/undo": { asks: AskUndo; answers: Corrected };
   "/api/redo": { asks: AskUndo; answers: Corrected };
