@@ -196,7 +196,7 @@ function Failures(props: { now: RunAt }) {
         </p>
       ))}
       <p class="quiet">
-        The other positions are as they should be. When what is said above is mended, “retry the failed”
+        Positions that are done stay as they are. When what is said above is mended, “retry the failed”
         goes on with these alone, from the step that failed.
       </p>
     </section>
