@@ -61,12 +61,13 @@ def _solve(
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-    rows = np.unique(left, return_inverse=True)[1]
-    columns = np.unique(right, return_inverse=True)[1]
+    # SciPy before 1.15 matches by indices of this type alone.
+    rows = np.unique(left, return_inverse=True)[1].astype(np.int32)
+    columns = np.unique(right, return_inverse=True)[1].astype(np.int32)
     n_rows, n_columns = int(rows.max()) + 1, int(columns.max()) + 1
     # A column of its own for each row stands for staying unpaired, so that all rows can be
     # matched; 1 is added to all weights, because the solver reads 0 as "no such pair".
-    unpaired = np.arange(n_rows)
+    unpaired = np.arange(n_rows, dtype=np.int32)
     graph = coo_array(
         (
             np.concatenate([1.0 + weights, np.ones(n_rows)]),
