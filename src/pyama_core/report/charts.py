@@ -62,6 +62,20 @@ def short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def labels_of(values: Sequence[float]) -> list[str]:
+    """Write numbers of an axis shortly, with as many figures as tell them apart.
+
+    Examples
+    --------
+    >>> labels_of([32210, 32240]), labels_of([0, 0.5, 1])
+    (['32210', '32240'], ['0', '0.5', '1'])
+    """
+    told = [short(value) for value in values]
+    if len(set(told)) == len(told):
+        return told
+    return [f"{value:.12g}" for value in values]
+
+
 def ticks(low: float, high: float, n: int = 4) -> list[float]:
     """Return round numbers between two others.
 
@@ -99,14 +113,16 @@ class _Frame:
     ) -> list[Markup]:
         made = []
         bottom = self.height - _BOTTOM
-        for value in ticks(*self._y, 3):
+        y_ticks = ticks(*self._y, 3)
+        for value, label in zip(y_ticks, labels_of(y_ticks), strict=True):
             _, py = self.at(np.zeros(1), np.array([value]))
             y = _number(py[0])
             made.append(el("path", d=f"M{_LEFT} {y}H{self.width - _RIGHT}", class_="grid"))
-            made.append(el("text", short(value), x=_LEFT - 5, y=_number(py[0] + 3.5), class_="end"))
-        for value in ticks(*self._x) if x_ticks is None else x_ticks:
+            made.append(el("text", label, x=_LEFT - 5, y=_number(py[0] + 3.5), class_="end"))
+        across = ticks(*self._x) if x_ticks is None else x_ticks
+        for value, label in zip(across, labels_of(across), strict=True):
             px, _ = self.at(np.array([value]), np.zeros(1))
-            made.append(el("text", short(value), x=_number(px[0]), y=bottom + 13, class_="middle"))
+            made.append(el("text", label, x=_number(px[0]), y=bottom + 13, class_="middle"))
         made.append(el("path", d=f"M{_LEFT} {bottom}H{self.width - _RIGHT}", class_="axis"))
         middle = (self.width + _LEFT - _RIGHT) / 2
         made.append(

@@ -186,6 +186,9 @@ def _charts(position: Position, fov: FovResults, found: Gathered) -> list[Markup
     gaps = f"{links.n_gaps} gap{'s' * (links.n_gaps != 1)}"
     caption = f"distances of links; {gaps}"
     charts.append(_histogram(links.distances, "px per frame", "links", caption))
+    if measures.sure.size:
+        caption = "how sure the least sure link of each cell is"
+        charts.append(_histogram(measures.sure, "from 0 to 1", "cells", caption))
     return charts
 
 

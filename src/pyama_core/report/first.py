@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyama_core.io.frame_ranges import format_ranges
+from pyama_core.processing.workflow.doubts import About
 from pyama_core.processing.workflow.samples.samples import UNASSIGNED
 from pyama_core.report.charts import FloatArray, Line, colour_of, legend, line_chart, short
 from pyama_core.report.gather import Gathered, Position, SampleRow
@@ -66,6 +67,7 @@ def first_section(found: Gathered, detailed: frozenset[int]) -> Markup:
     return el(
         "section",
         el("p", verdict(found), class_=f"{'bad' if looks or found.not_begun else 'good'} verdict"),
+        _contradictions(found),
         el("ul", named, class_="looks") if named else None,
         el("p", f"and {more} more, listed below") if more else None,
         el("p", f"Not begun yet: FOVs {format_ranges(found.not_begun)}")
@@ -73,6 +75,30 @@ def first_section(found: Gathered, detailed: frozenset[int]) -> Markup:
         else None,
         el("p", "; ".join(told), class_="quiet"),
         id="first",
+    )
+
+
+def _contradictions(found: Gathered) -> Markup | None:
+    """Return what contradicts what the run assumed of the cells, a line for each kind."""
+    by_kind: dict[About, list[tuple[Position, str]]] = {}
+    for position in found.positions:
+        for doubt in position.measures.doubts:
+            by_kind.setdefault(doubt.about, []).append((position, str(doubt)))
+    if not by_kind:
+        return None
+    lines = []
+    for each in by_kind.values():
+        position, words = each[0]
+        where = f"position {position.title}"
+        if len(each) > 1:
+            fovs = format_ranges(position.fov for position, _ in each)
+            where = f"{len(each)} positions (FOVs {fovs}), such as {position.title}"
+        lines.append(el("li", el("b", where), f": {words}"))
+    return el(
+        "div",
+        el("p", "What was found contradicts what the run assumed of the cells:", class_="bad"),
+        el("ul", lines),
+        id="assumed",
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.results.tables import FovTables
+from pyama_core.results.trouble import UNSURE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +28,6 @@ _LITTLE, _MUCH = 0.3, 0.9
 _LOST = 0.25
 """How much a cell needs a look that is lost and nothing goes on from."""
 _CONTINUED = 0.85
-_UNSURE = 0.6
-"""How sure a link must be that needs no look: of those below about one in seven is wrong."""
 _LINK = 0.6
 """How much a cell needs a look of which a link is unsure, nearly."""
 _OF_LINKS, _FAR_LINK = "unsure link", 0.88
@@ -161,7 +160,7 @@ def _of_links(tables: FovTables) -> Iterator[Doubt]:
         if cell in far:
             words = f"it goes far to frame {frame}, where another cell was as likely to be it"
             yield Doubt(cell, frame, _FAR_LINK, words)
-        elif sure < _UNSURE and cell in there:
+        elif sure < UNSURE and cell in there:
             words = f"another cell was as likely to be it at frame {frame}"
             yield Doubt(cell, frame, _LINK * (1.2 - sure), words)
 

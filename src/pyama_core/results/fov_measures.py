@@ -12,6 +12,7 @@ import numpy as np
 from pyama_core.errors import DamagedFileError
 from pyama_core.outputs import step_names
 from pyama_core.processing.tracking.fates import NEAR_EDGE_PX
+from pyama_core.processing.workflow.doubts import About, Doubt, find_doubts
 from pyama_core.processing.workflow.fov_state import DONE, FovState
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.tables import FovTables
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 COLUMNS = ("position_x", "position_y", "area", "time_min")
 """Of the traces, those that are measured here."""
 _NOTHING: IntArray = np.zeros(0, np.int64)
+_SAID_OTHERWISE = (About.GOOD, About.NOTHING)
+"""Doubts of which the share of good cells, or that there are none, tells already."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ class FovMeasures:
         Of a circle with the median area, in pixels; NaN without cells.
     images : ImageMeasures
         What was measured in the images.
+    sure : (N,) float array
+        How sure the tracker was of the least sure link of each cell, from 0 to 1, where it told.
+    doubts : tuple of Doubt
+        What contradicts what the run assumed of the cells.
     """
 
     fov: int
@@ -89,6 +96,8 @@ class FovMeasures:
     shifts: FloatArray = field(default_factory=lambda: np.zeros(0))
     diameter: float = float("nan")
     images: ImageMeasures = field(default_factory=ImageMeasures)
+    sure: FloatArray = field(default_factory=lambda: np.zeros(0))
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def usual_count(self) -> float:
@@ -138,6 +147,11 @@ def standing_of(fov: FovResults) -> tuple[Finding, ...]:
     if uncorrected := state.uncorrected():
         words = f"not corrected: {next(iter(uncorrected.values()))}"
         found.append(Finding("uncorrected", 0.7, words))
+    found += [
+        Finding("assumed", 0.65, str(doubt))
+        for doubt in find_doubts(state)
+        if doubt.about not in _SAID_OTHERWISE
+    ]
     return tuple(found)
 
 
@@ -181,6 +195,8 @@ def measure_fov(
         shifts=fov.read_shifts(n_frames),
         diameter=_diameter(traces),
         images=images or ImageMeasures(),
+        sure=_sure(tables),
+        doubts=tuple(find_doubts(state)),
     )
 
 
@@ -220,6 +236,12 @@ def _born(tables: FovTables, n_frames: int, size: tuple[int, int] | None) -> Int
 def _lost(cells: pd.DataFrame, n_frames: int) -> IntArray:
     lost = cells[(cells["fate"] == "lost").fillna(value=False)]
     return np.bincount(lost["last_frame"].to_numpy(np.int64), minlength=n_frames)
+
+
+def _sure(tables: FovTables) -> FloatArray:
+    there = set(tables.cells["cell"].tolist())
+    told = (sure for cell, (sure, _) in tables.least_sure.items() if cell in there)
+    return np.fromiter(told, np.float64)
 
 
 def _reasons(cells: pd.DataFrame, channels: Iterable[str]) -> dict[str, int]:

@@ -30,6 +30,8 @@ _MAD = 1.4826  # of a normal distribution, its standard deviation over its MAD
 _OUT_OF_LINE = 6.0
 _LOST_PER_FRAME = 0.02
 _FEWEST_LOST = 5
+UNSURE = 0.6
+"""How sure a link must be that needs no look: of those below about one in seven is wrong."""
 _COUNT_CHANGE = 0.3
 _COUNT_LEAST = 4
 _BACKGROUND_CHANGE = 0.2
@@ -159,6 +161,29 @@ def _rate(about: str, counts: IntArray, events: IntArray, what: str) -> Finding 
     rate = n_events / n_seen
     score = min(1.0, LOOK * rate / _LOST_PER_FRAME)
     return Finding(about, score, f"{100 * rate:.2g} % of the cells {what}")
+
+
+def find_unsure_links(sure: FloatArray) -> Finding | None:
+    """Judge how many cells have a link of which the tracker was not sure.
+
+    Parameters
+    ----------
+    sure : (N,) float array
+        How sure the least sure link of each cell is, from 0 to 1.
+
+    Examples
+    --------
+    >>> find_unsure_links(np.array([0.5] * 6 + [1.0] * 4)).words
+    'of 6 of 10 cells the tracker is unsure whether they are the same throughout'
+    """
+    n_unsure = int((sure < UNSURE).sum())
+    if n_unsure < _FEWEST_LOST:
+        return None
+    words = (
+        f"of {n_unsure} of {sure.size} cells the tracker is unsure whether they are the same "
+        "throughout"
+    )
+    return Finding("links", 0.9 * n_unsure / sure.size, words)
 
 
 def find_count_jump(counts: IntArray, missing: Collection[int], when: When) -> Finding | None:

@@ -25,6 +25,7 @@ from pyama_core.results.trouble import (
     find_missing_frames,
     find_stage_jump,
     find_unlike_size,
+    find_unsure_links,
 )
 
 _ENOUGH = 3
@@ -85,6 +86,7 @@ def _findings(each: FovMeasures, usual: _Usual) -> list[Finding | None]:
     found += [
         find_lost(each.counts, each.lost),
         find_born(each.counts, each.born),
+        find_unsure_links(each.sure),
         find_count_jump(each.counts, each.missing, each.when),
         find_few_good(each.n_good, each.n_cells, each.reasons),
         find_stage_jump(each.shifts, each.when),

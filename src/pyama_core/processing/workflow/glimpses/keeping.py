@@ -12,6 +12,7 @@ from pyama_core.io.storage.naming import fov_folder_name
 from pyama_core.io.storage.records import FovRecord, OutputEntry
 from pyama_core.io.storage.stacks import StackReader
 from pyama_core.outputs import FL, PC, SEG_LABELED, OutputKind
+from pyama_core.processing.segmentation.picture.kind import PictureKind
 from pyama_core.processing.workflow.edits.on_record import tracks_on_record
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.glimpses.glimpse import Glimpse, load_glimpse, save_glimpse
@@ -77,6 +78,12 @@ def _shown(state: FovState) -> dict[str, tuple[str, OutputEntry]]:
         for name, entry in sorted(state.record.outputs.items())
         if entry.kind in names and name not in state.outdated and not entry.not_made
     }
+
+
+def _shows_phase(state: FovState) -> bool:
+    """Whether the channel in which cells are found is phase contrast, though nobody named it so."""
+    picture = state.record.picture
+    return picture is not None and picture.kind == PictureKind.ADHERENT
 
 
 def keep_glimpse(
@@ -145,7 +152,7 @@ def glimpse_of(
         for name, entry in sorted(channels, key=lambda found: found[1].channel):
             reader = stack.enter_context(StackReader(where(name)))
             shapes.add(reader.shape)
-            is_phase = entry.kind == PC.name
+            is_phase = entry.kind == PC.name or (_shows_phase(state) and entry.channel == cells_in)
             layers.append(Layer(entry.channel, reader.read, is_phase, entry.channel == cells_in))
         labels = None
         for name, entry in there.values():
