@@ -313,6 +313,42 @@ def test_of_a_failed_or_damaged_position_it_tells_what_is_known(owned):
     assert next(each.fov for each in gather(owned).by_trouble) == 1
 
 
+def test_a_table_that_was_changed_is_the_worst_though_its_size_is_the_same(owned):
+    path = next((owned.folder / "fov_001").glob("*_traces_ch_1.csv"))
+    path.write_bytes(bytes(reversed(path.read_bytes())))
+    found = gather(open_results(owned.folder))
+    worst = found.by_trouble[0]
+    assert worst.fov == 1
+    assert worst.trouble.needs_look
+    assert f"{path.name} cannot be read" in worst.trouble.words
+    assert f"; {len([p for p in found.positions if p.trouble.needs_look])} need" in verdict(found)
+
+
+def test_positions_of_the_file_that_are_not_in_the_results_are_named(owned):
+    shutil.rmtree(owned.folder / "fov_001")
+    text = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
+    assert "Of the file, 1 position is not among these results: FOVs 1" in text
+
+
+def test_what_contradicts_the_assumptions_of_the_run_stands_first(owned):
+    """An assumed diameter that the objects do not have: told first, once for all positions."""
+    for folder in sorted(owned.folder.glob("fov_*"))[:2]:
+        path = next(folder.glob("*_record.json"))
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = next(name for name, each in record["outputs"].items() if each["kind"] == "seg")
+        record["outputs"][name]["summary"] |= {"found_diameter": 20, "cell_diameter": 60}
+        path.write_text(json.dumps(record), encoding="utf-8")
+    results = open_results(owned.folder)
+    found = gather(results)
+    assert all(found.positions[fov].trouble.needs_look for fov in (0, 1))
+    text = write_report(owned.folder)[0].read_text(encoding="utf-8")
+    head, _, rest = text.partition('id="assumed"')
+    told = "a diameter of 20 px in the middle, 60 px were assumed"
+    assert told not in head
+    assert rest.partition("</div>")[0].count(told) == 1
+    assert "2 positions (FOVs 0-1), such as 0 (position 1)" in rest.partition("</div>")[0]
+
+
 def test_without_stacks_and_pictures_it_says_so(owned):
     for path in owned.folder.glob("fov_*/*"):
         if path.name.endswith(("glimpse.npz", ".npy")):

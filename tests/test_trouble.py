@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -64,6 +65,29 @@ def test_cells_that_are_lost_ask_for_a_look_from_two_of_a_hundred_per_frame(per_
 
 def test_two_lost_cells_are_no_rate():
     assert there.find_lost(np.full(10, 4), np.array([0, 0, 1, 1, 0, 0, 0, 0, 0, 0])) is None
+
+
+def test_cells_with_unsure_links_ask_for_a_look_when_most_have_one():
+    assert there.find_unsure_links(np.array([0.5] * 4 + [0.9] * 2)) is None
+    assert there.find_unsure_links(np.zeros(0)) is None
+    some = there.find_unsure_links(np.array([0.59] * 5 + [0.6] * 15))
+    assert some is not None
+    assert some.score == pytest.approx(0.9 * 5 / 20)
+    many = there.find_unsure_links(np.array([0.1] * 12 + [1.0] * 8))
+    assert many is not None
+    assert many.score > LOOK
+    assert "12 of 20 cells" in many.words
+
+
+def test_links_of_cells_that_are_no_more_do_not_count(owned):
+    fov = owned.fov(0)
+    tables = fov.read_tables()
+    sure = dict.fromkeys(tables.cells["cell"].tolist(), (0.5, 3))
+    told = dataclasses.replace(tables, least_sure={**sure, 60_000: (0.5, 3)})
+    measured = measure_fov(fov, tables=told)
+    assert measured.sure.tolist() == [0.5] * len(tables.cells)
+    trouble = troubles_of([measured])[0]
+    assert any(finding.about == "links" for finding in trouble.findings)
 
 
 def test_a_fall_of_the_count_is_told_with_its_frame_but_a_slow_one_is_not():

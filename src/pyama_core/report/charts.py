@@ -6,7 +6,7 @@ Colours are classes of the style sheet: ``s0`` to ``s6`` for samples, ``ink`` fo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from pyama_core.report.markup import Markup, el
 
 FloatArray = NDArray[np.float64]
 N_COLOURS = 7
+STROKES = ("", "dashed", "dotted", "dash-dot", "long-dashed", "long-dash-dot")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 30
 
 
@@ -44,6 +45,28 @@ class Line:
 def colour_of(number: int) -> str:
     """Return the class of the colour of a sample."""
     return f"s{number % N_COLOURS}"
+
+
+def line_of(number: int) -> str:
+    """Return the classes of the line of a sample: when colours are used up, of another stroke.
+
+    Examples
+    --------
+    >>> line_of(2), line_of(9)
+    ('s2', 's2 dashed')
+    """
+    return f"{colour_of(number)} {stroke_of(number // N_COLOURS)}".strip()
+
+
+def stroke_of(number: int) -> str:
+    """Return the class of a stroke."""
+    return STROKES[number % len(STROKES)]
+
+
+def drawn_stroke(classes: str) -> Markup:
+    """Draw a piece of a line, for a legend."""
+    path = el("path", d="M0 5H34", class_=f"line {classes}".strip())
+    return el("svg", path, viewBox="0 0 34 10", width=34, height=10, class_="stroke")
 
 
 def short(value: float) -> str:
@@ -166,15 +189,17 @@ def path_of(x: FloatArray, y: FloatArray) -> str:
     Examples
     --------
     >>> path_of(np.array([0., 1, 2, 3]), np.array([5, 6, np.nan, 7.25]))
-    'M0 5L1 6M3 7.2'
+    'M0 5L1 6M3 7.2h0'
     """
-    parts, is_down = [], False
-    for px, py in zip(x.tolist(), y.tolist(), strict=True):
-        if not (math.isfinite(px) and math.isfinite(py)):
-            is_down = False
+    parts, n_in_line = [], 0
+    for px, py in zip([*x.tolist(), math.nan], [*y.tolist(), math.nan], strict=True):
+        if math.isfinite(px) and math.isfinite(py):
+            parts.append(f"{'L' if n_in_line else 'M'}{_number(px)} {_number(py)}")
+            n_in_line += 1
             continue
-        parts.append(f"{'L' if is_down else 'M'}{_number(px)} {_number(py)}")
-        is_down = True
+        if n_in_line == 1:
+            parts.append("h0")  # a point alone, which its round ends show
+        n_in_line = 0
     return "".join(parts)
 
 
@@ -291,7 +316,14 @@ def sparkline(
     )
 
 
-def legend(names: Sequence[str], colour: Callable[[int], str] = colour_of) -> Markup:
-    """Name the colours of samples."""
-    marks = [el("span", el("i", class_=f"mark {colour(i)}"), name) for i, name in enumerate(names)]
-    return el("p", marks, class_="legend")
+def legend(names: Sequence[str]) -> Markup:
+    """Name the colours of samples, and their strokes where colours do not suffice."""
+    if len(names) <= N_COLOURS:
+        marks = [el("i", class_=f"mark {colour_of(i)}") for i in range(len(names))]
+    else:
+        marks = [drawn_stroke(line_of(i)) for i in range(len(names))]
+    return el(
+        "p",
+        [el("span", mark, f" {name}") for mark, name in zip(marks, names, strict=True)],
+        class_="legend",
+    )

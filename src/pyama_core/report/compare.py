@@ -10,7 +10,17 @@ from typing import Any
 
 from pyama_core.errors import InputError
 from pyama_core.processing.workflow.run_notes import now
-from pyama_core.report.charts import FloatArray, Line, colour_of, line_chart, short
+from pyama_core.report.charts import (
+    FloatArray,
+    Line,
+    colour_of,
+    drawn_stroke,
+    legend,
+    line_chart,
+    line_of,
+    short,
+    stroke_of,
+)
 from pyama_core.report.first import channel_of, in_words, sample_title, verdict
 from pyama_core.report.gather import Gathered, Progress, gather
 from pyama_core.report.markup import Markup, el, table
@@ -19,7 +29,6 @@ from pyama_core.report.place import put_report, require_place
 from pyama_core.report.ran import changed_parameters, settings_of
 from pyama_core.results.results import open_results
 
-_DASHES = ("", "dashed", "dotted")
 MOST_RUNS = 20
 
 
@@ -178,19 +187,18 @@ def _curves(runs: Sequence[Run]) -> Markup:
             for row in run.found.samples:
                 course = row.courses.get(column)
                 if course is not None:
-                    colour = f"{colour_of(names.index(row.name))} {_dash(i)}".strip()
+                    colour = _line_of(i, names.index(row.name), len(names))
                     lines.append(Line(x, course.median, course.low, course.high, colour))
         drawn = line_chart(lines, x_label, in_words(column), width=520, height=240)
         charts.append(el("figure", el("figcaption", in_words(column)), drawn))
-    samples = [
-        el("span", el("i", class_=f"mark {colour_of(i)}"), sample_title(name, len(names)))
-        for i, name in enumerate(names)
+    lines_of = [
+        el("span", drawn_stroke(_line_of(i, None, len(names))), f" {run.name}")
+        for i, run in enumerate(runs)
     ]
-    lines_of = [el("span", _stroke(i), f" {run.name}") for i, run in enumerate(runs)]
     return el(
         "section",
         el("h2", "Median curves"),
-        el("p", samples, class_="legend"),
+        legend(names) if len(names) > 1 else None,
         el("p", lines_of, class_="legend"),
         el("div", charts, class_="charts"),
         el("p", "Over the good cells in each frame, with the quartiles as a band.", class_="quiet"),
@@ -198,13 +206,14 @@ def _curves(runs: Sequence[Run]) -> Markup:
     )
 
 
-def _dash(number: int) -> str:
-    return _DASHES[number % len(_DASHES)]
+def _line_of(run: int, sample: int | None, n_samples: int) -> str:
+    """Return the classes of a line: samples have colours and runs strokes, if there are samples.
 
-
-def _stroke(number: int) -> Markup:
-    path = el("path", d="M0 5H34", class_=f"line ink {_dash(number)}".strip())
-    return el("svg", path, viewBox="0 0 34 10", width=34, height=10, class_="stroke")
+    Of a run as a whole, with no sample, it is ink where colours are those of samples.
+    """
+    if n_samples <= 1:
+        return line_of(run)
+    return f"{'ink' if sample is None else colour_of(sample)} {stroke_of(run)}".strip()
 
 
 def _differences(runs: Sequence[Run]) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.processing.workflow.doubts import About
 from pyama_core.processing.workflow.samples.samples import UNASSIGNED
-from pyama_core.report.charts import FloatArray, Line, colour_of, legend, line_chart, short
+from pyama_core.report.charts import FloatArray, Line, legend, line_chart, line_of, short
 from pyama_core.report.gather import Gathered, Position, SampleRow
 from pyama_core.report.markup import Markup, el, table
 
@@ -73,9 +73,23 @@ def first_section(found: Gathered, detailed: frozenset[int]) -> Markup:
         el("p", f"Not begun yet: FOVs {format_ranges(found.not_begun)}")
         if found.not_begun
         else None,
+        _not_analysed(found),
         el("p", "; ".join(told), class_="quiet"),
         id="first",
     )
+
+
+def _not_analysed(found: Gathered) -> Markup | None:
+    """Name the positions of the file of which there are no results, so that nobody misses them."""
+    source = found.results.source
+    if source is None:
+        return None
+    there = {*found.results.fov_numbers, *found.not_begun}
+    left = [fov for fov in range(len(source.fov_names)) if fov not in there]
+    if not left:
+        return None
+    told = f"Of the file, {_many(len(left), 'position')} {'is' if len(left) == 1 else 'are'} not"
+    return el("p", f"{told} among these results: FOVs {format_ranges(left)}")
 
 
 def _contradictions(found: Gathered) -> Markup | None:
@@ -162,8 +176,7 @@ def _lines(rows: tuple[SampleRow, ...], column: str, x: FloatArray) -> list[Line
     lines = []
     for i, row in enumerate(rows):
         course = row.courses[column]
-        colour = colour_of(i) if len(rows) > 1 else "s0"
-        lines.append(Line(x, course.median, course.low, course.high, colour))
+        lines.append(Line(x, course.median, course.low, course.high, line_of(i)))
     return lines
 
 

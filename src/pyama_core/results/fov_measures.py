@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyama_core.errors import DamagedFileError
-from pyama_core.outputs import step_names
+from pyama_core.outputs import SHIFTS_CSV, TRACES_CSV, TRACKS_CSV, step_names
 from pyama_core.processing.tracking.fates import NEAR_EDGE_PX
 from pyama_core.processing.workflow.doubts import About, Doubt, find_doubts
 from pyama_core.processing.workflow.fov_state import DONE, FovState
@@ -155,6 +155,16 @@ def standing_of(fov: FovResults) -> tuple[Finding, ...]:
     return tuple(found)
 
 
+def _unreadable(fov: FovResults) -> tuple[Finding, ...]:
+    """Tell which tables are not what was written, though the record says that all is done."""
+    tables = (TRACES_CSV.name, TRACKS_CSV.name, SHIFTS_CSV.name)
+    faults = [each for each in fov.missing if each.kind in tables]
+    return tuple(
+        Finding("unreadable", 1.0, f"{each.output} cannot be read: {each.reason}")
+        for each in faults
+    )
+
+
 def measure_fov(
     fov: FovResults, images: ImageMeasures | None = None, tables: FovTables | None = None
 ) -> FovMeasures:
@@ -176,6 +186,7 @@ def measure_fov(
     except DamagedFileError:
         return FovMeasures(fov.number, standing)
     tables = tables or fov.read_tables(COLUMNS)
+    standing = standing or _unreadable(fov)
     n_frames, size = _extent_of(state, tables)
     traces, cells = tables.traces, tables.cells
     frames = traces["frame"].to_numpy(np.int64)
