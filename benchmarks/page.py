@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import statistics
 import tempfile
 import time
 from dataclasses import dataclass
@@ -47,6 +48,18 @@ _SCRUB = """async n => {
   for (let i = 1; i <= n; i++) await show(i % n);
   return 1000 * n / (performance.now() - began);
 }"""
+_TUNE = """async x => {
+  const slider = document.querySelector('.parameter input[type=range]');
+  const canvas = document.querySelector('.tune-picture canvas');
+  const gl = canvas.getContext('webgl2');
+  const before = canvas.dataset.outlines;
+  const began = performance.now();
+  slider.value = String(Number(slider.value) + x);
+  slider.dispatchEvent(new Event('input', {bubbles: true}));
+  while (canvas.dataset.outlines === before) await new Promise(done => requestAnimationFrame(done));
+  gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  return (performance.now() - began) / 1000;
+}"""
 _REDRAW = """async () => {
   const box = document.querySelector('.legend input[type=checkbox]');
   const began = performance.now();
@@ -78,6 +91,20 @@ def scrub(folder: Path, side: int) -> Scrubbed:
         return Scrubbed(*(opened.page.evaluate(_SCRUB, _N_FRAMES) for _ in range(2)))
 
 
+def tune(folder: Path, side: int) -> tuple[float, float]:
+    """Return seconds until the first outlines, and from a slider that is moved to new ones."""
+    demo = write_demo(folder / f"tuned {side}", fovs=1, frames=3, size=side)
+    with browsing(folder) as opened:
+        began = time.perf_counter()
+        opened.open(place="tune", at=demo.image)
+        opened.page.locator(".tune-picture canvas[data-outlines]:not([data-outlines=''])").wait_for(
+            timeout=180_000
+        )
+        first = time.perf_counter() - began
+        taken = [opened.page.evaluate(_TUNE, 0.03 * (-1) ** i * (i + 1)) for i in range(7)]
+    return first, statistics.median(taken)
+
+
 def time_to_open(folder: Path, size: Size) -> tuple[float, float]:
     """Return seconds until positions, traces and cells are there, and to draw all traces anew."""
     make_results(folder, size)
@@ -104,6 +131,12 @@ def lines(folder: Path, *, quick: bool = False) -> list[str]:
         told.append(
             f"scrubbing {side}×{side}, two channels and outlines: {found.first:.1f} frames/s while "
             f"they are fetched, {found.again:.1f} frames/s again{aim}"
+        )
+    for side in SIDES[1 : 2 if quick else 3]:
+        first, taken = tune(folder, side)
+        told.append(
+            f"tuning {side}×{side}: first outlines after {first:.1f} s, from a moved slider to new "
+            f"ones {taken:.2f} s (aim: 1)"
         )
     basic: dict[str, Any] = {"features": (), "n_frames": 60}
     many = Size(n_fovs=100 if quick else 500, n_cells=50, **basic)

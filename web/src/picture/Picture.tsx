@@ -82,6 +82,7 @@ export function Picture(props: PictureProps) {
         const element = canvas.current;
         if (element && scene) {
           element.dataset["drawn"] = scene.layers.map((layer) => layer.key).join(" ");
+          element.dataset["outlines"] = scene.outlines?.key ?? "";
         }
       } catch (error) {
         problem.value = error instanceof Error ? error.message : String(error);
