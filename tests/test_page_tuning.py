@@ -127,6 +127,20 @@ def test_each_method_shows_what_it_makes(opened, demo_file, root, method, channe
         assert "of the contrast" in told["reason"]
 
 
+def test_in_haste_the_diameter_of_other_parameters_is_taken_and_said_so(opened, demo_file):
+    told = []
+    for contrast, haste in ((4, False), (6.5, True), (6.5, False), (6.5, True)):
+        draft = draft_of(opened, demo_file, segmentation={"method": "bright", "contrast": contrast})
+        draft |= {"channels": {"segment": 2, "fl": [1]}}
+        told.append(found(opened, "outlines", demo_file, draft, t=1, in_haste=haste))
+    first, rough, exact, again = told
+    assert [each["is_rough"] for each in told] == [False, True, False, False]
+    assert rough["cell_diameter"] == first["cell_diameter"]
+    labels = [picture(opened, each["number"], "labels") for each in told]
+    np.testing.assert_array_equal(labels[2], labels[3])
+    assert exact["counts"] == again["counts"]
+
+
 def test_what_is_beside_a_calibration_does_not_change_it(demo_frames):
     for name in ("instances", "bright", "dark"):
         method = find_segmentation(name)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pyama_core.errors import InputError
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
 from pyama_core.io.readers.frame_source import PlaneChoice
+from pyama_core.processing.segmentation.cell_diameter import AUTO
 from pyama_core.processing.segmentation.picture.kind import Picture
 from pyama_core.processing.segmentation.segmenter import Calibration, find_segmentation
 from pyama_core.processing.workflow.services.analysis import Analysis, chosen_plane
@@ -79,12 +80,15 @@ class Segmented:
         What the channel shows, where that chose the method.
     calibration : Calibration or None
         Diameter of the cells.
+    is_rough : bool
+        Whether that is the one of other parameters, for it was not estimated with these yet.
     """
 
     frame: TrialFrame
     method: str
     picture: Picture | None
     calibration: Calibration | None
+    is_rough: bool = False
 
 
 class Kept(Generic[T]):
@@ -110,6 +114,9 @@ class Kept(Generic[T]):
         self._weight = 0
         self._kept: OrderedDict[Hashable, T] = OrderedDict()
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what is kept under a key, or make it."""
         if key in self._kept:
@@ -133,11 +140,25 @@ class Bench:
         self._pictures: Kept[Picture] = Kept(_MOST_KNOWN)
         self._ready: Kept[ReadySegmenter] = Kept(_MOST_READY, close=lambda each: each.close())
         self._calibrations: Kept[Calibration | None] = Kept(_MOST_KNOWN)
+        self._last_calibrations: dict[Hashable, Calibration] = {}
         self._segmented: Kept[TrialFrame] = Kept(_MOST_BYTES, lambda each: each.found.nbytes)
 
-    def segment(self, trial: Trial, t: int) -> Segmented:
-        """Segment a frame; errors as of a run."""
+    def segment(self, trial: Trial, t: int, *, in_haste: bool = False) -> Segmented:
+        """Segment a frame; errors as of a run.
+
+        Parameters
+        ----------
+        trial : Trial
+            What is tried.
+        t : int
+            The frame.
+        in_haste : bool
+            Take the diameter that was estimated with other parameters, if it is not known yet
+            with these: to estimate it takes longer than to segment the frame.
+        """
         on = self._on(trial)
+        if in_haste and (rough := self._segment_roughly(trial, on, t)) is not None:
+            return rough
         ready = self._make_ready(trial, on)
         chosen = on.analysis.parameters.segmentation
         key = (*_source_key(trial), trial.fov, _segmentation_key(on), t)
@@ -146,6 +167,19 @@ class Bench:
         else:
             frame = self._segmented.get(key, lambda: try_segmentation(on, ready, t))
         return Segmented(frame, chosen.method, on.analysis.picture, ready.calibration)
+
+    def _segment_roughly(self, trial: Trial, on: TrialFov, t: int) -> Segmented | None:
+        place, chosen = (*_source_key(trial), trial.fov), on.analysis.parameters.segmentation
+        known = self._last_calibrations.get((*place, chosen.method, cell_channel(on.analysis)))
+        is_open = getattr(chosen, "cell_diameter", None) == AUTO
+        if known is None or not is_open or (*place, _calibration_key(on)) in self._calibrations:
+            return None
+        ready = make_ready(on, known)
+        try:
+            frame = try_segmentation(on, ready, t)
+        finally:
+            ready.close()
+        return Segmented(frame, chosen.method, on.analysis.picture, known, is_rough=True)
 
     def correct(self, trial: Trial, t: int, channel: int) -> TrialCorrection | None:
         """Take the background from a frame; None where it shows none."""
@@ -198,6 +232,10 @@ class Bench:
 
             key = (*place, _calibration_key(on))
             calibration = self._calibrations.get(key, calibrate)
+            if calibration is not None and calibration.found_cells:
+                chosen = on.analysis.parameters.segmentation
+                of_method = (*place, chosen.method, cell_channel(on.analysis))
+                self._last_calibrations[of_method] = calibration
             return known[0] if known else make_ready(on, calibration)
 
         return self._ready.get((*place, _segmentation_key(on)), make)
@@ -243,9 +281,9 @@ def _own() -> Bench:
     return _bench[0]
 
 
-def segment(trial: Trial, t: int) -> Segmented:
+def segment(trial: Trial, t: int, *, in_haste: bool = False) -> Segmented:
     """Segment a frame, in the process of its own."""
-    return _own().segment(trial, t)
+    return _own().segment(trial, t, in_haste=in_haste)
 
 
 def correct(trial: Trial, t: int, channel: int) -> TrialCorrection | None:

@@ -71,6 +71,23 @@ export interface AskFrame {
 export interface AskMethods {
 }
 
+/** A frame, with what is set. */
+export interface AskOutlines {
+  z?: string;
+  axes?: string;
+  sizes?: string;
+  pattern?: string;
+  outside?: boolean;
+  numbering?: string;
+  at: string;
+  out?: string;
+  draft: Draft;
+  page: string;
+  fov: number;
+  t: number;
+  in_haste?: boolean;
+}
+
 /** Paths of cells that were followed. */
 export interface AskPaths {
   number: number;
@@ -575,6 +592,7 @@ export interface Outlines {
   is_sure: boolean;
   reason: string;
   cell_diameter: number | null;
+  is_rough: boolean;
   found_cells: boolean;
   pixel_size_um: number | null;
   seconds: number;
@@ -824,7 +842,7 @@ export interface Reads {
 export interface Changes {
   "/api/demo": { asks: MakeDemo; answers: Made };
   "/api/draft/save": { asks: SaveDraft; answers: Saved };
-  "/api/tune/outlines": { asks: AskTrial; answers: TriedOutlines };
+  "/api/tune/outlines": { asks: AskOutlines; answers: TriedOutlines };
   "/api/tune/background": { asks: AskBackground; answers: TriedBackground };
   "/api/tune/tracks": { asks: AskTrial; answers: TriedTracks };
   "/api/run/start": { asks: StartRun; answers: Started };

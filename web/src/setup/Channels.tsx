@@ -1,6 +1,7 @@
 // A card per channel: a picture, what it shows, and what it is used as.
 
 import { useEffect } from "preact/hooks";
+import { go } from "../base/address.js";
 import { Thumbnail } from "../base/Thumbnail.js";
 import { short } from "../base/units.js";
 import type { ChannelFact } from "../base/messages.js";
@@ -25,7 +26,14 @@ export function Channels() {
   const hasCells = chosen && (chosen.pc !== null || chosen.segment !== null);
   return (
     <section class="block">
-      <h2>Channels</h2>
+      <div class="panel-head">
+        <h2>Channels</h2>
+        {hasCells && (
+          <button type="button" title="choose how cells are found, on the picture" onClick={() => go({ place: "tune" })}>
+            tune on the picture
+          </button>
+        )}
+      </div>
       <StateOf of={look} what="what the channels show" />
       <div class="channel-cards">
         {known.channels.map((each) => (

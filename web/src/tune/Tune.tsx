@@ -220,6 +220,7 @@ function FoundPanel(props: { found: Outlines; isBusy: boolean }) {
             <dt>diameter</dt>
             <dd>
               {length(found.cell_diameter)}
+              {found.is_rough && <span class="quiet"> as before; estimating it anew …</span>}
               {!found.found_cells && (
                 <span class="warn"> ! a guess: the first, middle and last frame show none</span>
               )}

@@ -151,10 +151,15 @@ function outlinesOf(name: string, frame: () => number | null): Trying<Outlines> 
     before = now;
     return now;
   });
+  const find = (q: Question, in_haste: boolean) =>
+    post("/api/tune/outlines", {
+      ...q.base, draft: q.draft, page: `${PAGE} ${name}`, fov: q.fov, t: q.t, in_haste,
+    });
   return trying(
     () => question.value,
-    (q) => post("/api/tune/outlines", { ...q.base, draft: q.draft, page: `${PAGE} ${name}`, fov: q.fov, t: q.t }),
+    (q) => find(q, true),
     isElsewhere,
+    (q, found) => (found.is_rough ? find(q, false) : null),
   );
 }
 

@@ -21,34 +21,43 @@ interface Tried<T> {
 /**
  * @param question What to ask, or null for nothing; signals that it reads are followed.
  * @param ask Asks it.
+ * @param refine Asks for what is better than was found, and takes longer; null if nothing is.
  * @param isOther Whether what was found for a question says nothing of another.
  */
 export function trying<Q, T>(
   question: () => Q | null,
   ask: (question: Q) => Promise<Tried<T>>,
   isOther: (before: Q, now: Q) => boolean = () => false,
+  refine: (question: Q, found: T) => Promise<Tried<T>> | null = () => null,
 ): Trying<T> {
   const found = signal<T | null>(null);
   const problem = signal("");
   const isBusy = signal(false);
   let newest: Q | null = null;
   let isAsked = true;
+  const answer = async (asks: () => Promise<Tried<T>>): Promise<Tried<T>> => {
+    try {
+      return await asks();
+    } catch (reason) {
+      return { found: null, problem: inWords(reason) };
+    }
+  };
+  const take = (mine: Q, told: Tried<T>) => {
+    if (newest === null || (newest !== mine && isOther(mine, newest))) return;
+    problem.value = told.problem;
+    if (told.found) found.value = told.found;
+  };
   const next = async (): Promise<void> => {
     if (isBusy.peek() || newest === null || isAsked) return;
     const mine = newest;
     isAsked = true;
     isBusy.value = true;
-    let told: Tried<T>;
-    try {
-      told = await ask(mine);
-    } catch (reason) {
-      told = { found: null, problem: inWords(reason) };
-    }
+    const told = await answer(() => ask(mine));
+    take(mine, told);
+    // Nobody waits for better of what was set before.
+    const better = told.found && newest === mine ? refine(mine, told.found) : null;
+    if (better) take(mine, await answer(() => better));
     isBusy.value = false;
-    if (newest === mine || (newest !== null && !isOther(mine, newest))) {
-      problem.value = told.problem;
-      if (told.found) found.value = told.found;
-    }
     await next();
   };
   const end = effect(() => {

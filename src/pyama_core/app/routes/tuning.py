@@ -73,6 +73,13 @@ class AskTrial(AskSource):
     t: int
 
 
+class AskOutlines(AskTrial):
+    """A frame, with what is set."""
+
+    in_haste: bool = False
+    """Whether the diameter estimated with other parameters may be taken meanwhile."""
+
+
 class AskBackground(AskTrial):
     """A fluorescence frame, with what is set."""
 
@@ -98,6 +105,8 @@ class Outlines(Message):
     reason: str
     cell_diameter: float | None
     """In pixels, as given or estimated; None if the method works without."""
+    is_rough: bool
+    """Whether that is of other parameters, and still to be estimated with these."""
     found_cells: bool
     """Whether there was something to estimate it from."""
     pixel_size_um: float | None
@@ -190,12 +199,14 @@ def grey(desk: Desk, asked: AskSourceRange) -> GreyRange:
     return _range(np.stack([shown(each) for each in frames]))
 
 
-def outlines(desk: Desk, asked: AskTrial) -> TriedOutlines:
+def outlines(desk: Desk, asked: AskOutlines) -> TriedOutlines:
     """Find the cells of a frame."""
 
     def work(trial: Trial) -> Outlines:
         began = time.perf_counter()
-        found = desk.tuner.ask(asked.page, Haste.OUTLINES, bench.segment, trial, asked.t)
+        found = desk.tuner.ask(
+            asked.page, Haste.OUTLINES, bench.segment, trial, asked.t, in_haste=asked.in_haste
+        )
         diameters = np.sqrt(4 / np.pi * found.frame.areas)
         counts, edges = np.histogram(diameters, _N_BINS) if diameters.size else ((), ())
         picture, calibration = found.picture, found.calibration
@@ -211,6 +222,7 @@ def outlines(desk: Desk, asked: AskTrial) -> TriedOutlines:
             is_sure=picture is None or picture.is_sure,
             reason="" if picture is None else picture.reason,
             cell_diameter=None if calibration is None else calibration.cell_diameter,
+            is_rough=found.is_rough,
             found_cells=calibration is None or calibration.found_cells,
             pixel_size_um=trial.metadata.pixel_size_um,
             seconds=time.perf_counter() - began,
