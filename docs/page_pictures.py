@@ -41,6 +41,11 @@ def main() -> None:
             take(opened, "page_look_light")
             opened.open(place="export", at=folder)
             take(opened, "page_export")
+        [source] = folder.parent.rglob("demo*.tif")
+        with browsing(folder.parent, scheme="dark") as opened:
+            opened.open(place="tune", at=source)
+            opened.page.locator(".histogram").wait_for(timeout=120_000)
+            take(opened, "page_tune")
 
 
 def wait(opened: OpenPage, *parts: str) -> None:
