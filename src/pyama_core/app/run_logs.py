@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from pyama_core.io.regular_files import open_regular
 from pyama_core.io.storage.naming import LOG_NAME
 
 _LINE = re.compile(
@@ -121,7 +122,7 @@ def _size_of(path: Path) -> int:
 
 def _read_range(path: Path, start: int, end: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(start)
             return file.read(end - start)
     except OSError:
