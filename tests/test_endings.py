@@ -136,6 +136,8 @@ def test_a_signal_to_stop_ends_a_run_in_good_order(movie, whole, tmp_path, numbe
 def test_whoever_insists_ends_a_run_at_once_and_the_next_one_sweeps(
     movie, whole, tmp_path, numbers
 ):
+    if signal.getsignal(numbers[0]) is signal.SIG_IGN:
+        pytest.skip(f"{numbers[0].name} is ignored here, as in what a script starts behind itself")
     out, log = tmp_path / "out", tmp_path / "log"
     with started(movie.image, out, log) as process:
         for number in numbers:
