@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -101,9 +102,24 @@ def _threads() -> set[threading.Thread]:
     return {t for t in threading.enumerate() if not t.name.startswith(_HARNESS_THREADS)}
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start a browser without a window, for all tests of a module."""
+    from browsing import chromium
+
+    with chromium() as started:
+        yield started
+
+
 @pytest.fixture(autouse=True)
-def nothing_is_left_behind(tmp_path: Path) -> Iterator[None]:
-    """Fail a test that leaves a file handle, process, thread, temporary file or log handler."""
+def nothing_is_left_behind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """Fail a test that leaves a file handle, process, thread, temporary file or log handler.
+
+    But for tests in a browser, which keeps processes as it likes.
+    """
+    if "browser" in request.fixturenames:
+        yield
+        return
     files, children, threads = _open_files(), _children(), _threads()
     handlers = list(logging.getLogger("pyama_core").handlers)
     yield

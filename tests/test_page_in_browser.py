@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from browsing import chromium, needs_chromium, serving, tabs
+from browsing import needs_chromium, serving, tabs
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
 from pyama_core.results.results import open_results
 
@@ -19,17 +19,6 @@ pytestmark = needs_chromium
 
 PALETTE = ("56b4e9", "e69f00", "009e73", "cc79a7", "f0e442", "0072b2", "d55e00")
 SIZE = 256
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind():
-    """Stand in for the check of all other tests: a browser keeps processes as it likes."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -9,24 +9,13 @@ import sys
 
 import pytest
 
-from browsing import chromium, needs_chromium, serving, tabs
+from browsing import needs_chromium, serving, tabs
 from pyama_core.demo import write_demo
 from pyama_core.io.storage.naming import find_records
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 
 _LONG_MS = 120_000
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind():
-    """Stand in for the check of all other tests: a browser keeps processes as it likes."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 def wait_for_title(page, title):

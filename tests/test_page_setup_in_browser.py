@@ -5,21 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from browsing import chromium, needs_chromium, serving, tabs
+from browsing import needs_chromium, serving, tabs
 from pyama_core.demo import write_demo
 
 pytestmark = needs_chromium
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind():
-    """Stand in for the check of all other tests: a browser keeps processes as it likes."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -13,23 +13,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from browsing import chromium, needs_chromium, serving, tabs
+from browsing import needs_chromium, serving, tabs
 from movies import write_movie
 from pyama_core.cli.app import app
 from pyama_core.demo import write_demo
 
 pytestmark = needs_chromium
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind():
-    """Stand in for the check of all other tests: a browser keeps processes as it likes."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

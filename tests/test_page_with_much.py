@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks.made_results import Size, make_results
 
-from browsing import chromium, needs_chromium, serving, tabs
+from browsing import needs_chromium, serving, tabs
 from inline import run_inline
 from movies import metadata_of, rough_squares, write_movie
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
@@ -23,17 +23,6 @@ from runs import exact
 
 pytestmark = needs_chromium
 SMALL = {"features": (), "channels": ("GFP",)}
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind():
-    """Stand in for the check of all other tests: a browser keeps processes as it likes."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.mark.slow

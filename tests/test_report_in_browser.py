@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from browsing import chromium, needs_chromium
+from browsing import needs_chromium
 from pyama_core.cli.app import app
 from pyama_core.io.storage.naming import SOURCE_NAME
 from pyama_core.report.compare import write_comparison
@@ -26,17 +26,6 @@ from benchmarks.made_results import Size, make_results
 pytestmark = needs_chromium
 
 HOSTILE = "<script>document.title='taken'</script>"
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind():
-    """Stand in for the check of all other tests: a browser keeps processes as it likes."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @contextlib.contextmanager
