@@ -13,16 +13,7 @@ import { ReadAs } from "./ReadAs.js";
 
 export function SetUp() {
   if (!at.value) return <NothingOpen />;
-  if (source.error.value) {
-    return (
-      <div class="setup scroll pad">
-        <Says title="This file cannot be read as it is" isError>
-          <p>{source.error.value}</p>
-        </Says>
-        <ReadAs isOpen />
-      </div>
-    );
-  }
+  if (source.error.value) return <NotRead />;
   const known = source.value.value;
   if (!known) return <StateOf of={source} what="the file" />;
   return (
@@ -50,6 +41,18 @@ export function SetUp() {
         <SamplesPanel />
         <RunPanel />
       </aside>
+    </div>
+  );
+}
+
+/** Why the file cannot be read, and how else it could be. */
+export function NotRead() {
+  return (
+    <div class="setup scroll pad">
+      <Says title="This file cannot be read as it is" isError>
+        <p>{source.error.value}</p>
+      </Says>
+      <ReadAs isOpen />
     </div>
   );
 }

@@ -8,8 +8,7 @@ import { useKeysOf, withKey } from "../base/keys.js";
 import type { Outlines } from "../base/messages.js";
 import { Says, StateOf } from "../base/Says.js";
 import { count } from "../base/units.js";
-import { ReadAs } from "../setup/ReadAs.js";
-import { NothingOpen, SavedWords } from "../setup/SetUp.js";
+import { NothingOpen, NotRead, SavedWords } from "../setup/SetUp.js";
 import { cells, draft, source, stored } from "../setup/state.js";
 import { MethodChoice, Parameters } from "./Parameters.js";
 import { Pictures } from "./Pictures.js";
@@ -60,16 +59,7 @@ function nextFov(by: number): void {
 export function Tune() {
   useEffect(() => useKeysOf("Tune", KEYS), []);
   if (!at.value) return <NothingOpen />;
-  if (source.error.value) {
-    return (
-      <div class="setup scroll pad">
-        <Says title="This file cannot be read as it is" isError>
-          <p>{source.error.value}</p>
-        </Says>
-        <ReadAs isOpen />
-      </div>
-    );
-  }
+  if (source.error.value) return <NotRead />;
   if (!source.value.value) return <StateOf of={source} what="the file" />;
   if (stored.error.value || !draft.value) return <StateOf of={stored} what="what is set up" />;
   if (source.value.value.refusal) {
