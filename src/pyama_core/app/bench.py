@@ -7,14 +7,14 @@ segmented: so a parameter that is changed costs no more than what depends on it.
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.app.kept import Kept
 from pyama_core.errors import InputError
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
 from pyama_core.io.readers.frame_source import PlaneChoice
@@ -35,8 +35,6 @@ from pyama_core.processing.workflow.services.trial import (
     try_segmentation,
     try_tracking,
 )
-
-T = TypeVar("T")
 
 _MOST_SOURCES = 2
 _MOST_READY = 3
@@ -89,46 +87,6 @@ class Segmented:
     picture: Picture | None
     calibration: Calibration | None
     is_rough: bool = False
-
-
-class Kept(Generic[T]):
-    """Keeps what was made last, up to some weight.
-
-    Parameters
-    ----------
-    most : int
-        Largest weight of all.
-    weigh : callable
-        Weight of one.
-    close : callable
-        Called with each that is given up.
-    """
-
-    def __init__(
-        self,
-        most: int,
-        weigh: Callable[[T], int] = lambda _: 1,
-        close: Callable[[T], None] = lambda _: None,
-    ) -> None:
-        self._most, self._weigh, self._close = most, weigh, close
-        self._weight = 0
-        self._kept: OrderedDict[Hashable, T] = OrderedDict()
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._kept
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what is kept under a key, or make it."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        made = self._kept[key] = make()
-        self._weight += self._weigh(made)
-        while self._weight > self._most and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._weight -= self._weigh(oldest)
-            self._close(oldest)
-        return made
 
 
 class Bench:

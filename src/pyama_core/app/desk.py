@@ -11,22 +11,26 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from pyama_core.app.events import Hub, RunMoved, Watcher, modified_ns, rest
 from pyama_core.app.export_jobs import ExportJobs
 from pyama_core.app.file_cards import FileCards
 from pyama_core.app.following import Followers
+from pyama_core.app.kept import Kept
 from pyama_core.app.readings import Readings
 from pyama_core.app.roots import Roots
 from pyama_core.app.run_jobs import RunJobs
 from pyama_core.app.sources import OpenSources
-from pyama_core.app.thumbnails import Thumbnails
 from pyama_core.app.tuner import Tuner
 from pyama_core.io.storage.naming import SOURCE_NAME
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.results import Results, open_results
 
 _MOST_OPEN = 16
+_MOST_THUMBNAIL_BYTES = 48 << 20
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ class Desk:
         Finds out what changed in folders that are open.
     sources : OpenSources
         Microscope files that are set up.
-    thumbnails : Thumbnails
-        Of their positions.
+    thumbnails : Kept
+        Small pictures of their positions.
     tuner : Tuner
         Tries parameters.
     readings : Readings
@@ -74,7 +78,7 @@ class Desk:
         self.exports = ExportJobs(self.hub)
         self.watcher = Watcher(self.hub, lambda: self.open_folders)
         self.sources = OpenSources(roots)
-        self.thumbnails = Thumbnails()
+        self.thumbnails: Kept[NDArray[Any]] = Kept(_MOST_THUMBNAIL_BYTES, lambda each: each.nbytes)
         self.tuner = Tuner()
         self.readings = Readings()
         self.jobs = RunJobs()
