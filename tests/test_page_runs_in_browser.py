@@ -40,9 +40,11 @@ def test_the_whole_job_from_an_empty_folder_to_a_table(browser, tmp_path):
         page.get_by_text("the log").click()
         page.get_by_label("the log").filter(has_text="copying").wait_for()
         wait_for_title(page, "Done")
+        assert page.locator("tr[data-state=done]").count() == page.locator("tr[data-state]").count()
+        assert page.locator("tr[data-state=done]").count() > 1
         assert page.get_by_role("link", name="the report").is_visible()
         page.get_by_role("button", name="look at the cells").click()
-        page.locator(".picture canvas").wait_for()
+        tab.wait_for_picture("phase")
         page.get_by_role("link", name="Export").click()
         card = page.get_by_role("article", name="csv")
         card.get_by_role("button", name="export").click()
