@@ -4,6 +4,8 @@
 ``python -m benchmarks.scaling steps``      seconds of each step, by the log of a run on one worker
 ``python -m benchmarks.scaling simulate``   10,000 positions on 1,000 workers: the real scheduling
                                             code of the main process, with a stand-in for the work
+``python -m benchmarks.scaling check``      the model of docs/SCALING.md, fitted to small
+                                            simulations, against larger ones
 ``python -m benchmarks.scaling dask``       tasks per second through a real Dask scheduler
 """
 
@@ -27,6 +29,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -176,7 +179,7 @@ class StandIns:
             queue.SimpleQueue()
         )
         self._said: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self.busy_seconds = 0.0
+        self.first_handed_out: float | None = None
 
     def get(self, block: bool = True, timeout: float | None = None) -> object:
         """Return the next message."""
@@ -186,6 +189,8 @@ class StandIns:
         self, fovs: Sequence[int], tickets: Mapping[int, LockTicket]
     ) -> Future[list[FovOutcome]]:
         """Take a field of view."""
+        if self.first_handed_out is None:
+            self.first_handed_out = time.monotonic()
         answer: Future[list[FovOutcome]] = Future()
         answer.set_running_or_notify_cancel()
         self._waiting.put((fovs[0], answer))
@@ -225,42 +230,106 @@ class StandIns:
                 if call is None:
                     return
                 fov, answer = call
-                takes = self._seconds * (0.75 + (fov * 7919 % 101) / 200)  # 0.75 to 1.25
-                self.busy_seconds += takes
-                heapq.heappush(at_work, (time.monotonic() + takes, fov, answer))
+                ends = time.monotonic() + _takes(fov, self._seconds)
+                heapq.heappush(at_work, (ends, fov, answer))
                 self._n_free -= 1
 
 
-def simulate(folder: Path, *, n_fovs: int, n_workers: int, seconds: float) -> None:
+@dataclass(frozen=True)
+class Simulated:
+    """How a simulated run went.
+
+    Attributes
+    ----------
+    before, at_work
+        Seconds until the first position was handed out, and from there to the end of the run.
+    by_workers_alone
+        What the second would be if the main process took no time at all.
+    """
+
+    fovs: int
+    workers: int
+    seconds_per_fov: float
+    before: float
+    at_work: float
+    by_workers_alone: float
+    megabytes_before: int
+    megabytes_at_most: int
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the run took."""
+        return self.before + self.at_work
+
+
+def simulate(folder: Path, *, n_fovs: int, n_workers: int, seconds: float) -> Simulated:
     """Let the real main process hand out positions that are worked on in thought only."""
     request = _request_of_many(folder, n_fovs)
     before_mb = _peak_megabytes()
     stand_ins = StandIns(n_workers, seconds)
-    marks: list[tuple[str, float]] = [("begin", time.perf_counter())]
-    begun = threading.Event()
-
-    def on_progress(_: ProgressEvent) -> None:
-        if not begun.is_set():
-            begun.set()
-            marks.append(("first FOV ends", time.perf_counter()))
-
-    outcome = carry_out(lambda: request, on_progress=on_progress, executor=stand_ins)
-    marks.append(("end", time.perf_counter()))
+    started = time.monotonic()
+    outcome = carry_out(lambda: request, executor=stand_ins)
+    ended = time.monotonic()
     if len(outcome.with_status(FovStatus.DONE)) != n_fovs:
         raise RuntimeError(f"not all is done: {outcome.refusal}")
-    started, first, ended = (when for _, when in marks)
-    at_work = ended - first + seconds
-    say(
+    assert stand_ins.first_handed_out is not None
+    return Simulated(
         fovs=n_fovs,
         workers=n_workers,
         seconds_per_fov=seconds,
-        until_first_fov=round(first - started - seconds, 1),
-        at_work=round(at_work, 1),
-        ideal=round(stand_ins.busy_seconds / n_workers, 1),
-        fovs_per_second=round(n_fovs / at_work, 1),
+        before=stand_ins.first_handed_out - started,
+        at_work=ended - stand_ins.first_handed_out,
+        by_workers_alone=_end_of_last(n_fovs, n_workers, seconds),
         megabytes_before=before_mb,
         megabytes_at_most=_peak_megabytes(),
     )
+
+
+def _takes(fov: int, seconds: float) -> float:
+    """Return how long a stand-in takes for a position: 0.75 to 1.25 times as long as said."""
+    return seconds * (0.75 + (fov * 7919 % 101) / 200)
+
+
+def _end_of_last(n_fovs: int, n_workers: int, seconds: float) -> float:
+    """Return when the last position ends if each worker takes the next as soon as it is free."""
+    free_at = [0.0] * n_workers
+    for fov in range(n_fovs):
+        heapq.heappush(free_at, heapq.heappop(free_at) + _takes(fov, seconds))
+    return max(free_at)
+
+
+_TO_FIT = ((500, 500, 0.2), (1000, 1000, 0.2))
+_TO_FORETELL = ((500, 50, 3), (1000, 1000, 10), (2000, 200, 3), (4000, 1000, 6), (4000, 1000, 2))
+
+
+def check_model(
+    folder: Path,
+    to_fit: Sequence[tuple[int, int, float]] = _TO_FIT,
+    to_foretell: Sequence[tuple[int, int, float]] = _TO_FORETELL,
+) -> None:
+    """Fit the model of docs/SCALING.md to small simulations, and foretell larger ones by it."""
+
+    def simulated(n_fovs: int, n_workers: int, seconds: float) -> Simulated:
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            return simulate(Path(name), n_fovs=n_fovs, n_workers=n_workers, seconds=seconds)
+
+    fitted = [simulated(*case) for case in to_fit]
+    n_fovs = sum(each.fovs for each in fitted)
+    before = sum(each.before for each in fitted) / n_fovs
+    per_second = n_fovs / sum(each.at_work for each in fitted)
+    say(before_ms_per_fov=round(1000 * before, 1), fovs_per_second=round(per_second))
+    for case in to_foretell:
+        was = simulated(*case)
+        model = before * was.fovs + max(was.by_workers_alone, was.fovs / per_second)
+        say(**_in_short(was), model=round(model, 1), off=f"{was.seconds / model - 1:+.0%}")
+
+
+def _in_short(was: Simulated) -> dict[str, object]:
+    figures = {
+        name: round(value, 1) if isinstance(value, float) else value
+        for name, value in asdict(was).items()
+    }
+    return figures | {"seconds": round(was.seconds, 1)}
 
 
 def _peak_megabytes() -> int:
@@ -346,7 +415,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("overhead", "steps", "simulate", "dask"))
+    parser.add_argument("what", choices=("overhead", "steps", "simulate", "check", "dask"))
     parser.add_argument("--fovs", type=int, help="positions; default 8, or 10000 of a simulation")
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--size", type=int, default=1024)
@@ -367,11 +436,15 @@ def main() -> None:
             overhead(folder, **size, rounds=given.rounds)
         elif given.what == "steps":
             steps(folder, **size)
+        elif given.what == "check":
+            check_model(folder)
         elif given.what == "dask":
             tasks(folder, n_fovs=given.fovs or 2000)
         else:
             n_fovs = given.fovs or 10_000
-            simulate(folder, n_fovs=n_fovs, n_workers=given.workers, seconds=given.seconds)
+            n_workers, seconds = given.workers, given.seconds
+            was = simulate(folder, n_fovs=n_fovs, n_workers=n_workers, seconds=seconds)
+            say(**_in_short(was))
 
 
 if __name__ == "__main__":

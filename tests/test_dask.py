@@ -164,15 +164,18 @@ def test_the_simulation_of_many_workers_hands_everything_out(tmp_path: Path) -> 
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from pathlib import Path
-from benchmarks.scaling import simulate
-simulate(Path({str(tmp_path)!r}), n_fovs=60, n_workers=20, seconds=0.3)
+from benchmarks.scaling import check_model
+check_model(Path({str(tmp_path)!r}), [(30, 30, 0.1)], [(60, 20, 0.3)])
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["ideal"] <= told["at_work"] < 20
+    fitted, told = map(json.loads, done.stdout.splitlines())
+    assert fitted["fovs_per_second"] > 0
+    assert told["fovs"] == 60
+    assert 0.8 < told["by_workers_alone"] <= told["at_work"] + 0.1 < 20
+    assert told["model"] >= told["by_workers_alone"]
 
 
 @pytest.mark.parametrize(
