@@ -15,6 +15,7 @@ import pyama_core.processing.tracking.laptrack.method as laptrack_method
 import pyama_core.processing.tracking.trackastra.method as trackastra_method
 from frames import blobs, label_image, seeds
 from pyama_core.errors import InputError
+from pyama_core.processing.frame import read_only
 from pyama_core.processing.runs.measures import areas_and_boxes
 from pyama_core.processing.runs.objects import labelled_objects
 from pyama_core.processing.runs.pixel_runs import rows_of
@@ -24,6 +25,7 @@ from pyama_core.processing.tracking.laptrack.linker import LapTrackLinker
 from pyama_core.processing.tracking.lineage.divisions import find_divisions, looks
 from pyama_core.processing.tracking.lineage.drift import common_displacement, phase_shift
 from pyama_core.processing.tracking.lineage.evidence import Evidence, spreads
+from pyama_core.processing.tracking.lineage.kernels.correlation import reduced
 from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
 from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
 from pyama_core.processing.tracking.lineage.merges import nearest_seed
@@ -662,12 +664,25 @@ def test_pixels_go_to_the_nearest_seed(seed):
     rng = np.random.default_rng(seed)
     seeded = np.where(inside & (rng.random(inside.shape) < 0.1), rng.integers(1, 4, (20, 20)), 0)
     assume(seeded.any())
-    piece = nearest_seed(seeded, inside)
+    piece = nearest_seed(seeded.astype(np.uint32), inside)
     assert not piece[~inside].any()
     places = np.argwhere(seeded > 0)
     for pixel in np.argwhere(inside):
         square = ((places - pixel) ** 2).sum(axis=1)
-        assert piece[tuple(pixel)] in seeded[tuple(places[square == square.min()].T)]
+        nearest = places[square == square.min()]
+        first = nearest[np.lexsort(nearest.T)[0]]  # by column, then by row
+        assert piece[tuple(pixel)] == seeded[tuple(first)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds, factor=st.integers(1, 5))
+def test_masks_are_reduced_to_the_means_of_blocks(seed, factor):
+    mask = blobs((23, 17), seed, 3)
+    found = reduced(read_only(mask), factor)
+    for i, j in np.ndindex(found.shape):
+        block = mask[factor * i : factor * (i + 1), factor * j : factor * (j + 1)]
+        assert found[i, j] == pytest.approx(block.sum() / factor**2)
+    assert found.shape == tuple(-(-side // factor) for side in mask.shape)
 
 
 def test_real_cells_of_which_a_twentieth_is_missed_are_followed(shared_data):

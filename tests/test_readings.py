@@ -20,12 +20,15 @@ from benchmarks.tracking_scenarios import renumbered
 
 from frames import label_image, seeds
 from pyama_core.errors import InputError
-from pyama_core.processing.tracking.lineage.kernels.likeness import hang_together, likeness
+from pyama_core.processing.frame import read_only
+from pyama_core.processing.runs.pixel_runs import find_runs
+from pyama_core.processing.tracking.lineage.kernels.likeness import hang_together, likenesses
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.readings import REACH, Readings
 from pyama_core.processing.tracking.lineage.tracker import LineageTracker
 from pyama_core.processing.tracking.objects import Objects
 from pyama_core.processing.tracking.tables import track_columns
+from pyama_core.processing.workflow.warm_up import _with_faults
 
 SHAPE = (60, 80)
 
@@ -152,7 +155,7 @@ def test_memory_is_that_of_five_frames():
     readings = Readings(may_join=True, may_cut=True)
     n_read = 0
     for t in range(20):
-        n_read += len(list(readings.see(Objects.of(RIGHT)[0], SHAPE)))
+        n_read += len(list(readings.see(Objects.of(RIGHT)[0])))
         assert n_read == max(0, t + 1 - REACH)
         assert len(readings._past) + len(readings._coming) <= 2 * REACH
     assert len(list(readings.rest())) == REACH
@@ -170,6 +173,13 @@ def test_each_frame_is_measured_in_its_own_image():
         np.testing.assert_allclose(sighting.brightness, 10 * (t + 1) * sighting.area)
 
 
+def test_what_makes_kernels_ready_has_all_that_there_is_to_decide():
+    tracker = track(_with_faults())[0]
+    assert sum(t.n_joined for t in tracker.tracks()) == 1
+    assert sum(t.n_cut for t in tracker.tracks()) == 2
+    assert np.hypot(*tracker.shifts[-1]) > 20
+
+
 def test_frames_that_were_not_previewed_are_refused():
     tracker = track([RIGHT, RIGHT, SPLIT, RIGHT])[0]
     with pytest.raises(InputError, match="preview the same frames"):
@@ -177,7 +187,7 @@ def test_frames_that_were_not_previewed_are_refused():
 
 
 def slow_likeness(window, first, last, corner, labels):
-    """What `likeness` computes, with masks of whole frames."""
+    """What `likenesses` computes of one, with masks of whole frames."""
     piece = np.zeros(labels.shape, bool)
     top, left = corner
     piece[top : top + window.shape[0], left : left + window.shape[1]] = (window >= first) & (
@@ -211,9 +221,64 @@ def test_likeness_is_what_masks_of_whole_frames_give(first, second):
     by_raster = np.zeros(other.shape, np.int32)
     for number, label in enumerate(numbers.tolist(), 1):
         by_raster[other == label] = number
-    window = np.ascontiguousarray(mine[2:, 1:], np.int32)
-    found = likeness(window, (1, 2), (2, 1), by_raster, objects.area, objects.position)
-    assert found == pytest.approx(slow_likeness(window, 1, 2, (2, 1), by_raster), abs=1e-12)
+    window = mine[2:, 1:].astype(np.uint32)
+    n = int(window.max())
+    runs = find_runs(read_only(window), 0)
+    found = likenesses(
+        runs, n, (2, 1), objects.runs, objects.outlines, objects.area, objects.position
+    )
+    expected = [slow_likeness(window, 1, n, (2, 1), by_raster)]
+    expected += [slow_likeness(window, i, i, (2, 1), by_raster) for i in range(1, n + 1)]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds)
+def test_objects_are_drawn_anew_as_in_a_frame_of_pixels(seed):
+    frame, rng = label_image((24, 30), seed, 5), np.random.default_rng(seed)
+    objects, numbers = Objects.of(frame)
+    value_of = rng.integers(0, 4, numbers.size)
+    expected, patches = np.zeros(frame.shape, np.int64), []
+    for i, label in enumerate(numbers.tolist()):
+        expected[frame == label] = value_of[i]
+        top, left, bottom, right = objects.box[i].tolist()
+        if rng.random() < 0.4:
+            patches.append((i, (top, left), rng.integers(0, 4, (bottom - top, right - left))))
+            inside = np.zeros(frame.shape, np.int64)
+            inside[top:bottom, left:right] = patches[-1][2]
+            expected[frame == label] = inside[frame == label]
+    found, labels = objects.redrawn(value_of, patches)
+    again, same_labels = Objects.of(expected)
+    np.testing.assert_array_equal(labels, same_labels)
+    for name in ("area", "position", "box"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(again, name))
+    for a, b in zip(found.runs, again.runs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds)
+def test_some_objects_are_seen_as_in_a_window_of_the_frame(seed):
+    frame, rng = label_image((24, 30), seed, 5), np.random.default_rng(seed)
+    objects, numbers = Objects.of(frame)
+    which = rng.permutation(numbers.size)[: rng.integers(1, numbers.size + 1)].tolist()
+    expected = np.zeros(frame.shape, np.uint32)
+    for value, i in enumerate(which, 1):
+        expected[frame == numbers[i]] = value
+    top, left, bottom, right = objects.box_around(which).tolist()
+    window = objects.seen_in(np.array([top, left, bottom, right]), which)
+    np.testing.assert_array_equal(window, expected[top:bottom, left:right])
+    np.testing.assert_array_equal(objects.seen_in(np.array([3, 4, 20, 19]), which),
+                                  expected[3:20, 4:19])  # fmt: skip
+    found = objects.runs_in(objects.box_around(which), which)
+    for a, b in zip(found, find_runs(read_only(window), 0), strict=True):
+        np.testing.assert_array_equal(a, b)
+    outlines = np.zeros(frame.shape, np.int64)
+    for i in range(numbers.size):
+        for run in range(objects.outlines.first[i], objects.outlines.first[i + 1]):
+            start, stop = objects.outlines.start[run], objects.outlines.stop[run]
+            outlines[objects.outlines.row[run], start:stop] += numbers[i]
+    np.testing.assert_array_equal(outlines, frame)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +292,7 @@ def test_likeness_is_what_masks_of_whole_frames_give(first, second):
     ],
 )
 def test_pieces_hang_together_over_a_gap(row, n, gap, together):
-    window = np.array([row], np.int32)
+    window = np.array([row], np.uint32)
     assert hang_together(window, n, gap) == together
     assert hang_together(np.ascontiguousarray(window.T), n, gap) == together
 

@@ -1,4 +1,4 @@
-"""Kernels that measure all objects of a frame: areas, centroids, boxes, sums of an image."""
+"""Kernels that measure all objects of a frame: areas, centroids, boxes, sums of an image, runs."""
 
 from __future__ import annotations
 
@@ -47,3 +47,19 @@ def sum_objects(runs: Runs, image: NDArray[Any], n_objects: int) -> NDArray[np.f
                 total += row[x]
             sums[runs.label[run]] = total
     return sums
+
+
+@compiled()
+def runs_by_object(runs: Runs, n_objects: int) -> tuple[IntArray, IntArray]:
+    """Return the runs object by object, each in raster order, and where those of each begin."""
+    first = np.zeros(n_objects + 1, np.int64)
+    for run in range(runs.label.size):
+        first[runs.label[run] + 1] += 1
+    first = np.cumsum(first)
+    place = first[:-1].copy()
+    order = np.empty(runs.label.size, np.int64)
+    for run in range(runs.label.size):
+        i = runs.label[run]
+        order[place[i]] = run
+        place[i] += 1
+    return order, first

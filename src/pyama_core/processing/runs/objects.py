@@ -31,12 +31,17 @@ def labelled_objects(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:
     pixels with the same label are one object, whether connected or not.
     """
     runs = find_runs(as_labels(image), 0)
+    return runs, number_objects(runs)
+
+
+def number_objects(runs: Runs) -> NDArray[np.int64]:
+    """Return the label of each object of runs, and number them as `labelled_objects` does."""
     largest = int(runs.label.max(initial=0))
     if largest <= _LARGEST_IN_TABLE:
-        return runs, _number_labels(runs.label, largest)
+        return _number_labels(runs.label, largest)
     labels, ranks = np.unique(runs.label, return_inverse=True)
     runs.label[:] = ranks
-    return runs, labels[_number_labels(runs.label, labels.size)]
+    return labels[_number_labels(runs.label, labels.size)]
 
 
 def objects_by_label(image: NDArray[Any]) -> tuple[Runs, NDArray[np.int64]]:

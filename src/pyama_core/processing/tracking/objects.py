@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import cached_property
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.runs.measures import areas_and_boxes, sum_objects
-from pyama_core.processing.runs.objects import components, labelled_objects
-from pyama_core.processing.runs.pixel_runs import Runs
+from pyama_core.processing.runs.measures import areas_and_boxes, runs_by_object, sum_objects
+from pyama_core.processing.runs.objects import components, labelled_objects, number_objects
+from pyama_core.processing.runs.pixel_runs import Runs, rows_of
+from pyama_core.processing.tracking.kernels.redrawn import (
+    Patches,
+    redrawn,
+    runs_in,
+    window_of,
+)
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
+UInt32Array = NDArray[np.uint32]
 
 
 def equivalent_diameter(area: NDArray[Any]) -> Float64Array:
@@ -33,11 +42,16 @@ def at_edge(box: IntArray, shape: tuple[int, int], border: int = 0) -> BoolArray
     )
 
 
-def runs_of_each(runs: Runs, n_labels: int) -> list[IntArray]:
-    """Return the indices of the runs of each label from 0, in raster order."""
-    order = np.argsort(runs.label, kind="stable")
-    ends = np.cumsum(np.bincount(runs.label, minlength=n_labels))
-    return np.split(order, ends[:-1])
+class Outlines(NamedTuple):
+    """Runs of pixels object by object, each in raster order.
+
+    Object i has the runs first[i] ≤ r < first[i + 1], which cover start[r] ≤ x < stop[r] of a row.
+    """
+
+    first: IntArray
+    row: IntArray
+    start: IntArray
+    stop: IntArray
 
 
 @dataclass(frozen=True)
@@ -72,9 +86,74 @@ class Objects:
             labels = np.arange(1, n_objects + 1)
         else:
             runs, labels = labelled_objects(frame)
-        area, row_sum, column_sum, box = areas_and_boxes(runs, labels.size)
+        return cls._measured(runs, labels.size, image), labels
+
+    @classmethod
+    def _measured(cls, runs: Runs, n_objects: int, image: NDArray[Any] | None) -> Self:
+        area, row_sum, column_sum, box = areas_and_boxes(runs, n_objects)
         position = np.stack([row_sum, column_sum], axis=1) / area[:, np.newaxis]
-        brightness = np.full(labels.size, np.nan)
+        brightness = np.full(n_objects, np.nan)
         if image is not None:
-            brightness = sum_objects(runs, image, labels.size)
-        return cls(runs, area, position, box, brightness), labels
+            brightness = sum_objects(runs, image, n_objects)
+        return cls(runs, area, position, box, brightness)
+
+    def redrawn(
+        self,
+        value_of: IntArray,
+        patches: Sequence[tuple[int, tuple[int, int], IntArray]],
+        image: NDArray[Any] | None = None,
+    ) -> tuple[Self, IntArray]:
+        """Return the objects of the label image in which these are drawn anew, and their labels.
+
+        Parameters
+        ----------
+        value_of
+            (n,) int64: the label that each object gets; 0 for none.
+        patches
+            Objects that become several, each with the corner of its box, and the labels of the
+            pixels in it; those outside of the object do not matter.
+        image
+            As in `of`.
+        """
+        of_object = np.full(self.area.size, -1)
+        of_object[[index for index, _, _ in patches]] = np.arange(len(patches))
+        values = [labels.ravel() for _, _, labels in patches]
+        sizes = np.array([each.size for each in values], np.int64)
+        runs = redrawn(
+            self.runs,
+            value_of,
+            Patches(
+                of_object,
+                np.array([corner for _, corner, _ in patches], np.int64).reshape(-1, 2),
+                np.array([labels.shape[1] for _, _, labels in patches], np.int64),
+                np.cumsum(sizes) - sizes,
+                np.concatenate([np.empty(0, np.int64), *values]),
+            ),
+        )
+        labels = number_objects(runs)
+        return self._measured(runs, labels.size, image), labels
+
+    @cached_property
+    def outlines(self) -> Outlines:
+        """The runs of pixels object by object."""
+        order, first = runs_by_object(self.runs, self.area.size)
+        row = rows_of(self.runs)[order]
+        return Outlines(first, row, self.runs.start[order], self.runs.stop[order])
+
+    def box_around(self, which: Sequence[int]) -> IntArray:
+        """Return the box that holds some objects."""
+        box = self.box[list(which)]
+        return np.concatenate([box[:, :2].min(axis=0), box[:, 2:].max(axis=0)])
+
+    def seen_in(self, box: IntArray, which: Sequence[int]) -> UInt32Array:
+        """Return a part of the frame, with 1, 2, … in some objects and 0 elsewhere."""
+        return window_of(self.runs, self._numbered(which), box)
+
+    def runs_in(self, box: IntArray, which: Sequence[int]) -> Runs:
+        """Return some objects as runs of 1, 2, … in a part of the frame that holds them."""
+        return runs_in(self.runs, self._numbered(which), box)
+
+    def _numbered(self, which: Sequence[int]) -> IntArray:
+        number = np.zeros(self.area.size, np.int64)
+        number[list(which)] = np.arange(1, len(which) + 1)
+        return number

@@ -30,7 +30,7 @@ from pyama_core.processing.segmentation.segmenter import (
     SelfCalibrating,
     find_segmentation,
 )
-from pyama_core.processing.tracking.tracker import find_tracking
+from pyama_core.processing.tracking.tracker import LookAheadTracker, find_tracking
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.threads import start_thread
 
@@ -51,6 +51,7 @@ _MOVIE = (
     ((40, 30), (40, 50), (114, 46), (20, 120), (40, 120)),
 )
 """Centres of cells, frame by frame: they touch and part, get lost, are found again and divide."""
+_CELLS = ((40, 40), (80, 120), (80, 135), (120, 40), (120, 90), (30, 120), (140, 140))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,6 +228,22 @@ def _track(parameters: MethodParameters) -> None:
         for centres in _MOVIE:
             tracker.update(_numbered(centres).astype(as_found), image)
         tracker.tracks()
+    ahead = method.create(parameters, np.uint16)
+    if isinstance(ahead, LookAheadTracker):
+        frames = _with_faults()
+        for frame in frames:
+            ahead.preview(frame, image)
+        for frame in frames:
+            ahead.update(frame, image)
+
+
+def _with_faults() -> list[NDArray[np.uint16]]:
+    """Return the same cells in each frame: one in pieces, two as one, and all moved at the end."""
+    whole = _numbered(_CELLS)
+    in_pieces, as_one = whole.copy(), whole.copy()
+    in_pieces[: _CELLS[0][0]][whole[: _CELLS[0][0]] == 1] = len(_CELLS) + 1
+    as_one[whole == 3] = 2
+    return [whole, whole, in_pieces, whole, as_one, whole, np.roll(whole, _SIDE // 4, 0)]
 
 
 def _correct(parameters: MethodParameters, dtype: str) -> None:

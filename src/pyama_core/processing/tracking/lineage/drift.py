@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pyama_core.processing.frame import read_only
+from pyama_core.processing.tracking.lineage.kernels.correlation import reduced, weighted_phases
 
 Float64Array = NDArray[np.float64]
 
@@ -49,28 +52,23 @@ def phase_shift(previous: NDArray[np.bool_], current: NDArray[np.bool_]) -> Floa
     array([ 7., -3.])
     """
     factor = -(-max(previous.shape) // _LARGEST_SIDE)
-    small = [_reduced(mask, factor) for mask in (previous, current)]
+    small = [reduced(read_only(mask), factor) for mask in (previous, current)]
     if not (small[0].any() and small[1].any()):
         return np.zeros(2)
-    padded = tuple(2 * side for side in small[0].shape)
-    spectra = [np.fft.rfft2(image, padded) for image in small]
-    cross = spectra[1] * spectra[0].conj()
-    rows, columns = np.fft.fftfreq(padded[0])[:, np.newaxis], np.fft.rfftfreq(padded[1])
-    smooth = np.exp(-2 * (np.pi * 1.5) ** 2 * (rows**2 + columns**2))
-    correlation = np.fft.irfft2(smooth * cross / np.maximum(np.abs(cross), 1e-9), padded)
-    peak = np.unravel_index(int(np.argmax(correlation)), padded)
-    shift = [p - side if p >= side // 2 else p for p, side in zip(peak, padded, strict=True)]
+    rows, columns = (2 * side for side in small[0].shape)
+    spectra = [np.fft.rfft2(image, (rows, columns)) for image in small]
+    phases = weighted_phases(spectra[0], spectra[1], _smoothing(rows, columns))
+    correlation = np.fft.irfft2(phases, (rows, columns))
+    peak = np.unravel_index(int(np.argmax(correlation)), correlation.shape)
+    shift = [p - n if p >= n // 2 else p for p, n in zip(peak, correlation.shape, strict=True)]
     return np.array([factor * side for side in shift], np.float64)
 
 
-def _reduced(mask: NDArray[np.bool_], factor: int) -> Float64Array:
-    """Return the means of blocks of factor × factor pixels, background beyond the edge."""
-    rows, columns = (-side % factor for side in mask.shape)
-    padded = np.pad(mask, ((0, rows), (0, columns)))
-    blocks: NDArray[Any] = padded.reshape(
-        padded.shape[0] // factor, factor, padded.shape[1] // factor, factor
-    )
-    return np.asarray(blocks.mean(axis=(1, 3)), np.float64)
+@functools.lru_cache(maxsize=2)
+def _smoothing(rows: int, columns: int) -> Float64Array:
+    """Return what a Gaussian of 1.5 pixels leaves of each frequency of an image of that shape."""
+    down, across = np.fft.fftfreq(rows)[:, np.newaxis], np.fft.rfftfreq(columns)
+    return np.asarray(np.exp(-2 * (np.pi * 1.5) ** 2 * (down**2 + across**2)))
 
 
 def common_displacement(displacements: Float64Array) -> Float64Array:

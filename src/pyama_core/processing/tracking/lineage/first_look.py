@@ -130,7 +130,7 @@ class FirstLook:
             replace(split, members=cells.cell[split.members], piece=split.piece.astype(np.uint16))
             for split in matches.splits
         ]
-        seen, ids, held_by = _cells_of(objects, ids, splits, image, shape)
+        seen, ids, held_by = _cells_of(objects, ids, splits, image)
         return self._admitted(objects, seen, ids, held_by, splits, matches)
 
     def _numbered(self, matches: Matches) -> IntArray:
@@ -263,17 +263,15 @@ def _cells_of(
     ids: IntArray,
     splits: list[Split],
     image: NDArray[Any] | None,
-    shape: tuple[int, int],
 ) -> tuple[Objects, IntArray, IntArray]:
     """Return the cells of a frame as objects, their ids, and the object that each is in."""
     if not splits:
         return objects, ids, np.arange(ids.size)
-    out = np.zeros(shape, np.int64)
-    paint(objects.runs, ids, out)
     held_by = dict(zip(ids.tolist(), range(ids.size), strict=True))
+    patches = []
     for split in splits:
-        pieces = np.append(0, split.members)[split.piece]
-        np.copyto(out[split.window], pieces, where=split.piece > 0)
+        corner = (split.window[0].start, split.window[1].start)
+        patches.append((split.object, corner, np.append(0, split.members)[split.piece]))
         held_by |= dict.fromkeys(split.members.tolist(), split.object)
-    seen, numbers = Objects.of(out, image)
+    seen, numbers = objects.redrawn(ids, patches, image)
     return seen, numbers, np.array([held_by[cell] for cell in numbers.tolist()], np.int64)

@@ -104,7 +104,7 @@ def match_frame(
         waiting = (into == np.arange(into.size)) & proven(cells)
         waiting[partner[partner != UNPAIRED]] = False
         shared = find_shared(cells, objects, overlaps, partner, waiting)
-        splits = split_shared(shared, cells, moved, objects, shape) if shared else []
+        splits = split_shared(shared, cells, moved, objects) if shared else []
     fragment_of = np.where(partner == UNPAIRED, origins(cells, overlaps, objects), 0)
     return Matches(partner, splits, confidence, fragment_of, into, shift, moved)
 

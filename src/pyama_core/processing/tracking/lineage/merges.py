@@ -7,15 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.runs.pixel_runs import paint
+from pyama_core.processing.runs.measures import runs_by_object
+from pyama_core.processing.tracking.kernels.redrawn import nearest_values
 from pyama_core.processing.tracking.lineage.kernels.moved_runs import paint_moved
 from pyama_core.processing.tracking.lineage.pairing import COVERED, UNPAIRED, Overlaps
 from pyama_core.processing.tracking.lineage.track_state import TrackState
-from pyama_core.processing.tracking.objects import Objects, runs_of_each
+from pyama_core.processing.tracking.objects import Objects
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
+UInt32Array = NDArray[np.uint32]
 
 
 def find_shared(
@@ -78,21 +80,19 @@ def split_shared(
     cells: TrackState,
     moved: Float64Array,
     objects: Objects,
-    shape: tuple[int, int],
 ) -> list[Split]:
     """Give each pixel of shared objects to the cell whose mask, moved to here, is nearest.
 
     Masks are moved to where each cell is expected or, if that covers more of the object, all by
     the step that brings their common centroid to that of the object: cells that touch move on.
     """
-    numbers = np.zeros(shape, np.int64)
-    paint(objects.runs, np.arange(1, objects.area.size + 1), numbers)
-    runs_of = runs_of_each(cells.runs, cells.cell.size)
+    order, first = runs_by_object(cells.runs, cells.cell.size)
     splits = []
     for target, members in shared.items():
         top, left, bottom, right = objects.box[target].tolist()
         window = (slice(top, bottom), slice(left, right))
-        inside = numbers[window] == target + 1
+        inside = objects.seen_in(objects.box[target], [target]) > 0
+        runs_of = [order[first[member] : first[member + 1]] for member in members]
         area = cells.area[members]
         expected = area @ (cells.seen_at + moved)[members] / area.sum()
         seeds = [
@@ -120,28 +120,27 @@ def _seeds(
     members: list[int],
     moved: Float64Array,
     inside: BoolArray,
-) -> IntArray:
+) -> UInt32Array:
     """Paint the moved masks of cells, numbered from 1, where the object is."""
-    seeds = np.zeros(inside.shape, np.int64)
-    for number, member in enumerate(members, 1):
+    seeds = np.zeros(inside.shape, np.uint32)
+    for number, (member, mine) in enumerate(zip(members, runs_of, strict=True), 1):
         down, across = np.rint(moved[member]).astype(np.int64).tolist()
-        paint_moved(cells.row, cells.runs, runs_of[member], (down, across), number, seeds)
-    return np.where(inside, seeds, 0)
+        paint_moved(cells.row, cells.runs, mine, (down, across), number, seeds)
+    seeds[~inside] = 0
+    return seeds
 
 
-def nearest_seed(seeds: IntArray, inside: BoolArray) -> IntArray:
+def nearest_seed(seeds: UInt32Array, inside: BoolArray) -> UInt32Array:
     """Return for each pixel inside the number of the nearest seed pixel, 0 outside.
+
+    Of several that are as near it is the leftmost, then the uppermost one. Where there is no seed
+    all is 1.
 
     Examples
     --------
     >>> import numpy as np
-    >>> nearest_seed(np.array([[1, 0, 0, 0, 2, 0]]), np.array([[True] * 5 + [False]]))
-    array([[1, 1, 1, 2, 2, 0]])
+    >>> seeds = np.array([[1, 0, 0, 0, 2, 0]], np.uint32)
+    >>> nearest_seed(seeds, np.array([[True] * 5 + [False]]))
+    array([[1, 1, 1, 2, 2, 0]], dtype=uint32)
     """
-    # Here, for it takes a fifth of a second to import, and not every movie has cells that merge.
-    from scipy.ndimage import distance_transform_edt
-
-    if not seeds.any():
-        return inside.astype(np.int64)
-    rows, columns = distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
-    return np.where(inside, seeds[rows, columns], 0)
+    return nearest_values(seeds, inside) if seeds.any() else inside.astype(np.uint32)

@@ -16,22 +16,21 @@ import itertools
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.runs.pixel_runs import paint
+from pyama_core.processing.frame import read_only
+from pyama_core.processing.runs.pixel_runs import Runs, find_runs
 from pyama_core.processing.tracking.kernels.overlaps import common_pixels
-from pyama_core.processing.tracking.lineage.kernels.likeness import hang_together, likeness
+from pyama_core.processing.tracking.lineage.kernels.likeness import hang_together, likenesses
 from pyama_core.processing.tracking.lineage.merges import nearest_seed
 from pyama_core.processing.tracking.objects import Objects, equivalent_diameter
 
 BoolArray = NDArray[np.bool_]
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Int32Array = NDArray[np.int32]
 
 REACH = 2
 """So many frames before and after are asked."""
@@ -84,28 +83,26 @@ class Reading:
     cuts: Sequence[Cut] = ()
 
     def read(
-        self, objects: Objects, shape: tuple[int, int], image: NDArray[Any] | None = None
+        self, objects: Objects, image: NDArray[Any] | None = None
     ) -> tuple[Objects, BoolArray, BoolArray]:
         """Return the objects of the frame in this reading; which were put together, which cut."""
+        n = objects.area.size
         if not (self.joined or self.cuts):
-            unchanged = np.zeros(objects.area.size, np.bool_)
+            unchanged = np.zeros(n, np.bool_)
             return objects, unchanged, unchanged
-        labels = _painted(objects, shape)
+        number, is_cut, patches = np.arange(1, n + 1), [], []
         for kept, gone in self.joined:
-            inside = labels[_window(objects.box[gone])]
-            inside[inside == gone + 1] = kept + 1
-        n, is_cut = objects.area.size, []
+            number[gone] = kept + 1
         for cut in self.cuts:
-            inside = labels[
-                tuple(slice(a, a + n) for a, n in zip(cut.corner, cut.shape, strict=True))
-            ]
+            labels = np.full(cut.shape, cut.object + 1)
             is_cut.append(cut.object + 1)
             for packed in cut.parts:
                 n += 1
                 is_cut.append(n)
-                part = np.unpackbits(packed, count=inside.size).reshape(inside.shape)
-                inside[part.view(np.bool_)] = n
-        found, numbers = Objects.of(labels, image)
+                part = np.unpackbits(packed, count=labels.size).reshape(cut.shape)
+                labels[part.view(np.bool_)] = n
+            patches.append((cut.object, cut.corner, labels))
+        found, numbers = objects.redrawn(number, patches, image)
         kept_ones = [kept + 1 for kept, _ in self.joined]
         return found, np.isin(numbers, kept_ones), np.isin(numbers, is_cut)
 
@@ -124,12 +121,12 @@ class Readings:
 
     def __init__(self, may_join: bool, may_cut: bool) -> None:
         self._may = (may_join, may_cut)
-        self._past: deque[_Frame] = deque(maxlen=REACH)  # as they were read, the latest first
-        self._coming: deque[_Frame] = deque()  # as they were segmented
+        self._past: deque[Objects] = deque(maxlen=REACH)  # as they were read, the latest first
+        self._coming: deque[Objects] = deque()  # as they were segmented
 
-    def see(self, objects: Objects, shape: tuple[int, int]) -> Iterator[Reading]:
+    def see(self, objects: Objects) -> Iterator[Reading]:
         """Take note of the next frame; yield the reading of the one that can be told by now."""
-        self._coming.append(_Frame(objects, shape))
+        self._coming.append(objects)
         if len(self._coming) > REACH:
             yield self._next()
 
@@ -141,32 +138,8 @@ class Readings:
     def _next(self) -> Reading:
         frame = self._coming.popleft()
         reading = _reading(frame, list(self._past), list(self._coming), *self._may)
-        decided = reading.read(frame.objects, frame.shape)[0]
-        self._past.appendleft(frame if decided is frame.objects else _Frame(decided, frame.shape))
+        self._past.appendleft(reading.read(frame)[0])
         return reading
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """The objects of a frame; their labels are painted when they are asked for."""
-
-    objects: Objects
-    shape: tuple[int, int]
-
-    @cached_property
-    def labels(self) -> Int32Array:
-        """(Y, X): 1 + the index of the object."""
-        return _painted(self.objects, self.shape)
-
-    def window(self, which: Sequence[int]) -> tuple[tuple[int, int], Int32Array]:
-        """Return a part of the frame, its corner first, with values 1, 2, … in some objects."""
-        box = self.objects.box[list(which)]
-        around = np.concatenate([box[:, :2].min(axis=0), box[:, 2:].max(axis=0)])
-        labels = self.labels[_window(around)]
-        window = np.zeros(labels.shape, np.int32)
-        for number, index in enumerate(which, 1):
-            window[labels == index + 1] = number
-        return (int(around[0]), int(around[1])), window
 
 
 class _Overlaps(NamedTuple):
@@ -177,19 +150,17 @@ class _Overlaps(NamedTuple):
     common: IntArray
 
     @classmethod
-    def of(cls, frame: _Frame, other: _Frame) -> _Overlaps:
-        theirs, mine, common = common_pixels(
-            frame.objects.runs, other.objects.runs, frame.objects.area.size
-        )
+    def of(cls, frame: Objects, other: Objects) -> _Overlaps:
+        theirs, mine, common = common_pixels(frame.runs, other.runs, frame.area.size)
         order = np.lexsort((theirs, mine))
         return cls(mine[order], theirs[order], common[order])
 
-    def usual(self, frame: _Frame, other: _Frame) -> float:
+    def usual(self, frame: Objects, other: Objects) -> float:
         """Return the intersection over union that half of the pixels of objects lie beyond.
 
         Of each object of either frame the largest one. By pixels, as pieces are small and many.
         """
-        area, size = frame.objects.area, other.objects.area
+        area, size = frame.area, other.area
         iou = self.common / (area[self.mine] + size[self.theirs] - self.common)
         best, its_best = np.zeros(area.size), np.zeros(size.size)
         np.maximum.at(best, self.mine, iou)
@@ -209,10 +180,10 @@ class _Choice(NamedTuple):
 
 
 def _reading(
-    frame: _Frame, past: list[_Frame], future: list[_Frame], may_join: bool, may_cut: bool
+    frame: Objects, past: list[Objects], future: list[Objects], may_join: bool, may_cut: bool
 ) -> Reading:
     """Return how a frame is to be read, given those before, as read, and after; nearest first."""
-    n_objects = frame.objects.area.size
+    n_objects = frame.area.size
     if not (past and future and n_objects and (may_join or may_cut)):
         return Reading(n_objects)
     sides = [[(other, _Overlaps.of(frame, other)) for other in others] for others in (past, future)]
@@ -245,29 +216,36 @@ def _taken(n_objects: int, choices: list[_Choice]) -> Reading:
     return Reading(n_objects, joined, cuts)
 
 
-def _pieces(frame: _Frame, table: _Overlaps) -> set[tuple[int, ...]]:
+def _pieces(frame: Objects, table: _Overlaps) -> set[tuple[int, ...]]:
     """Return the groups of objects of which much lies in one object of another frame."""
-    within = table.common >= _SHARED * frame.objects.area[table.mine]
+    within = table.common >= _SHARED * frame.area[table.mine]
+    mine, theirs = _several(table.mine[within], table.theirs[within])
     groups: set[tuple[int, ...]] = set()
-    for mine in _by(table.theirs[within], table.mine[within]).values():
-        groups.update(itertools.combinations(mine, 2))
-        if 2 < len(mine) <= _MOST_PIECES:
-            groups.add(tuple(mine))
+    for pieces in _by(theirs, mine).values():
+        groups.update(itertools.combinations(pieces, 2))
+        if 2 < len(pieces) <= _MOST_PIECES:
+            groups.add(tuple(pieces))
     return groups
 
 
-def _parts(frame: _Frame, other: _Frame, table: _Overlaps) -> dict[int, list[int]]:
+def _parts(frame: Objects, other: Objects, table: _Overlaps) -> dict[int, list[int]]:
     """Return the objects that hold several objects of another frame, which cover most of them."""
-    area = frame.objects.area[table.mine]
-    within = table.common >= _INSIDE * other.objects.area[table.theirs]
+    area = frame.area[table.mine]
+    within = table.common >= _INSIDE * other.area[table.theirs]
     within &= table.common >= _PART * area
-    held = _by(table.mine[within], table.theirs[within])
     covered = np.bincount(table.mine[within], table.common[within])
+    theirs, mine = _several(table.theirs[within], table.mine[within])
     return {
-        mine: theirs
-        for mine, theirs in held.items()
-        if len(theirs) > 1 and covered[mine] >= _COVERED * frame.objects.area[mine]
+        index: parts
+        for index, parts in _by(mine, theirs).items()
+        if covered[index] >= _COVERED * frame.area[index]
     }
+
+
+def _several(values: IntArray, keys: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the pairs whose key others have too."""
+    more = (np.bincount(keys) > 1)[keys]
+    return values[more], keys[more]
 
 
 def _by(keys: IntArray, values: IntArray) -> dict[int, list[int]]:
@@ -281,24 +259,21 @@ def _by(keys: IntArray, values: IntArray) -> dict[int, list[int]]:
 class _Judge:
     """Weighs the readings of a frame against each other by other frames, the past ones first."""
 
-    frame: _Frame
-    others: list[_Frame]
+    frame: Objects
+    others: list[Objects]
     n_past: int
 
     def join(self, pieces: tuple[int, ...]) -> _Choice | None:
         """Return what speaks for objects being one, None if not enough."""
-        corner, window = self.frame.window(pieces)
-        area = self.frame.objects.area[list(pieces)]
-        gap = max(_LEAST_GAP, round(_GAP * float(equivalent_diameter(area.sum()))))
-        if not hang_together(window, len(pieces), gap):
-            return None
-        one = self._like(window, corner, 1, len(pieces))
-        each = np.stack([self._like(window, corner, n, n) for n in range(1, len(pieces) + 1)])
+        box, area = self.frame.box_around(pieces), self.frame.area[list(pieces)]
+        one, each = self._like(self.frame.runs_in(box, pieces), box, len(pieces))
         # A piece that is as much like a cell alone as with the other one is that cell, grown.
         gain = self._gain(one, each.max(axis=0), float(area.max() / area.sum()))
         if gain is None or float((one - area @ each / area.sum()).mean()) < 0:
             return None
-        return _Choice(gain, pieces, None)
+        gap = max(_LEAST_GAP, round(_GAP * float(equivalent_diameter(area.sum()))))
+        window = self.frame.seen_in(box, pieces)
+        return _Choice(gain, pieces, None) if hang_together(window, len(pieces), gap) else None
 
     def cut(self, index: int, parts: list[dict[int, list[int]]]) -> _Choice | None:
         """Return the best cut of an object along objects of other frames, None if none is good.
@@ -308,49 +283,38 @@ class _Judge:
         parts
             Per other frame, the objects that lie in each object of this one.
         """
-        corner, window = self.frame.window((index,))
-        inside = window > 0
-        whole = self._like(window, corner, 1, 1)
+        box = self.frame.box[index]
+        inside = self.frame.seen_in(box, [index]) > 0
         best: _Choice | None = None
         for other, held in zip(self.others, parts, strict=True):
             if index not in held:
                 continue
-            top, left, bottom, right = self.frame.objects.box[index].tolist()
-            seeds = np.zeros(inside.shape, np.int64)
-            labels = other.labels[top:bottom, left:right]
-            for number, theirs in enumerate(held[index], 1):
-                seeds[inside & (labels == theirs + 1)] = number
+            seeds = other.seen_in(box, held[index])
+            seeds[~inside] = 0
             piece = nearest_seed(seeds, inside)
             sizes = np.bincount(piece[inside], minlength=len(held[index]) + 1)[1:]
-            part = np.ascontiguousarray(piece, np.int32)
-            alike = np.stack(
-                [self._like(part, corner, number, number) for number in range(1, sizes.size + 1)]
-            )
+            whole, each = self._like(find_runs(read_only(piece), 0), box, sizes.size)
             shares = sizes / sizes.sum()
-            gain = self._gain(shares @ alike, whole, float(shares.max()))
+            gain = self._gain(shares @ each, whole, float(shares.max()))
             if gain is not None and (best is None or gain > best.gain):
                 packed = [np.packbits(piece == number) for number in range(2, sizes.size + 1)]
-                shape = (bottom - top, right - left)
-                best = _Choice(gain, (index,), Cut(index, (top, left), shape, packed))
+                best = _Choice(
+                    gain, (index,), Cut(index, (int(box[0]), int(box[1])), piece.shape, packed)
+                )
         return best
 
     def _like(
-        self, window: Int32Array, corner: tuple[int, int], first: int, last: int
-    ) -> Float64Array:
-        """Return how much a piece is like an object of each other frame."""
-        return np.array(
-            [
-                likeness(
-                    window,
-                    (first, last),
-                    corner,
-                    other.labels,
-                    other.objects.area,
-                    other.objects.position,
-                )
-                for other in self.others
-            ]
-        )
+        self, pieces: Runs, box: IntArray, n_pieces: int
+    ) -> tuple[Float64Array, Float64Array]:
+        """Return how much all pieces together, and each, are like an object of each other frame."""
+        corner = (int(box[0]), int(box[1]))
+        found = [
+            likenesses(
+                pieces, n_pieces, corner, other.runs, other.outlines, other.area, other.position
+            )
+            for other in self.others
+        ]
+        return np.array([each[0] for each in found]), np.stack([each[1:] for each in found], axis=1)
 
     def _gain(self, new: Float64Array, old: Float64Array, largest: float) -> float | None:
         """Return by how much a reading is better on the side where it gains less.
@@ -370,14 +334,3 @@ class _Judge:
             return None
         gain = new - old
         return float(min(gain[: self.n_past].max(), gain[self.n_past :].max()))
-
-
-def _window(box: IntArray) -> tuple[slice, slice]:
-    top, left, bottom, right = box.tolist()
-    return slice(top, bottom), slice(left, right)
-
-
-def _painted(objects: Objects, shape: tuple[int, int]) -> Int32Array:
-    labels = np.zeros(shape, np.int32)
-    paint(objects.runs, np.arange(1, objects.area.size + 1, dtype=np.int32), labels)
-    return labels

@@ -138,14 +138,14 @@ class LineageTracker:
         self._shape = (frame.shape[0], frame.shape[1])
         objects = Objects.of(frame, image)[0]
         self._to_read.append((objects, image))
-        self._look_at(self._readings.see(objects, self._shape))
+        self._look_at(self._readings.see(objects))
 
     def _look_at(self, readings: Iterable[Reading]) -> None:
         """Take the first look at frames, of which it is known by now how to read them."""
         shape = self._shape or (0, 0)
         for reading in readings:
             objects, image = self._to_read.popleft()
-            objects = reading.read(objects, shape, image)[0]
+            objects = reading.read(objects, image)[0]
             self._previewed.append(self._first_look.see(objects, image, shape))
             self._read.append(reading)
 
@@ -177,7 +177,7 @@ class LineageTracker:
         frame, image = self._checked(frame, image)
         shape = (frame.shape[0], frame.shape[1])
         if self._previewed or self._to_read:
-            objects, joined, cut = self._previewed_objects(Objects.of(frame)[0], shape)
+            objects, joined, cut = self._previewed_objects(Objects.of(frame)[0])
             sighting, number = self._previewed_frame()
             self._n_joined.update(np.unique(number[joined[sighting.object]]).tolist())
             self._n_cut.update(np.unique(number[cut[sighting.object]]).tolist())
@@ -191,9 +191,7 @@ class LineageTracker:
         self._write_down(sighting, number)
         return out
 
-    def _previewed_objects(
-        self, objects: Objects, shape: tuple[int, int]
-    ) -> tuple[Objects, BoolArray, BoolArray]:
+    def _previewed_objects(self, objects: Objects) -> tuple[Objects, BoolArray, BoolArray]:
         """Return the objects of the next frame as it is read, and which were joined and cut."""
         self._look_at(self._readings.rest())
         t = self._n_updated
@@ -203,7 +201,7 @@ class LineageTracker:
                 f"Expected the frames that were previewed, found {objects.area.size} objects in "
                 f"frame {t}, which had {n_objects}; preview the same frames first."
             )
-        return self._read[t].read(objects, shape)
+        return self._read[t].read(objects)
 
     def _previewed_frame(self) -> tuple[Sighting, IntArray]:
         """Return what was seen in the next frame, and the numbers of the cells in it."""

@@ -63,7 +63,7 @@ def paint_moved(
     chosen: IntArray,
     shift: tuple[int, int],
     value: int,
-    out: NDArray[np.int64],
+    out: NDArray[np.uint32],
 ) -> None:
     """Write a value into the pixels of the chosen runs, moved by (row, column), where `out` is."""
     height, width = out.shape

@@ -53,8 +53,9 @@ def _near(
             distance = np.hypot(others[j, 0] - points[i, 0], others[j, 1] - points[i, 1])
             if distance > reach[i]:
                 continue
-            left, right = with_room(left, n + 1), with_room(right, n + 1)
-            distances = with_room(distances, n + 1)
+            if n == left.size:
+                left, right = with_room(left, n + 1), with_room(right, n + 1)
+                distances = with_room(distances, n + 1)
             left[n], right[n], distances[n] = i, j, distance
             n += 1
     return left[:n], right[:n], distances[:n]
