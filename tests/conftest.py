@@ -16,9 +16,11 @@ import psutil
 import pytest
 
 import runs
+from inline import inline_crew
 from pyama_core import open_results
 from pyama_core.demo import DemoFiles, write_demo
 from pyama_core.io.storage.atomic import is_temporary
+from pyama_core.processing.workflow import pipeline
 from pyama_core.results.results import Results
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -100,6 +102,17 @@ def _children() -> set[int]:
 
 def _threads() -> set[threading.Thread]:
     return {t for t in threading.enumerate() if not t.name.startswith(_HARNESS_THREADS)}
+
+
+@pytest.fixture(scope="module")
+def workers_inline() -> Iterator[None]:
+    """Let all runs of a module that is not about processes work in this one.
+
+    A process that works takes a second to start, which is most of the time of a small run.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "LocalCrew", inline_crew)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -38,13 +38,17 @@ class InlineConnection:
         return False
 
 
+def inline_crew() -> ForeignExecutor:
+    """Return who works in this process, in place of `LocalCrew`."""
+    connection = InlineConnection()
+    return ForeignExecutor(InlineExecutor(), connection, connection.queue)
+
+
 def run_inline(
     metadata: MicroscopyMetadata, context: ProcessingContext, **options: Any
 ) -> RunOutcome:
     """Run in this process."""
-    connection = InlineConnection()
-    foreign = ForeignExecutor(InlineExecutor(), connection, connection.queue)
-    return run_workflow(metadata, context, executor=foreign, **options)
+    return run_workflow(metadata, context, executor=inline_crew(), **options)
 
 
 def asked_files(out: Path, fovs: list[int], channels: list[int]) -> dict[str, bytes]:

@@ -56,6 +56,11 @@ def run(
     return run_workflow(describe(demo), new_context(output_dir, **(params or {})), **options)
 
 
+def statuses(outcome: RunOutcome) -> dict[int, str]:
+    """How each field of view ended."""
+    return {fov: str(found.status) for fov, found in outcome.fovs.items()}
+
+
 def data_files(output_dir: Path) -> dict[str, bytes]:
     """Content of all data files of an output folder, by relative path."""
     return {

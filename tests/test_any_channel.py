@@ -26,6 +26,8 @@ from pyama_core.processing.workflow.services.types import Channels, ProcessingCo
 from pyama_core.processing.workflow.status import describe_folder
 from runs import exact
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 NAMES = ["H2B", "GFP", "mCherry"]
 
 

@@ -40,6 +40,8 @@ from pyama_core.processing.workflow.services.types import Channels, ProcessingCo
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
 from runs import exact, inodes
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 PYAMA = [sys.executable, "-m", "pyama_core"]
 SOURCE = SourceIdentity(size=1, mtime_ns=2, sample="x")
 

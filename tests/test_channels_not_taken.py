@@ -26,6 +26,8 @@ from pyama_core.io.readers.nd2 import source as nd2_source
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from runs import exact
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 N_FRAMES = 8
 
 

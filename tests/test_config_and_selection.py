@@ -14,6 +14,8 @@ from pyama_core.errors import InputError
 from pyama_core.processing.workflow.configuration import RunConfig, commented_yaml, load_config
 from pyama_core.processing.workflow.services.parameters import StepParameters, validate_params
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 def written(folder: Path, text: str | bytes) -> Path:
     path = folder / "run.yaml"

@@ -20,6 +20,8 @@ from pyama_core.processing.workflow.edits.correcting import found_on
 from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.edits.resolve import resolve
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 @pytest.fixture(scope="module")
 def of_module(demo: DemoFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,6 +19,8 @@ from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.status import describe_folder
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 EARLY, LATE = range(5), range(6, 11)
 
 

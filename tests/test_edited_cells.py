@@ -24,6 +24,8 @@ from pyama_core.processing.workflow.edits.making import make_correction, make_re
 from pyama_core.processing.workflow.edits.resolve import resolve
 from slow_edits import N_FRAMES, RefusedError, SlowCells, corrections, slow_cells
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 def as_found(slow: SlowCells, labels: str = "labels") -> FoundCells:
     spots = sorted(spot for spots in slow.spots.values() for spot in spots)

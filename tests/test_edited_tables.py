@@ -30,6 +30,8 @@ from pyama_core.results.tables import FovTables, make_tables
 from pyama_core.results.verdicts import judge_as_the_run
 from slow_edits import N_FRAMES, SlowCells, corrections, slow_cells
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 BASIS = Basis(
     "labels", (N_FRAMES, 60, 60), {1: "GFP", 2: "RFP"}, {"GFP": Criteria(), "RFP": Criteria()}
 )

@@ -27,6 +27,8 @@ from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from pyama_core.processing.workflow.status import describe_folder
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 DIAMETER = 19
 TOLD = "a diameter of (19|20|21) px in the middle, 36 px were assumed"
 

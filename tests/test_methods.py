@@ -28,6 +28,8 @@ from pyama_core.processing.workflow.services.types import Channels
 from pyama_core.processing.workflow.status import describe_folder
 from runs import describe, new_context
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 BETTER = {
     "segmentation": {"method": "instances", "cell_diameter": 45.0},
     "tracking": {"method": "lineage"},

@@ -25,6 +25,8 @@ from pyama_core.processing.workflow.services.types import Channels, ProcessingCo
 from pyama_core.processing.workflow.status import describe_folder
 from runs import exact, inodes
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 N_FRAMES = 8
 MOVIE = rough_squares(N_FRAMES, 96, [(10, 10), (50, 40)])
 WHITE = np.iinfo(np.uint16).max

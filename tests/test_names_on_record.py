@@ -26,6 +26,8 @@ from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from runs import exact, inodes
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 SOURCE = SourceIdentity(size=1, mtime_ns=2, sample="x")
 CHANNELS = ("Ph [bold]", "GFP", "Ö µ")
 

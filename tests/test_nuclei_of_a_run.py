@@ -37,6 +37,8 @@ from pyama_core.processing.workflow.services.steps.nuclei import _counted
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
 from runs import data_files, inodes
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 @pytest.fixture(scope="module")
 def movie(tmp_path_factory: pytest.TempPathFactory) -> NuclearMovie:

@@ -31,6 +31,8 @@ from pyama_core.processing.workflow.status import describe_folder, find_changed_
 from runs import data_files, inodes
 from sources import CORNERS, N_FOVS, N_FRAMES, SIZE, write_ome_tiff
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 @pytest.fixture(scope="module")
 def movie(tmp_path_factory):

@@ -15,6 +15,8 @@ from pyama_core.cli.app import app
 from pyama_core.processing.extraction.selection import select_features
 from sources import N_FRAMES, SIZE, write_ome_tiff
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 def pyama(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])

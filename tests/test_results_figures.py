@@ -17,6 +17,8 @@ from pyama_core.results.matplotlib_figures import new_figure
 from pyama_core.results.trace_figure import label_time
 from pyama_core.results.trace_statistics import CourseBuilder
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def open_fonts() -> None:

@@ -16,6 +16,8 @@ from pyama_core import open_results
 from pyama_core.errors import InputError
 from pyama_core.io.storage.locks import FolderLock
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 def edit_record(folder: Path, fov: int, change) -> None:
     path = next((folder / f"fov_{fov:03d}").glob("*_record.json"))

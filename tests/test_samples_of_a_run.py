@@ -18,6 +18,8 @@ from pyama_core import open_results
 from pyama_core.cli.app import app
 from pyama_core.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 CORNERS = [(20, 20), (60, 70)]
 
 

@@ -21,6 +21,8 @@ from pyama_core.io.microscopy import load_microscopy_file, open_source
 from pyama_core.io.readers.tiff.stack_axes import ToldDimensions, lay_out
 from tiff_flavours import write_lsm, write_stk
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 def noise(*shape: int, dtype: str = "uint16") -> NDArray[Any]:
     """Return pixels none of which are alike in two planes."""

@@ -26,6 +26,8 @@ from pyama_core.processing.workflow.services.types import (
 )
 from runs import exact
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 
 def pyama(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])

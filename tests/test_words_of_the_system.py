@@ -16,6 +16,8 @@ from movies import rough_squares, write_movie
 from pyama_core.cli.app import app
 from pyama_core.errors import ShortageError, StorageError, dangling_link, reason_of
 
+pytestmark = pytest.mark.usefixtures("workers_inline")
+
 PYAMA = [sys.executable, "-m", "pyama_core"]
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="limits and links of POSIX")
