@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,14 +19,14 @@ from pyama_core.errors import InputError, StorageError
 from pyama_core.io.storage.naming import REPORT_NAME, SOURCE_NAME
 from pyama_core.report import write as writing
 from pyama_core.report.compare import write_comparison
-from pyama_core.report.first import verdict
+from pyama_core.report.first import _ends, samples_section, verdict
 from pyama_core.report.gather import gather
 from pyama_core.report.markup import Markup, data, el, escaped, table
 from pyama_core.report.methods import methods_of, methods_text
 from pyama_core.report.ran import changed_parameters, settings_of
 from pyama_core.report.reservoir import Reservoir, as_matrices
 from pyama_core.report.shown_cells import thinned
-from pyama_core.report.traces import payload
+from pyama_core.report.traces import payload, traces_section
 from pyama_core.report.write import write_report, write_report_of_run
 from pyama_core.results.results import open_results
 
@@ -324,6 +325,49 @@ def test_a_table_that_was_changed_is_the_worst_though_its_size_is_the_same(owned
     assert f"; {len([p for p in found.positions if p.trouble.needs_look])} need" in verdict(found)
 
 
+def test_positions_that_are_not_finished_are_no_trouble_but_named(owned):
+    """As while a run goes on, or after it was stopped."""
+    next((owned.folder / "fov_001").glob("*_traces_ch_1.csv")).unlink()
+    found = gather(open_results(owned.folder))
+    n_look = sum(position.needs_look for position in found.positions)
+    assert not found.positions[1].needs_look
+    told = [f"{2 - n_look} of 3 positions", "1 is not finished"]
+    assert [each in verdict(found) for each in told] == [True, True]
+    text = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
+    assert "Not finished, run again to go on: FOVs 1" in text
+
+
+def test_of_many_channels_medians_stand_below_one_another_and_features_once(owned):
+    found = gather(owned)
+    column = found.courses_of[0]
+    names = [f"intensity_total_{name}" for name in "ABCDEF"]
+    rows = tuple(
+        replace(row, courses=dict.fromkeys(names, row.courses[column])) for row in found.samples
+    )
+    text = samples_section(replace(found, samples=rows, courses_of=tuple(names)))
+    head = [f"median at {when}" for _, when in _ends(found)]
+    assert re.findall(r"<th[^>]*>([^<]*)</th>", text)[5:] == ["sample", "channel", *head]
+    assert re.findall(r"<td>([A-F])</td>", text) == list("ABCDEF") * len(rows)
+    ran = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
+    assert "in each of GFP, mCherry: intensity total" in re.sub(r"\s+", " ", ran)
+
+
+def test_an_interval_that_was_given_is_told_and_not_what_the_file_says(owned):
+    for path in owned.folder.glob("fov_*/*_record.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["settings"]["params"].setdefault("extraction", {})["interval_minutes"] = 7.5
+        path.write_text(json.dumps(record), encoding="utf-8")
+    text = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
+    assert "times: every 7.5 min, as was given" in text
+
+
+def test_without_any_cell_it_says_so_and_blames_no_stacks(owned):
+    found = replace(gather(owned), cells=(), samples=())
+    told = traces_section(found)
+    assert "There are no cells." in told
+    assert "restore" not in told
+
+
 def test_positions_of_the_file_that_are_not_in_the_results_are_named(owned):
     shutil.rmtree(owned.folder / "fov_001")
     text = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
@@ -372,6 +416,19 @@ def test_samples_of_several_runs_stand_side_by_side(owned, sampled, tmp_path):
     assert "<i>new" not in text
     assert "same parameters" in told
     assert "line s0 dashed" in text
+
+
+def test_where_the_folder_cannot_be_written_it_is_said_that_another_place_can(owned, monkeypatch):
+    def refuses(*_):
+        raise StorageError("cannot write .pyama.lock: Read-only file system")
+
+    monkeypatch.setattr(writing, "lock_shared_files", refuses)
+    told = CliRunner().invoke(app, ["report", str(owned.folder)])
+    assert told.exit_code == 2
+    assert "Read-only file system; -o FILE writes the report elsewhere" in told.output
+    elsewhere = owned.folder.parent / "elsewhere.html"
+    told = CliRunner().invoke(app, ["report", str(owned.folder), "-o", str(elsewhere)])
+    assert (told.exit_code, elsewhere.is_file()) == (0, True)
 
 
 def test_what_a_person_put_there_is_not_overwritten_but_an_earlier_report_is(

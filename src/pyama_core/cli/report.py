@@ -12,7 +12,7 @@ from pathlib import Path
 from pyama_core.cli.interrupt import cancel_on_interrupt
 from pyama_core.cli.messages import quieten
 from pyama_core.cli.streams import echo
-from pyama_core.errors import CancelledError, InputError
+from pyama_core.errors import CancelledError, InputError, StorageError
 
 Show = Callable[[int, int], None]
 
@@ -38,6 +38,10 @@ def report(folders: Sequence[Path], path: Path | None) -> int:
     except CancelledError:
         echo("cancelled; no report was written", err=True)
         return 130
+    except StorageError as error:
+        if path is None:
+            raise StorageError(f"{error}; -o FILE writes the report elsewhere") from error
+        raise
     echo(f"{first_line}; see {written}")
     return 0
 

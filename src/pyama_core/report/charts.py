@@ -226,7 +226,8 @@ def line_chart(
         In pixels.
     """
     low, high = _extent([each for line in lines for each in (line.y, line.low, line.high)])
-    low = min(low, 0.0) if from_zero else low
+    if from_zero:
+        low, high = min(low, 0.0), high if high > 0 else 1.0
     margin = (high - low) * 0.04
     x = _extent([line.x for line in lines])
     frame = _Frame(width, height, x, (low if from_zero else low - margin, high + margin))

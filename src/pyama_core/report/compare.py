@@ -116,10 +116,13 @@ def names_of(folders: Sequence[Path]) -> list[str]:
 def first_line(runs: Sequence[Run]) -> str:
     """Say in a line whether the positions of all runs are fine."""
     positions = [position for run in runs for position in run.found.positions]
-    n_look = sum(position.trouble.needs_look for position in positions)
+    n_look = sum(position.needs_look for position in positions)
+    n_open = sum(position.is_unfinished for position in positions)
     n_all = len(positions)
     told = f"{n_look} need{'s' if n_look == 1 else ''} a look" if n_look else "none needs a look"
-    return f"{len(runs)} runs: {n_all - n_look} of {n_all} positions are fine; {told}"
+    if n_open:
+        told += f"; {n_open} {'is' if n_open == 1 else 'are'} not finished"
+    return f"{len(runs)} runs: {n_all - n_look - n_open} of {n_all} positions are fine; {told}"
 
 
 def comparison_of(runs: Sequence[Run]) -> str:
@@ -129,7 +132,7 @@ def comparison_of(runs: Sequence[Run]) -> str:
 
 
 def _first(runs: Sequence[Run]) -> Markup:
-    n_look = sum(p.trouble.needs_look for run in runs for p in run.found.positions)
+    n_look = sum(p.needs_look for run in runs for p in run.found.positions)
     rows = [(run.name, verdict(run.found), str(run.found.results.folder)) for run in runs]
     return el(
         "section",

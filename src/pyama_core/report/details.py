@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,9 +162,8 @@ def _charts(position: Position, fov: FovResults, found: Gathered) -> list[Markup
             Line(x[images.frames], level, colour=colour_of(i))
             for i, level in enumerate(images.background.values())
         ]
-        names = ", ".join(images.background)
         drawn = line_chart(lines, x_label, "grey value", width=260, height=130)
-        charts.append(_figure(f"background of {names}", drawn))
+        charts.append(_figure(("background of ", *_in_colours(images.background)), drawn))
     charts += [
         _figure(
             f"focus of {name}",
@@ -192,8 +192,19 @@ def _charts(position: Position, fov: FovResults, found: Gathered) -> list[Markup
     return charts
 
 
-def _figure(caption: str, drawn: Markup) -> Markup:
+def _figure(caption: object, drawn: Markup) -> Markup:
     return el("figure", el("figcaption", caption), drawn)
+
+
+def _in_colours(names: Iterable[str]) -> list[Any]:
+    """Name lines, each after a mark of its colour."""
+    names = list(names)
+    if len(names) == 1:
+        return [*names]
+    return [
+        el("span", el("i", class_=f"mark {colour_of(i)}"), f" {name} ", class_="named")
+        for i, name in enumerate(names)
+    ]
 
 
 def _histogram(values: NDArray[np.generic], x: str, y: str, caption: str) -> Markup:
@@ -217,7 +228,7 @@ def _verdicts(position: Position) -> Markup | None:
 def _times(seconds: Mapping[str, float]) -> Markup | None:
     if not seconds:
         return None
-    told = ", ".join(f"{step} {short(value)} s" for step, value in seconds.items() if value >= 0.05)
+    told = ", ".join(f"{step} {short(value)} s" for step, value in seconds.items() if value >= 0.01)
     return el("p", f"time: {told}", class_="quiet") if told else None
 
 

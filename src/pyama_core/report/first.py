@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.processing.workflow.doubts import About
 from pyama_core.processing.workflow.samples.samples import UNASSIGNED
@@ -10,6 +14,8 @@ from pyama_core.report.gather import Gathered, Position, SampleRow
 from pyama_core.report.markup import Markup, el, table
 
 _NAMED = 12
+_MOST_BESIDE = 6
+"""Columns of medians beside the counts of cells; a page is not wider."""
 
 
 def anchor_of(position: Position) -> str:
@@ -33,14 +39,23 @@ def verdict(found: Gathered) -> str:
 
 def _verdict(found: Gathered) -> str:
     n_all = len(found.positions)
-    n_look = sum(position.trouble.needs_look for position in found.positions)
+    n_look = sum(position.needs_look for position in found.positions)
+    n_open = sum(position.is_unfinished for position in found.positions)
     if n_all == 1:
-        return "The position needs a look" if n_look else "The position is fine"
-    if n_look == 0:
+        return f"The position {_one(n_look, n_open)}"
+    if not n_look and not n_open:
         return f"All {n_all} positions are fine"
-    fine = n_all - n_look
-    rest = f"{n_look} need{'s' if n_look == 1 else ''} a look"
-    return f"{fine} of {n_all} positions {'is' if fine == 1 else 'are'} fine; {rest}"
+    fine = n_all - n_look - n_open
+    parts = [f"{fine} of {n_all} positions {'is' if fine == 1 else 'are'} fine"]
+    if n_look:
+        parts.append(f"{n_look} need{'s' if n_look == 1 else ''} a look")
+    if n_open:
+        parts.append(f"{n_open} {'is' if n_open == 1 else 'are'} not finished")
+    return "; ".join(parts)
+
+
+def _one(n_look: int, n_open: int) -> str:
+    return "needs a look" if n_look else "is not finished" if n_open else "is fine"
 
 
 def first_section(found: Gathered, detailed: frozenset[int]) -> Markup:
@@ -53,7 +68,8 @@ def first_section(found: Gathered, detailed: frozenset[int]) -> Markup:
     detailed : frozenset of int
         Positions that are shown in detail below.
     """
-    looks = [position for position in found.by_trouble if position.trouble.needs_look]
+    looks = [position for position in found.by_trouble if position.needs_look]
+    unfinished = [position.fov for position in found.positions if position.is_unfinished]
     named = [_in_line(position, found, detailed) for position in looks[:_NAMED]]
     more = len(looks) - len(named)
     n_cells = sum(each.n_cells for each in found.samples)
@@ -64,12 +80,16 @@ def first_section(found: Gathered, detailed: frozenset[int]) -> Markup:
     if found.n_corrections:
         n = found.n_corrections
         told.append(f"{_many(n, 'correction')} by people {'is' if n == 1 else 'are'} applied")
+    is_fine = not (looks or unfinished or found.not_begun)
     return el(
         "section",
-        el("p", verdict(found), class_=f"{'bad' if looks or found.not_begun else 'good'} verdict"),
+        el("p", verdict(found), class_=f"{'good' if is_fine else 'bad'} verdict"),
         _contradictions(found),
         el("ul", named, class_="looks") if named else None,
         el("p", f"and {more} more, listed below") if more else None,
+        el("p", f"Not finished, run again to go on: FOVs {format_ranges(unfinished)}")
+        if unfinished
+        else None,
         el("p", f"Not begun yet: FOVs {format_ranges(found.not_begun)}")
         if found.not_begun
         else None,
@@ -131,18 +151,6 @@ def samples_section(found: Gathered) -> Markup:
     n = len(found.samples)
     names = [sample_title(row.name, n) for row in found.samples]
     x, x_label = found.x
-    ends = _ends(found)
-    head = ["sample", "positions", "cells", "good", "share"]
-    for column in found.courses_of:
-        head += [f"{channel_of(column)} at {when}" for _, when in ends]
-    rows = []
-    for row, name in zip(found.samples, names, strict=True):
-        share = f"{100 * row.n_good / row.n_cells:.0f} %" if row.n_cells else "–"
-        cells = [name, row.n_fovs, row.n_cells, row.n_good, share]
-        for column in found.courses_of:
-            median = row.courses[column].median
-            cells += [short(float(median[frame])) for frame, _ in ends]
-        rows.append(cells)
     charts = [
         el(
             "figure",
@@ -164,12 +172,40 @@ def samples_section(found: Gathered) -> Markup:
         "section",
         el("h2", "Samples"),
         problem,
-        table(head, rows, numbers=range(1, len(head))),
+        _tables(found, names),
         legend(names) if n > 1 else None,
         el("div", charts, class_="charts"),
         el("p", note, class_="quiet") if charts else None,
         id="samples",
     )
+
+
+def _tables(found: Gathered, names: Sequence[str]) -> list[Markup]:
+    """Return how many cells samples have, and their medians: beside it, or below if too many."""
+    ends = _ends(found)
+    head: list[Any] = ["sample", "positions", "cells", "good", "share"]
+    counted: list[list[Any]] = []
+    medians: list[list[list[str]]] = []
+    for row, name in zip(found.samples, names, strict=True):
+        share = f"{100 * row.n_good / row.n_cells:.0f} %" if row.n_cells else "–"
+        counted.append([name, row.n_fovs, row.n_cells, row.n_good, share])
+        courses = [row.courses[column].median for column in found.courses_of]
+        medians.append([[short(float(each[frame])) for frame, _ in ends] for each in courses])
+    channels = [channel_of(column) for column in found.courses_of]
+    if len(channels) * len(ends) <= _MOST_BESIDE:
+        head += [f"{channel} at {when}" for channel in channels for _, when in ends]
+        rows = [[*c, *chain.from_iterable(m)] for c, m in zip(counted, medians, strict=True)]
+        return [table(head, rows, numbers=range(1, len(head)))]
+    rows = [
+        [name, channel, *values]
+        for name, of_sample in zip(names, medians, strict=True)
+        for channel, values in zip(channels, of_sample, strict=True)
+    ]
+    below = ["sample", "channel", *(f"median at {when}" for _, when in ends)]
+    return [
+        table(head, counted, numbers=range(1, len(head))),
+        table(below, rows, numbers=range(2, len(below))),
+    ]
 
 
 def _lines(rows: tuple[SampleRow, ...], column: str, x: FloatArray) -> list[Line]:

@@ -23,7 +23,7 @@ from pyama_core.report.shown_cells import (
     thinned,
     title_of,
 )
-from pyama_core.results.fov_measures import FovMeasures, measure_fov, standing_of
+from pyama_core.results.fov_measures import UNFINISHED, FovMeasures, measure_fov, standing_of
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.glimpses import find_glimpse, image_measures
 from pyama_core.results.records_of_fovs import readable_states
@@ -62,6 +62,16 @@ class Position:
     measures: FovMeasures
     trouble: Trouble
     has_pictures: bool
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a run is still at it, or was stopped: nothing is wrong with it that is known."""
+        return any(finding.about == UNFINISHED for finding in self.measures.standing)
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether somebody should have a look at what came out."""
+        return self.trouble.needs_look and not self.is_unfinished
 
 
 @dataclass(frozen=True)

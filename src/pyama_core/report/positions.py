@@ -17,7 +17,7 @@ MARKS = {"good": "✓", "note": "·", "look": "!"}
 
 def level_of(position: Position) -> str:
     """Return how a position is marked: good, with a note, or to be looked at."""
-    if position.trouble.needs_look:
+    if position.needs_look:
         return "look"
     return "note" if position.trouble.words else "good"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pyama_core.io.storage.records import not_default
@@ -12,16 +12,19 @@ from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.run_notes import RunNote
 from pyama_core.processing.workflow.services.analysis import recorded_analysis
 from pyama_core.processing.workflow.services.parameters import defaults_of
+from pyama_core.processing.workflow.source_description import SourceDescription
 from pyama_core.report.first import in_words
 from pyama_core.report.gather import Gathered
 from pyama_core.report.markup import Markup, el, pairs, table
 from pyama_core.report.methods import methods_of, methods_section
+from pyama_core.report.shown_cells import measured_columns
 from pyama_core.results.fov_measures import hours_and_minutes
 from pyama_core.results.records_of_fovs import readable_states
 from pyama_core.results.results import Results
 from pyama_core.version import __version__
 
 _SHOWN_RUNS = 6
+_INTERVAL = "interval_minutes"
 
 
 def settings_of(results: Results) -> FovState | None:
@@ -53,7 +56,7 @@ def changed_parameters(state: FovState) -> dict[str, dict[str, Any]]:
 def ran_section(found: Gathered, notes: list[RunNote]) -> Markup:
     """Return what ran, in short; versions, checksums and the text for a paper fold out."""
     results, state = found.results, settings_of(found.results)
-    rows: list[tuple[str, Any]] = [("source", _source(results))]
+    rows: list[tuple[str, Any]] = [("source", _source(results, state))]
     rows += [("channels", _channels(results, state)), ("cells", _measured(found))]
     if state is not None:
         rows.append(("parameters", _parameters(changed_parameters(state))))
@@ -73,7 +76,7 @@ def ran_section(found: Gathered, notes: list[RunNote]) -> Markup:
     )
 
 
-def _source(results: Results) -> str:
+def _source(results: Results, state: FovState | None) -> str:
     source = results.source
     if source is None:
         return "not known: source.json is missing"
@@ -83,7 +86,16 @@ def _source(results: Results) -> str:
     pixel = "" if source.pixel_size_um is None else f", {source.pixel_size_um:.4g} µm per pixel"
     n = len(source.fov_names)
     told = f"{source.path} ({source.file_type}): {n} position{'s' * (n != 1)}, {n_frames} frames"
-    return f"{told} of {size}{pixel}; times: {source.timepoints_source}"
+    return f"{told} of {size}{pixel}; times: {_times(source, state)}"
+
+
+def _times(source: SourceDescription, state: FovState | None) -> str:
+    """Tell where the times of frames come from: the interval that was given counts."""
+    settings = None if state is None else state.record.settings
+    given = None if settings is None else settings.params.get("extraction", {}).get(_INTERVAL)
+    if given is None:
+        return source.timepoints_source
+    return f"every {given:g} min, as was given" if isinstance(given, (int, float)) else str(given)
 
 
 def _channels(results: Results, state: FovState | None) -> str:
@@ -102,8 +114,36 @@ def _channels(results: Results, state: FovState | None) -> str:
 
 
 def _measured(found: Gathered) -> str:
-    names = [in_words(column) for column in found.columns]
-    return f"measured in each frame: {', '.join(names)}" if names else "nothing was measured"
+    told = measured_in_words(measured_columns(found.results.columns), found.channels)
+    return f"measured in each frame: {told}" if told else "nothing was measured"
+
+
+def measured_in_words(columns: Sequence[str], channels: Sequence[str]) -> str:
+    """Tell what was measured: what is of a cell, and what is of it in a channel.
+
+    Examples
+    --------
+    >>> measured_in_words(["area", "intensity_total_A", "intensity_total_B"], ["A", "B"])
+    'area (px); in each of A, B: intensity total'
+    """
+    longest_first = sorted(channels, key=len, reverse=True)  # "2" is the end of "Channel 2", too
+    of_cells: list[str] = []
+    of_channels: dict[str, list[str]] = {channel: [] for channel in channels}
+    for column in columns:
+        channel = next((each for each in longest_first if column.endswith(f"_{each}")), None)
+        if channel is None:
+            of_cells.append(in_words(column))
+        else:
+            of_channels[channel].append(in_words(column.removesuffix(f"_{channel}")))
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for channel, features in of_channels.items():
+        alike.setdefault(tuple(features), []).append(channel)
+    parts = [", ".join(of_cells)] if of_cells else []
+    for measured, those in alike.items():
+        if measured:
+            where = f"in each of {', '.join(those)}" if len(those) > 1 else f"in {those[0]}"
+            parts.append(f"{where}: {', '.join(measured)}")
+    return "; ".join(parts)
 
 
 def _parameters(changed: Mapping[str, Mapping[str, Any]]) -> Markup:
@@ -142,7 +182,7 @@ def _last_run(notes: list[RunNote]) -> list[tuple[str, Any]]:
         ("time", _when(last)),
         ("machine", ", ".join(part for part in parts if part)),
         ("versions", ", ".join(versions)),
-        ("stacks kept", last.keep),
+        ("kept", last.keep),
     ]
 
 

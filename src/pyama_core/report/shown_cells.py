@@ -78,6 +78,17 @@ def title_of(fov: FovResults) -> str:
     return titled(fov.number, fov.name, "FOV")
 
 
+def measured_columns(columns: Sequence[str]) -> list[str]:
+    """Return the columns of what was measured, without where and when.
+
+    Examples
+    --------
+    >>> measured_columns(["cell", "frame", "time_min", "area", "box_top"])
+    ['area']
+    """
+    return [name for name in columns if name not in _NOT_DRAWN and not name.startswith(_BOX)]
+
+
 def columns_to_draw(columns: Sequence[str], channels: Sequence[str]) -> list[str]:
     """Return the columns whose traces are drawn: the usual ones first, not too many.
 
@@ -87,7 +98,7 @@ def columns_to_draw(columns: Sequence[str], channels: Sequence[str]) -> list[str
     ['intensity_total_GFP', 'area']
     """
     first = [f"{FEATURE}_{channel}" for channel in channels]
-    drawn = [name for name in columns if name not in _NOT_DRAWN and not name.startswith(_BOX)]
+    drawn = measured_columns(columns)
     ordered = [name for name in (*first, "area") if name in drawn]
     return [*ordered, *(name for name in drawn if name not in ordered)][:_MOST_COLUMNS]
 

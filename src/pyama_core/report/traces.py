@@ -24,6 +24,8 @@ def traces_section(found: Gathered) -> Markup:
     n_all = sum(row.n_cells for row in found.samples)
     n = len(found.cells)
     drawn = "All cells are drawn" if n >= n_all else f"{n} of {n_all} cells, drawn by lot"
+    if not n_all:
+        return el("section", el("h2", "Traces"), el("p", "There are no cells.", class_="quiet"))
     if any(cell.strip for cell in found.cells):
         hint = "A click on a trace shows the cell in some of its frames."
         n_strips = sum(cell.strip is not None for cell in found.cells)

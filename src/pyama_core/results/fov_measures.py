@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 COLUMNS = ("position_x", "position_y", "area", "time_min")
 """Of the traces, those that are measured here."""
 _NOTHING: IntArray = np.zeros(0, np.int64)
+UNFINISHED = "unfinished"
+"""What is found of a field of view of which something is still to be made."""
 _SAID_OTHERWISE = (About.GOOD, About.NOTHING)
 """Doubts of which the share of good cells, or that there are none, tells already."""
 
@@ -141,7 +143,7 @@ def standing_of(fov: FovResults) -> tuple[Finding, ...]:
     steps = {state.state_of(fov.folder, step) for step in step_names()} - {"not asked for"}
     found = []
     if not steps <= set(DONE):
-        found.append(Finding("unfinished", 0.9, "not finished; run again to go on"))
+        found.append(Finding(UNFINISHED, 0.9, "not finished; run again to go on"))
     elif state.lacks_cells():
         found.append(Finding("no cells", 0.8, "no cells in any frame"))
     if uncorrected := state.uncorrected():
