@@ -352,6 +352,23 @@ def test_of_many_channels_medians_stand_below_one_another_and_features_once(owne
     assert "in each of GFP, mCherry: intensity total" in re.sub(r"\s+", " ", ran)
 
 
+def test_more_samples_than_colours_have_a_chart_each_with_the_same_axes(owned):
+    found = gather(owned)
+    few = samples_section(found)
+    assert few.count("<svg") == len(found.courses_of)
+    many = replace(
+        found, samples=tuple(replace(found.samples[i % 2], name=f"s{i}") for i in range(9))
+    )
+    text = samples_section(many)
+    assert re.findall(r"<figcaption>(s\d)</figcaption>", text) == [
+        f"s{i}" for _ in found.courses_of for i in range(9)
+    ]
+    for of_channel in text.split("<figcaption>intensity")[1:]:
+        axes = [re.findall(r'class="end">([^<]*)<', svg) for svg in of_channel.split("<svg")[1:10]]
+        assert axes[0]
+        assert axes == [axes[0]] * 9
+
+
 def test_an_interval_that_was_given_is_told_and_not_what_the_file_says(owned):
     for path in owned.folder.glob("fov_*/*_record.json"):
         record = json.loads(path.read_text(encoding="utf-8"))

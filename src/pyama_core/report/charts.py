@@ -211,6 +211,7 @@ def line_chart(
     from_zero: bool = False,
     width: int = 420,
     height: int = 190,
+    y: tuple[float, float] | None = None,
 ) -> Markup:
     """Draw lines with bands over a common axis.
 
@@ -224,8 +225,10 @@ def line_chart(
         Whether the axis begins at 0.
     width, height : int
         In pixels.
+    y : tuple of float, optional
+        Smallest and largest value, by default those of the lines and bands.
     """
-    low, high = _extent([each for line in lines for each in (line.y, line.low, line.high)])
+    low, high = y or extent_of(lines)
     if from_zero:
         low, high = min(low, 0.0), high if high > 0 else 1.0
     margin = (high - low) * 0.04
@@ -315,6 +318,39 @@ def sparkline(
         role="img",
         aria_label=label,
     )
+
+
+def small_multiples(
+    lines: Sequence[Line], names: Sequence[str], x_label: str, y_label: str
+) -> Markup:
+    """Draw each line in a small chart of its own, all with the same axes.
+
+    Where there are more lines than colours, nobody tells them apart in one chart.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+        The lines.
+    names : sequence of str
+        What each is called.
+    x_label, y_label : str
+        What is drawn, with units.
+    """
+    y = extent_of(lines)
+    charts = [
+        el(
+            "figure",
+            el("figcaption", name),
+            line_chart([line], x_label, y_label, width=200, height=110, y=y),
+        )
+        for line, name in zip(lines, names, strict=True)
+    ]
+    return el("div", charts, class_="charts")
+
+
+def extent_of(lines: Sequence[Line]) -> tuple[float, float]:
+    """Return the smallest and the largest value of lines and bands."""
+    return _extent([each for line in lines for each in (line.y, line.low, line.high)])
 
 
 def legend(names: Sequence[str]) -> Markup:

@@ -9,7 +9,17 @@ from typing import Any
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.processing.workflow.doubts import About
 from pyama_core.processing.workflow.samples.samples import UNASSIGNED
-from pyama_core.report.charts import FloatArray, Line, legend, line_chart, line_of, short
+from pyama_core.report.charts import (
+    N_COLOURS,
+    FloatArray,
+    Line,
+    colour_of,
+    legend,
+    line_chart,
+    line_of,
+    short,
+    small_multiples,
+)
 from pyama_core.report.gather import Gathered, Position, SampleRow
 from pyama_core.report.markup import Markup, el, table
 
@@ -151,14 +161,15 @@ def samples_section(found: Gathered) -> Markup:
     n = len(found.samples)
     names = [sample_title(row.name, n) for row in found.samples]
     x, x_label = found.x
-    charts = [
-        el(
-            "figure",
-            el("figcaption", in_words(column)),
-            line_chart(_lines(found.samples, column, x), x_label, in_words(column)),
+    charts = []
+    for column in found.courses_of:
+        lines, what = _lines(found.samples, column, x), in_words(column)
+        drawn = (
+            line_chart(lines, x_label, what)
+            if n <= N_COLOURS
+            else small_multiples(lines, names, x_label, what)
         )
-        for column in found.courses_of
-    ]
+        charts.append(el("figure", el("figcaption", what), drawn))
     note = "Median over the good cells in each frame, with the quartiles as a band."
     used = [c for row in found.samples for c in row.courses.values() if c.n_used < c.n_cells]
     if used:
@@ -173,7 +184,7 @@ def samples_section(found: Gathered) -> Markup:
         el("h2", "Samples"),
         problem,
         _tables(found, names),
-        legend(names) if n > 1 else None,
+        legend(names) if 1 < n <= N_COLOURS else None,
         el("div", charts, class_="charts"),
         el("p", note, class_="quiet") if charts else None,
         id="samples",
@@ -212,7 +223,8 @@ def _lines(rows: tuple[SampleRow, ...], column: str, x: FloatArray) -> list[Line
     lines = []
     for i, row in enumerate(rows):
         course = row.courses[column]
-        lines.append(Line(x, course.median, course.low, course.high, line_of(i)))
+        colour = line_of(i) if len(rows) <= N_COLOURS else colour_of(0)
+        lines.append(Line(x, course.median, course.low, course.high, colour))
     return lines
 
 
