@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.tracking.fates import Track
+
 Ids = dict[int, int]
 """The number that a tracker gave to each object, by its label in the segmentation."""
 
@@ -155,6 +157,27 @@ def score_links(
         division_precision=precision,
         n_divisions=len(asked.divisions),
     )
+
+
+def sure_links(
+    asked: Asked, ids: Sequence[Ids], tracks: Sequence[Track]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return how sure a tracker is of its links between true cells, and which of them are wrong.
+
+    Links of which it tells nothing more are given as 1. Where a cell is missed in between, the
+    least sure one counts.
+    """
+    told = {track.cell: dict(track.unsure_links or ()) for track in tracks}
+    owner: dict[int, list[tuple[int, int]]] = {}
+    for cell, nodes in asked.nodes.items():
+        for t, label in nodes:
+            owner.setdefault(ids[t].get(label, 0), []).append((t, cell))
+    sure, wrong = [], []
+    for number, seen in sorted(owner.items()):
+        for (t, a), (u, b) in itertools.pairwise(sorted(seen) if number else []):
+            sure.append(min(told[number].get(v, 1.0) for v in range(t + 1, max(u, t + 1) + 1)))
+            wrong.append(a != b and asked.parents.get(b) != a)
+    return np.array(sure), np.array(wrong)
 
 
 _LATE = 3

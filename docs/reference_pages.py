@@ -295,9 +295,13 @@ TRACKS: Meanings = {
     "n_merged": ("frames", "in how many of them its object held other cells too"),
     "link_confidence": (
         "1",
-        "how sure the least sure of its links is, 0 to 1 (0.5: another cell was as likely)",
+        "how probable it is that the least sure of its links is right, 0 to 1",
     ),
     "link_frame": ("", "the frame which that link leads to: where to look first"),
+    "unsure_links": (
+        "",
+        "all links that are less sure than 0.97, as frame:confidence, separated by spaces",
+    ),
     "generation": ("", "divisions that led to the cell; where divisions are looked for"),
     "birth_probability": ("1", "how probable the division is that it came from, 0 to 1"),
     "cycle_frames": ("frames", "from its mother's division to its own; empty if one is not seen"),

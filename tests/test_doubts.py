@@ -119,10 +119,11 @@ def test_without_cells_nothing_is_doubted():
 
 
 def test_cells_whose_links_were_unsure_are_looked_at_the_less_sure_first():
-    table = replace(tables({}, {}, {}), least_sure={1: (0.97, 3), 2: (0.55, 4), 3: (0.1, 7)})
+    table = replace(tables({}, {}, {}), least_sure={1: (0.93, 3), 2: (0.9, 4), 3: (0.7, 7)})
     found = doubts_of(table, N_FRAMES)
     assert [(doubt.cell, doubt.frame) for doubt in found] == [(3, 7), (2, 4)]
-    assert found[0].words == "another cell was as likely to be it at frame 7"
+    words = "from frame 7 on it may be another cell (of such links 30 % are wrong)"
+    assert found[0].words == words
 
 
 def test_a_long_step_over_an_unsure_link_is_looked_at_where_it_was_before_the_unsure_ones():
@@ -130,7 +131,8 @@ def test_a_long_step_over_an_unsure_link_is_looked_at_where_it_was_before_the_un
     table = replace(tables({}, far, {}), least_sure={1: (0.2, 4), 2: (0.5, 6), 3: (0.1, 7)})
     found = doubts_of(table, N_FRAMES)
     assert [(doubt.cell, doubt.frame) for doubt in found] == [(2, 6), (3, 7), (1, 4)]
-    assert found[0].words == "it goes far to frame 6, where another cell was as likely to be it"
+    words = "it goes far to frame 6, where it may be another cell (of such links 50 % are wrong)"
+    assert found[0].words == words
     [doubt] = doubts_of(tables({}, far), N_FRAMES)
     assert doubt.words == "unsure link"
 
@@ -141,4 +143,10 @@ def test_how_sure_links_are_is_read_from_the_table_of_cells_if_it_tells():
     old = "\n".join([header, *rows]).encode()
     new = "\n".join([f"{header},link_confidence,link_frame", f"{rows[0]},0.5,4", f"{rows[1]},,"])
     assert make_tables(0, {}, old).least_sure == {}
-    assert make_tables(0, {}, new.encode()).least_sure == {1: (0.5, 4)}
+    # What was written before it was known how often such links are right is read as that.
+    assert make_tables(0, {}, new.encode()).least_sure == {1: (0.9047, 4)}
+    told = "\n".join(
+        line + end
+        for line, end in zip(new.split("\n"), (",unsure_links", ",4:0.5", ","), strict=True)
+    )
+    assert make_tables(0, {}, told.encode()).least_sure == {1: (0.5, 4)}

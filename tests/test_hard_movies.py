@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks import other_trackers
 from benchmarks.hard_movies import Colony, Faults
-from benchmarks.link_metrics import Asked, ids_of_objects, score_links
+from benchmarks.link_metrics import Asked, ids_of_objects, score_links, sure_links
 from benchmarks.tracking import follow
 from benchmarks.tracking_scenarios import Scenario, renumbered
 
@@ -215,3 +215,32 @@ def test_divisions_are_found_and_cost_hardly_any_tracks(colony, faults, f1, lost
     assert score.n_divisions > 3
     assert score.division_f1 >= f1
     assert score.complete >= score_links(asked, without.ids).complete - lost
+
+
+@pytest.fixture(scope="module")
+def links():
+    """How sure links of movies are, and which are wrong, of movies that nothing was fitted to."""
+    found = []
+    for seed, (colony, step, faults) in enumerate(
+        [(CROWD, 3, None), (UNEQUAL, 3, None), (FAST, 1, None), (CROWD, 1, SOME), (SPREAD, 1, SOME)]
+    ):
+        truth, parents = replace(colony, seed=seed + 20).movie(step)
+        faults = replace(faults, seed=seed + 20) if faults else None
+        seen = renumbered(faults.of(truth) if faults else truth, 3)
+        tracker = LineageTracker()
+        ids = follow(Scenario("", truth, seen), tracker).ids
+        found.append(sure_links(Asked.about(truth, seen, parents), ids, tracker.tracks()))
+    return tuple(np.concatenate(values) for values in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "least", "most"),
+    [(0, 0.9, 0.08, 0.3), (0.9, 0.97, 0.03, 0.12), (0.97, 1.01, 0, 0.005)],
+)
+def test_links_are_wrong_as_often_as_is_told(links, low, high, least, most):
+    sure, wrong = links
+    these = (sure >= low) & (sure < high)
+    assert np.count_nonzero(these) > 100
+    assert least < wrong[these].mean() < most
+    told = 1 - sure[these].mean() if high < 1 else 0.002
+    assert wrong[these].mean() == pytest.approx(told, rel=1.0, abs=0.02)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
@@ -24,16 +25,18 @@ from pyama_core.processing.tracking.iou.tracker import IoUTracker
 from pyama_core.processing.tracking.laptrack.linker import LapTrackLinker
 from pyama_core.processing.tracking.lineage.divisions import find_divisions, looks
 from pyama_core.processing.tracking.lineage.drift import common_displacement, phase_shift
-from pyama_core.processing.tracking.lineage.evidence import Evidence, spreads
+from pyama_core.processing.tracking.lineage.evidence import SURE, Evidence, spreads
 from pyama_core.processing.tracking.lineage.kernels.correlation import reduced
 from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
 from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
 from pyama_core.processing.tracking.lineage.merges import nearest_seed
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.motion import Motion
+from pyama_core.processing.tracking.lineage.swaps import exchange
 from pyama_core.processing.tracking.lineage.tracker import LineageTracker
 from pyama_core.processing.tracking.lineage.tracklets import Tracklets
 from pyama_core.processing.tracking.objects import Objects
+from pyama_core.processing.tracking.tables import track_columns
 from pyama_core.processing.tracking.trackastra.linker import TrackastraLinker, make
 from pyama_core.processing.tracking.tracker import (
     LookAheadTracker,
@@ -383,7 +386,55 @@ def test_the_least_sure_link_of_a_cell_is_told_with_its_frame():
     sure = {t.cell: t.link_confidence for t in tracks}
     assert min(sure, key=sure.get) in {3, 4}  # by their first pixels
     assert all(1 <= t.link_frame < len(frames) for t in tracks)
+    for t in tracks:
+        assert all(0 < sure < SURE for _, sure in t.unsure_links)
+        least = min(t.unsure_links, key=lambda link: (link[1], link[0]), default=None)
+        assert least in ((t.link_frame, t.link_confidence), None)
+        assert (least is None) == (t.link_confidence >= SURE)
+    assert any(t.unsure_links for t in tracks)
+    columns = track_columns(tracks)
+    for track_, told in zip(tracks, columns["unsure_links"], strict=True):
+        pairs = [link.split(":") for link in told.split()]
+        assert tuple((int(t), float(sure)) for t, sure in pairs) == track_.unsure_links
     assert track(frames[:1])[0].tracks()[0].link_confidence is None
+
+
+def passing(sizes, swap=True, unsure=0.9):
+    """Two cells that pass each other, whose tracks are exchanged when they meet, and others."""
+    ways = [[(t, 30 + 0.5 * s, 10 + 4 * t if s else 50 - 4 * t) for t in range(11)] for s in (0, 1)]
+    tracks = [(s + 1, ways[s][:6] + ways[1 - s if swap else s][6:], sizes[s]) for s in (0, 1)]
+    rng = np.random.default_rng(0)
+    for cell in range(3, 9):
+        way = [(t, 20 * cell + rng.normal(0, 1), 100 + rng.normal(0, 1)) for t in range(11)]
+        tracks.append((cell, way, 200))
+    table = tracklets(*tracks)
+    area = table.area.copy()
+    if swap:
+        late = (table.frame > 5) & (table.cell <= 2)
+        area[late] = np.where(table.cell[late] == 1, sizes[1], sizes[0])
+    confidence = np.where((table.cell <= 2) & (table.frame == 6), unsure, 0.999)
+    area *= rng.uniform(0.97, 1.03, area.size)
+    return replace(table, area=area, confidence=confidence)
+
+
+@pytest.mark.parametrize("sizes", [(200, 340), (340, 200)])
+def test_two_that_were_exchanged_where_they_pass_each_other_are_put_right(sizes):
+    motion = Motion(product=9.0, square=10.0, n_pairs=50)
+    table = passing(sizes)
+    found = exchange(table, motion)
+    late = (table.frame > 5) & (table.cell <= 2)
+    np.testing.assert_array_equal(found.cell[late], 3 - table.cell[late])
+    np.testing.assert_array_equal(found.cell[~late], table.cell[~late])
+    anew = late & (table.frame == 6)
+    assert (found.confidence[anew] > 0.97).all()
+    np.testing.assert_array_equal(found.confidence[~anew], table.confidence[~anew])
+
+
+@pytest.mark.parametrize("given", [{"swap": False}, {"unsure": 0.99}])
+def test_who_fits_as_it_is_or_is_surely_linked_is_not_exchanged(given):
+    table = passing((200, 340), **given)
+    found = exchange(table, Motion(product=9.0, square=10.0, n_pairs=50))
+    np.testing.assert_array_equal(found.cell, table.cell)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def leaping(by, n_frames=12):
 
 @pytest.mark.parametrize(
     ("by", "confidence", "frame", "reason"),
-    [(25, 0.5, 6, "unsure link"), (25, 0.7, 6, ""), (25, 0.5, 7, ""), (20, 0.5, 6, "")],
+    [(25, 0.9, 6, "unsure link"), (25, 0.93, 6, ""), (25, 0.5, 7, ""), (20, 0.5, 6, "")],
 )
 def test_a_long_step_over_an_unsure_link_may_be_to_another_cell(by, confidence, frame, reason):
     track = replace(merged_in(1, 0), link_confidence=confidence, link_frame=frame)
@@ -131,7 +131,7 @@ def test_a_long_step_over_an_unsure_link_may_be_to_another_cell(by, confidence, 
 
 
 @pytest.mark.parametrize(
-    ("by", "confidence", "reason"), [(0, 0.9, ""), (0, 0.5, "area jump"), (12, 0.9, "area jump")]
+    ("by", "confidence", "reason"), [(0, 0.95, ""), (0, 0.9, "area jump"), (12, 0.95, "area jump")]
 )
 def test_a_cell_that_is_elsewhere_or_may_be_another_did_not_round_up(by, confidence, reason):
     frames = leaping(by)
@@ -188,7 +188,9 @@ def plain_reason(number, frames, tracks, p):
     diameter = 2 * np.sqrt(usual("area") / np.pi)
     lengths = [length(a, b) / diameter for a, b in itertools.pairwise(rows)]
     doubtful = [
-        any(t.cell == number and t.link_confidence < 0.6 and t.link_frame == t0 + 1 for t in tracks)
+        any(
+            t.cell == number and t.link_confidence < 0.92 and t.link_frame == t0 + 1 for t in tracks
+        )
         for t0 in range(len(rows) - 1)
     ]
     light, total = steps("intensity_total"), usual("intensity_total")
@@ -263,7 +265,7 @@ def test_verdicts_are_those_of_the_plain_definition(seed):
     tracks = [
         replace(
             merged_in(i + 1, int(rng.integers(0, 3))),
-            link_confidence=float(rng.random()),
+            link_confidence=float(rng.uniform(0.8, 1)),
             link_frame=int(rng.integers(1, 12)),
         )
         for i in range(n)

@@ -68,9 +68,9 @@ def test_two_lost_cells_are_no_rate():
 
 
 def test_cells_with_unsure_links_ask_for_a_look_when_most_have_one():
-    assert there.find_unsure_links(np.array([0.5] * 4 + [0.9] * 2)) is None
+    assert there.find_unsure_links(np.array([0.5] * 4 + [0.93] * 2)) is None
     assert there.find_unsure_links(np.zeros(0)) is None
-    some = there.find_unsure_links(np.array([0.59] * 5 + [0.6] * 15))
+    some = there.find_unsure_links(np.array([0.91] * 5 + [0.92] * 15))
     assert some is not None
     assert some.score == pytest.approx(0.9 * 5 / 20)
     many = there.find_unsure_links(np.array([0.1] * 12 + [1.0] * 8))

@@ -28,8 +28,8 @@ _LITTLE, _MUCH = 0.3, 0.9
 _LOST = 0.25
 """How much a cell needs a look that is lost and nothing goes on from."""
 _CONTINUED = 0.85
-_LINK = 0.6
-"""How much a cell needs a look of which a link is unsure, nearly."""
+_LINK = 0.66
+"""How much a cell needs a look of which a link is wrong, nearly."""
 _OF_LINKS, _FAR_LINK = "unsure link", 0.88
 """The verdict on cells that went far over such a link, and how much they need a look."""
 _OTHERS: Mapping[str, float] = {
@@ -158,11 +158,15 @@ def _of_links(tables: FovTables) -> Iterator[Doubt]:
     far = set(tables.cells["cell"][(reasons == _OF_LINKS).any(axis=1)].tolist())
     for cell, (sure, frame) in tables.least_sure.items():
         if cell in far:
-            words = f"it goes far to frame {frame}, where another cell was as likely to be it"
+            words = f"it goes far to frame {frame}, where it may be another cell{_odds(sure)}"
             yield Doubt(cell, frame, _FAR_LINK, words)
         elif sure < UNSURE and cell in there:
-            words = f"another cell was as likely to be it at frame {frame}"
-            yield Doubt(cell, frame, _LINK * (1.2 - sure), words)
+            words = f"from frame {frame} on it may be another cell{_odds(sure)}"
+            yield Doubt(cell, frame, _LINK * (1 - 0.6 * sure**4), words)
+
+
+def _odds(sure: float) -> str:
+    return f" (of such links {100 * (1 - sure):.0f} % are wrong)"
 
 
 def _explain_area_jump(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:

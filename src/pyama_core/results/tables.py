@@ -42,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.extraction.feature_names import COMPARTMENT_SHAPES, SHAPE_FEATURES
+from pyama_core.processing.tracking.tables import link_confidence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -244,9 +245,9 @@ def _least_sure(tracks: bytes | None) -> dict[int, tuple[float, int]]:
     """Return how sure the least sure link of each cell is, and the frame that it leads to."""
     rows = csv.DictReader((tracks or b"").decode(errors="replace").splitlines())
     return {
-        int(row["cell"]): (float(row["link_confidence"]), int(row["link_frame"]))
+        int(row["cell"]): (sure, int(row["link_frame"]))
         for row in rows
-        if row.get("link_confidence") and row.get("link_frame")
+        if (sure := link_confidence(row)) is not None and row.get("link_frame")
     }
 
 

@@ -30,7 +30,7 @@ _MAD = 1.4826  # of a normal distribution, its standard deviation over its MAD
 _OUT_OF_LINE = 6.0
 _LOST_PER_FRAME = 0.02
 _FEWEST_LOST = 5
-UNSURE = 0.6
+UNSURE = 0.92
 """How sure a link must be that needs no look: of those below about one in seven is wrong."""
 _COUNT_CHANGE = 0.3
 _COUNT_LEAST = 4

@@ -22,7 +22,7 @@ KEPT_OF_AREA, KEPT = 0.4, 0.4
 piece lost, or a neighbour taken in, changes both by about the same part."""
 IN_PLACE = 0.75
 """Of its own diameter is the farthest that a cell goes which is where it was."""
-UNSURE = 0.6
+UNSURE = 0.92
 """A link that is less sure may lead to another cell: below, about one in seven is wrong."""
 
 

@@ -14,6 +14,9 @@ FATES: tuple[Fate, ...] = ("end of movie", "left the frame", "lost", "divided", 
 NEAR_EDGE_PX = 10
 """A cell last seen within so many pixels of the edge has left the frame."""
 
+EVEN, WORTH = 2.25, 0.6
+"""Log odds that a link is right as which another one is as likely, and what further ones count."""
+
 IntArray = NDArray[np.int64]
 
 
@@ -36,9 +39,11 @@ class Track:
     n_frames, n_merged
         In how many frames it was seen, and in how many of them its object held other cells too.
     link_confidence, link_frame
-        How sure the least sure of its links from frame to frame is, from 0 to 1 (a half where
-        another cell was as likely), and the frame that it leads to; None where a tracker does not
-        tell, or there is no link.
+        How probable it is that the least sure of its links from frame to frame is right, from 0 to
+        1 (0.9 where another cell was as likely by what is weighed), and the frame that it leads to;
+        None where a tracker does not tell, or there is no link.
+    unsure_links
+        All links that are less sure than 0.97: the frame that each leads to, and how sure it is.
     generation
         How many divisions led to it; None where nobody looked for divisions.
     birth_probability
@@ -59,6 +64,7 @@ class Track:
     n_merged: int
     link_confidence: float | None = None
     link_frame: int | None = None
+    unsure_links: tuple[tuple[int, float], ...] | None = None
     generation: int | None = None
     birth_probability: float | None = None
     cycle_frames: int | None = None

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.errors import DamagedFileError
-from pyama_core.processing.tracking.fates import FATES, Track
+from pyama_core.processing.tracking.fates import EVEN, FATES, WORTH, Track
 
 Number = TypeVar("Number", int, float)
 Columns = dict[str, Sequence[Any] | NDArray[Any]]
-OF_LINKS = ("link_confidence", "link_frame")
+OF_LINKS = ("link_confidence", "link_frame", "unsure_links")
 OF_LINEAGES = ("generation", "birth_probability", "cycle_frames")
 OF_READINGS = ("n_joined", "n_cut")
 """Columns that the tables of some trackers have, empty where nothing is known of a cell."""
+_LEAST = 1e-4  # to which confidences were rounded
 
 
 def track_columns(tracks: Sequence[Track]) -> Columns:
@@ -36,10 +38,39 @@ def track_columns(tracks: Sequence[Track]) -> Columns:
     names = ("cell", "parent", "first_frame", "last_frame", "fate", "n_frames", "n_merged")
     columns: Columns = {name: [getattr(track, name) for track in tracks] for name in names}
     for group in (OF_LINKS, OF_LINEAGES, OF_READINGS):
-        further = {name: [getattr(track, name) for track in tracks] for name in group}
+        further = {name: [_told(getattr(track, name)) for track in tracks] for name in group}
         if any(value is not None for values in further.values() for value in values):
             columns |= further
     return columns
+
+
+def _told(value: float | tuple[tuple[int, float], ...] | None) -> float | str | None:
+    """Return what stands in a table: of several links ``frame:confidence`` each."""
+    if isinstance(value, tuple):
+        return " ".join(f"{frame}:{sure}" for frame, sure in value)
+    return value
+
+
+def link_confidence(row: Mapping[str, str | None]) -> float | None:
+    """Return how sure the least sure link of a row of the table of cells is, if it tells.
+
+    Tables that do not tell all unsure links have it in log odds that were taken at their word,
+    which is less than such links are worth.
+
+    Examples
+    --------
+    >>> link_confidence({"link_confidence": "0.92", "unsure_links": "3:0.92"})
+    0.92
+    >>> link_confidence({"link_confidence": "0.5"})
+    0.9047
+    """
+    if not row.get("link_confidence"):
+        return None
+    told = float(row["link_confidence"] or "nan")
+    if row.get("unsure_links") is not None:
+        return told
+    odds = math.log(max(told, _LEAST)) - math.log(max(1 - told, _LEAST))
+    return round(1 / (1 + math.exp(-(EVEN + WORTH * odds))), 4)
 
 
 def read_tracks(lines: Iterable[str]) -> list[Track]:
@@ -60,7 +91,7 @@ def read_tracks(lines: Iterable[str]) -> list[Track]:
                 fate=FATES[FATES.index(row["fate"])],
                 n_frames=int(row["n_frames"]),
                 n_merged=int(row["n_merged"]),
-                link_confidence=_number(float, row.get("link_confidence")),
+                link_confidence=link_confidence(row),
                 link_frame=_number(int, row.get("link_frame")),
             )
             for row in csv.DictReader(lines)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.tracking.fates import EVEN, WORTH
 from pyama_core.processing.tracking.lineage.track_state import TrackState
 from pyama_core.processing.tracking.objects import Objects, at_edge, equivalent_diameter
 
@@ -28,6 +29,8 @@ _OVERLAP = 4.0  # log odds of masks that are equal, against masks that do not to
 _LARGEST_MISFIT = 4.0  # log odds that a size can cost: a cell cut in two is a cell still
 _LEAST_CHANGE = 1.5  # of the usual change of sizes: rare changes are larger than a normal law's
 _GOES_ON = 6.0  # log odds that a cell goes on, against its end and the beginning of another here
+SURE = 0.97
+"""Links that are less sure are told one by one, and looked at again: one in thirteen is wrong."""
 
 
 def spreads(cells: TrackState, usual: float) -> Float64Array:
@@ -60,6 +63,21 @@ def reaches(cells: TrackState, spread: Float64Array, max_displacement: float) ->
     return np.asarray(np.fmin(usual, max_displacement * diameter * cells.age), np.float64)
 
 
+def confidence_of(margin: Float64Array) -> Float64Array:
+    """Return how probable it is that a link is right, from the log odds against the next best.
+
+    As the log odds of neighbouring links are not independent, nor those of place, mask and size,
+    they tell less than they say: how much less was fitted on made movies.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> confidence_of(np.array([-2.0, 0.0, 5.0])).round(2)
+    array([0.74, 0.9 , 0.99])
+    """
+    return np.asarray(1 / (1 + np.exp(-(EVEN + WORTH * margin))))
+
+
 def sure(left: IntArray, right: IntArray, weight: Float64Array, chosen: BoolArray) -> Float64Array:
     """Return how sure the chosen pairs are, from 0 to 1, by the best other pairs of each.
 
@@ -81,7 +99,7 @@ def sure(left: IntArray, right: IntArray, weight: Float64Array, chosen: BoolArra
         np.maximum.at(largest, nodes, other)
         best = np.maximum(best, largest[nodes])
     margin = weight[chosen] - best[chosen]
-    return np.asarray(1 / (1 + np.exp(-margin)))
+    return confidence_of(margin)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.fates import Fate, Track
 from pyama_core.processing.tracking.lineage.divisions import Division, find_divisions
+from pyama_core.processing.tracking.lineage.evidence import SURE
 from pyama_core.processing.tracking.lineage.first_look import Sighting
 from pyama_core.processing.tracking.lineage.gaps import Gaps, find_gaps
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.motion import Motion
+from pyama_core.processing.tracking.lineage.swaps import exchange
 from pyama_core.processing.tracking.lineage.tracklets import Tracklets
 from pyama_core.processing.tracking.objects import equivalent_diameter
 
@@ -29,6 +31,7 @@ IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 _NEAR = 0.9  # of the sum of both radii: pieces of a cell have their centroids so near
+_TOGETHER = 0.98  # how sure it is that a cell is in an object of several, as made movies tell
 _CLEARLY = 4  # what frames count in which two cells are seen clearly apart, against one together
 
 
@@ -46,8 +49,9 @@ class Lineages:
         Mother of each daughter, by number.
     probability
         Of the division that each daughter comes from.
-    least_sure
-        Of each cell with links how sure the least sure one is, and the frame that it leads to.
+    sure
+        Of each cell the frames in which it was seen, but for the first, and how sure the link to
+        each is.
     fate
         What became of each cell that was not seen in the last frame.
     with_divisions
@@ -58,14 +62,17 @@ class Lineages:
     number: list[IntArray]
     parent: dict[int, int]
     probability: dict[int, float]
-    least_sure: dict[int, tuple[float, int]]
+    sure: dict[int, list[tuple[int, float]]]
     fate: dict[int, Fate]
     with_divisions: bool
 
     def told(self, track: Track) -> Track:
         """Return what is known of a cell, with how sure its links are and its lineage."""
-        sure, frame = self.least_sure.get(track.cell, (None, None))
-        track = replace(track, link_confidence=sure, link_frame=frame)
+        links = self.sure.get(track.cell, [])
+        if links:
+            frame, least = min(links, key=lambda link: (link[1], link[0]))
+            unsure = tuple(link for link in links if link[1] < SURE)
+            track = replace(track, link_confidence=least, link_frame=frame, unsure_links=unsure)
         if not self.with_divisions:
             return track
         generation, mother = 0, track.parent
@@ -95,6 +102,7 @@ def look_again(
         tracks = tracks.with_cells(
             _put_together(tracks, sightings, parameters.max_broken, parameters.max_gap)
         )
+    tracks = exchange(tracks, motion)
     parent: dict[int, int] = {}
     probability: dict[int, float] = {}
     if parameters.divisions:
@@ -112,8 +120,6 @@ def look_again(
         shape[0] * shape[1],
     )
     tracks = _closed(tracks, gaps)
-    for mother in parent.values():
-        fate[mother] = "divided"
     numbered = _numbered(tracks, parent, probability, fate)
     return replace(numbered, with_divisions=parameters.divisions)
 
@@ -267,31 +273,37 @@ def _numbered(
     number = np.zeros(tracks.n_cells + 1, np.int64)
     cells, first = np.unique(tracks.cell, return_index=True)
     number[cells[np.argsort(first, kind="stable")]] = np.arange(1, cells.size + 1)
-    last = {int(c): int(o) for c, o in zip(tracks.cell, tracks.original, strict=True)}
+    last = _last_of_each(tracks)
+    divided = set(parent.values())
     splits = np.cumsum(np.bincount(tracks.frame, minlength=tracks.n_frames))[:-1]
     return Lineages(
         n_cells=cells.size,
         number=np.split(number[tracks.cell], splits),
         parent={int(number[c]): int(number[p]) for c, p in parent.items()},
         probability={int(number[c]): round(p, 4) for c, p in probability.items()},
-        least_sure={int(number[c]): value for c, value in _least_sure(tracks).items()},
+        sure={int(number[c]): links for c, links in _links(tracks).items()},
         fate={
-            int(number[c]): fate.get(c, fate.get(original, "lost")) for c, original in last.items()
+            int(number[c]): "divided" if c in divided else fate.get(original, "lost")
+            for c, original in last.items()
         },
         with_divisions=False,
     )
 
 
-def _least_sure(tracks: Tracklets) -> dict[int, tuple[float, int]]:
-    """Return of each id how sure its least sure link is, and the frame that it leads to."""
-    first = tracks.first_frames()
-    known = ~np.isnan(tracks.confidence) & (tracks.frame > first[tracks.cell])
-    rows = np.flatnonzero(known)
-    rows = rows[np.lexsort((tracks.frame[rows], tracks.confidence[rows], tracks.cell[rows]))]
-    cells, place = np.unique(tracks.cell[rows], return_index=True)
-    least = rows[place]
-    values = zip(tracks.confidence[least].tolist(), tracks.frame[least].tolist(), strict=True)
-    return {
-        cell: (round(sure, 4), frame)
-        for cell, (sure, frame) in zip(cells.tolist(), values, strict=True)
-    }
+def _last_of_each(tracks: Tracklets) -> dict[int, int]:
+    """Return of each id what the first look called it where it is seen last; itself, if it can."""
+    order = np.lexsort((tracks.cell == tracks.original, tracks.frame))
+    return dict(zip(tracks.cell[order].tolist(), tracks.original[order].tolist(), strict=True))
+
+
+def _links(tracks: Tracklets) -> dict[int, list[tuple[int, float]]]:
+    """Return of each id the frames after its first in which it was seen, and how sure that is."""
+    later = np.flatnonzero(tracks.frame > tracks.first_frames()[tracks.cell])
+    later = later[np.lexsort((tracks.confidence[later], tracks.frame[later], tracks.cell[later]))]
+    keys = np.stack([tracks.cell[later], tracks.frame[later]])
+    place = np.unique(keys, axis=1, return_index=True)[1]  # of pieces the least sure one
+    confidence = np.nan_to_num(tracks.confidence[later[place]], nan=_TOGETHER).round(4)
+    links: dict[int, list[tuple[int, float]]] = {}
+    for cell, frame, sure in zip(*keys[:, place].tolist(), confidence.tolist(), strict=True):
+        links.setdefault(cell, []).append((frame, sure))
+    return links

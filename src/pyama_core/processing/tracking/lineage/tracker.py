@@ -42,6 +42,7 @@ class LineageTracker:
     - two cells that are in one object more often than apart were pieces of one, and so was what
       broke off a cell for up to `max_broken` frames and is one object with it again;
     - a cell that is never seen on its own again was not in the object of another that is;
+    - two that pass each other are exchanged, where both fit better the other way round;
     - with `divisions`, tracks that begin beside each other where one was are its daughters;
     - an end and a beginning that nothing else explains may be one cell.
 

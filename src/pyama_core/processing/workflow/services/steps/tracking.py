@@ -175,6 +175,8 @@ def _in_frames_of(seen: list[int], track: Track) -> Track:
         first_frame=first,
         last_frame=last,
         link_frame=None if track.link_frame is None else seen[track.link_frame],
+        unsure_links=track.unsure_links
+        and tuple((seen[frame], sure) for frame, sure in track.unsure_links),
         cycle_frames=None if track.cycle_frames is None else last - first + 1,
     )
 
