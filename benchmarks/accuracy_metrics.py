@@ -1,4 +1,4 @@
-"""How well cells are found, frame by frame: against true masks, and against nuclei.
+"""How well cells are found, frame by frame, against true masks; and where nuclei are.
 
 References
 ----------
@@ -78,31 +78,6 @@ def f1(scores: Iterable[FrameScore]) -> float:
 def seg(scores: Iterable[FrameScore]) -> float:
     """Return SEG of the Cell Tracking Challenge: the mean of `jaccard` over all true cells."""
     return float(np.mean(np.concatenate([score.jaccard for score in scores])))
-
-
-@dataclass(frozen=True)
-class NucleiScore:
-    """How nuclei and objects of one frame belong together."""
-
-    n_objects: int
-    n_with_one: int
-    n_with_several: int
-    n_nuclei: int
-    n_covered: int
-
-
-def score_nuclei(nuclei: NDArray[np.int64], found: NDArray[Any]) -> NucleiScore:
-    """Count nuclei, given as (n, 2) rows and columns of their centres, in a (Y, X) label image."""
-    at = found[nuclei[:, 0], nuclei[:, 1]]
-    objects = np.unique(found[found > 0])
-    counts = np.array([np.count_nonzero(at == label) for label in objects.tolist()])
-    return NucleiScore(
-        n_objects=objects.size,
-        n_with_one=int(np.count_nonzero(counts == 1)),
-        n_with_several=int(np.count_nonzero(counts > 1)),
-        n_nuclei=at.size,
-        n_covered=int(np.count_nonzero(at)),
-    )
 
 
 def nucleus_centres(

@@ -48,17 +48,6 @@ def test_most_objects_of_a_crowded_movie_are_good(
 
 
 @pytest.mark.slow
-@pytest.mark.nightly
-def test_nuclei_that_move_are_good_unless_cut_lost_or_dividing(
-    shared_data: Path, tmp_path: Path
-) -> None:
-    frames = list(tifffile.imread(shared_data / "hela" / "images.tif")[:4, :350, :550])
-    found = verdicts_of(frames, tmp_path)
-    assert sum(found.values()) >= 30
-    assert found.get("", 0) >= 0.55 * sum(found.values())
-
-
-@pytest.mark.slow
 def test_a_nucleus_that_condenses_keeps_its_light_and_does_not_jump(
     shared_data: Path, tmp_path: Path
 ) -> None:

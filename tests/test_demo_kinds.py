@@ -126,25 +126,14 @@ def scored(kind: DemoKind, folder: Path, **sizes: int) -> KindScore:
     return score_kind(kind, folder, lambda m, context: run_inline(m, context).ok, **sizes)
 
 
-# Rods are outlined in their halo, too wide, which loses some in the middle of a colony.
+# Whole movies, of these seeds and others, are held in test_account.py.
 LEAST_F1 = {DemoKind.NUCLEI: 0.97, DemoKind.CELLS: 0.96, DemoKind.BACTERIA: 0.93}
-LEAST_GOOD = {DemoKind.NUCLEI: 0.4, DemoKind.CELLS: 0.3, DemoKind.BACTERIA: 0.2}
 
 
-@pytest.mark.parametrize(
-    ("frames", "size", "seed"),
-    [
-        (8, 512, 0),
-        pytest.param(40, 512, 0, marks=pytest.mark.slow),
-        pytest.param(40, 512, 1, marks=pytest.mark.slow),
-    ],
-)
 @pytest.mark.parametrize("kind", NEW)
-def test_a_run_with_default_settings_finds_and_measures_them(tmp_path, kind, frames, size, seed):
-    score = scored(kind, tmp_path, frames=frames, size=size, seed=seed)
+def test_a_run_with_default_settings_finds_and_measures_them(tmp_path, kind):
+    score = scored(kind, tmp_path, frames=8, size=512, seed=0)
     assert score.method.startswith("instances" if kind is DemoKind.BACTERIA else "bright")
     assert score.f1 >= LEAST_F1[kind], score
     assert score.errors["GFP"] <= 0.02, score
     assert max(score.errors.values()) <= 0.035, score
-    if frames == 40:
-        assert score.n_good >= LEAST_GOOD[kind] * score.n_tracks, score
