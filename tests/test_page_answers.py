@@ -12,6 +12,7 @@ import pytest
 from asking import Page, endpoints, read_pixels, read_table
 from pyama_core.app.client_types import as_typescript
 from pyama_core.app.events import Hub, Missed, ResultsChanged, Watcher
+from pyama_core.app.layers import frame_of
 from pyama_core.app.levels import averaged, sampled
 from pyama_core.app.messages import Pixels, Table
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
@@ -39,7 +40,7 @@ def test_frames_have_the_pixels_of_the_stacks(page, at, kind, channel):
     stacks = {"raw": fov.fluorescence, "corrected": fov.corrected}
     stack = stacks[kind][channel] if channel else fov.phase if kind == "phase" else fov.labels
     seen = read_pixels(page.get("/api/frame", at=at, fov=1, kind=kind, channel=channel, t=4))
-    assert seen.dtype == ("uint32" if kind == "labels" else stack.dtype)
+    assert seen.dtype == ("uint16" if kind == "labels" else stack.dtype)
     np.testing.assert_array_equal(seen, stack[4])
 
 
@@ -52,6 +53,19 @@ def test_label_images_are_under_corrections(copied_results):
     seen = read_pixels(page.get("/api/frame", at=str(copied_results), fov=0, kind="labels", t=3))
     np.testing.assert_array_equal(seen == new, fov.labels[3] == label)
     assert new in page.get("/api/cells", at=str(copied_results), fov=0).json["cell"]
+
+
+@pytest.mark.parametrize(
+    ("largest", "dtype"), [(0, "uint16"), (65_535, "uint16"), (65_536, "uint32")]
+)
+def test_labels_travel_in_the_smallest_type_that_holds_them(largest, dtype):
+    class Fov:
+        def label_image(self, t):
+            return np.array([[0, 3], [largest, 1]], np.int64)
+
+    sent = frame_of(Fov(), "labels", "", 0, 0)
+    assert sent.dtype == dtype
+    assert sent.tolist() == [[0, 3], [largest, 1]]
 
 
 def test_traces_have_the_values_of_the_table(page, at):

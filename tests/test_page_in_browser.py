@@ -121,9 +121,18 @@ def test_the_picture_shows_the_right_pixels_also_after_a_change_of_contrast(tab,
     assert len([url for url in tab.requests if "/api/frame" in url and "&t=0&" in url]) == asked
 
 
-@pytest.mark.parametrize("label", [7, 65_535, 65_536, 70_001, 4_000_000_123])
-def test_labels_of_32_bits_have_outlines_and_can_be_clicked(tab, at, label):
-    labels = np.zeros((SIZE, SIZE), np.uint32)
+@pytest.mark.parametrize(
+    ("label", "dtype"),
+    [
+        (65_535, np.uint16),
+        (7, np.uint32),
+        (65_536, np.uint32),
+        (70_001, np.uint32),
+        (4_000_000_123, np.uint32),
+    ],
+)
+def test_labels_of_16_and_32_bits_have_outlines_and_can_be_clicked(tab, at, label, dtype):
+    labels = np.zeros((SIZE, SIZE), dtype)
     labels[100:140, 60:120] = label
     instead(tab, {"phase": np.zeros((SIZE, SIZE), np.uint16), "labels": labels}, (0, 1))
     tab.page.route("**/api/cells?*", lambda route: route.fulfill(json=no_cells()))

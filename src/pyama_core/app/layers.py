@@ -48,7 +48,7 @@ def stack_of(fov: FovResults, kind: LayerKind, channel: str) -> NDArray[Any]:
 
 
 def frame_of(fov: FovResults, kind: LayerKind, channel: str, t: int, level: int) -> NDArray[Any]:
-    """Return a frame as it is shown: labels under corrections, as uint32; levels averaged.
+    """Return a frame as it is shown: labels under corrections, in 16 or 32 bits; levels averaged.
 
     Raises
     ------
@@ -58,11 +58,17 @@ def frame_of(fov: FovResults, kind: LayerKind, channel: str, t: int, level: int)
     if not 0 <= level <= MOST:
         raise InputError(f"level: expected 0 to {MOST}, found {level}")
     if kind == "labels":
-        return sampled(fov.label_image(t), level).astype(np.uint32)
+        return _narrow(sampled(fov.label_image(t), level))
     stack = stack_of(fov, kind, channel)
     if not 0 <= t < len(stack):
         raise InputError(f"{fov.title} has frames 0 to {len(stack) - 1}, not {t}")
     return averaged(shown(stack[t]), level)
+
+
+def _narrow(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels in the smaller type that holds them: there is half as much to send."""
+    fits = not labels.size or int(labels.max()) <= np.iinfo(np.uint16).max
+    return labels.astype(np.uint16 if fits else np.uint32)
 
 
 def layers_of(fov: FovResults, emission_nm: dict[str, float | None]) -> Iterator[Layer]:
