@@ -19,6 +19,8 @@ from chaos import (
     random_rounds,
 )
 
+pytestmark = pytest.mark.slow
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
 KINDS = ("rename", "record", "lock", "unlock")
@@ -51,7 +53,6 @@ def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(experim
     assert (tally.faults, tally.killed) == ([], len(kills))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_run_killed_at_any_boundary_is_completed_to_the_same_bytes(experiment, tmp_path):
     # Claims on locks are made only where another run died.
@@ -103,7 +104,6 @@ def test_what_a_worker_that_died_did_not_release_the_main_process_does(thrifty, 
     assert compare(thrifty, tmp_path / "out") == []
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_a_run_that_keeps_labels_killed_anywhere_is_completed_to_the_same_bytes(thrifty, tmp_path):
@@ -115,7 +115,6 @@ def test_a_run_that_keeps_labels_killed_anywhere_is_completed_to_the_same_bytes(
     assert play(thrifty, rounds, tmp_path).faults == []
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_run_killed_at_random_times_is_completed_to_the_same_bytes(experiment, tmp_path):
     # How many kills come too late, after the end of their run, depends on how busy the machine is.

@@ -442,6 +442,7 @@ def complete(demo, first_run, folder: Path) -> None:
     assert not list(folder.rglob(".*"))
 
 
+@pytest.mark.slow
 @posix_only
 def test_ctrl_c_stops_a_run_which_the_next_one_completes(demo, first_run, tmp_path):
     code, rest = interrupted(demo, tmp_path / "out", signal.SIGINT)
@@ -460,6 +461,7 @@ def test_a_request_to_terminate_is_as_ctrl_c(demo, tmp_path):
     assert not list((tmp_path / "out").rglob(".*"))
 
 
+@pytest.mark.slow
 @posix_only
 def test_ctrl_c_twice_ends_a_run_at_once_and_the_next_one_sweeps(demo, first_run, tmp_path):
     code, rest = interrupted(demo, tmp_path / "out", signal.SIGINT, signal.SIGINT)
@@ -468,6 +470,7 @@ def test_ctrl_c_twice_ends_a_run_at_once_and_the_next_one_sweeps(demo, first_run
     complete(demo, first_run, tmp_path / "out")
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_reader_that_goes_away_does_not_end_the_run(demo, tmp_path):
     reading, writing = os.pipe()

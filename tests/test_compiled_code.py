@@ -69,12 +69,14 @@ def without_a_place_beside_the_code(place) -> None:
     (place / "code" / "__pycache__").touch()
 
 
+@pytest.mark.slow
 def test_compiled_code_is_kept_beside_the_package_and_used_again(place):
     assert call(place).stdout == "42 True 0\n"
     assert list((place / "code" / "__pycache__").glob("*.nbi"))
     assert call(place).stdout == "42 True 1\n"
 
 
+@pytest.mark.slow
 def test_else_it_is_kept_in_the_home_folder(place):
     without_a_place_beside_the_code(place)
     (place / "home").mkdir()
@@ -100,6 +102,7 @@ def test_without_a_home_no_folder_is_made_of_its_sign(place, beside):
     assert list((place / "here").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", [b"", b"no compiled code"])
 def test_damaged_code_is_compiled_anew_and_kept(place, ending, damage):

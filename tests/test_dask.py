@@ -24,7 +24,7 @@ from pyama_core.io.storage.naming import RESULTS_NAME
 from pyama_core.processing.workflow.services.events import ProgressEvent
 from pyama_core.version import __version__
 
-pytestmark = pytest.mark.xdist_group("Dask")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("Dask")]
 
 EXACT = ["--segmentation", "log-std", "--tracking", "iou"]
 
@@ -145,7 +145,6 @@ def test_what_makes_a_worker_unfit_is_told() -> None:
         assert told in Nature(**{**fit.__dict__, **change}).unfit_for(2)
 
 
-@pytest.mark.slow
 def test_the_example_with_executorlib_makes_the_same_bytes(demo: DemoFiles, tmp_path: Path) -> None:
     pytest.importorskip("executorlib")
     example = Path(__file__).parents[1] / "docs/examples/run_on_executorlib.py"
@@ -158,7 +157,6 @@ def test_the_example_with_executorlib_makes_the_same_bytes(demo: DemoFiles, tmp_
     assert runs.data_files(tmp_path / "theirs") == runs.data_files(tmp_path / "ours")
 
 
-@pytest.mark.slow
 def test_the_simulation_of_many_workers_hands_everything_out(tmp_path: Path) -> None:
     script = f"""
 import sys

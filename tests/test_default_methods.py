@@ -51,6 +51,7 @@ def with_(params: Params) -> Params:
     return {step: DEFAULT.get(step, {}) | params.get(step, {}) for step in {*DEFAULT, *params}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_workers", "batch_size"), [(2, 1), (1, 5)])
 def test_workers_and_batches_do_not_change_a_byte(
     demo: DemoFiles, undisturbed: Path, tmp_path: Path, n_workers: int, batch_size: int
@@ -60,6 +61,7 @@ def test_workers_and_batches_do_not_change_a_byte(
     assert data_files(out) == data_files(undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["segmentation", "tracking"])
 def test_workers_that_are_killed_cost_nothing_but_time(
     demo: DemoFiles, undisturbed: Path, tmp_path: Path, step: str

@@ -279,6 +279,7 @@ def test_an_output_folder_that_is_a_file_is_refused(small, tmp_path):
     assert "is a file" in (outcome.refusal or "")
 
 
+@pytest.mark.slow
 def test_a_folder_that_disappears_ends_the_run_without_hanging(demo, tmp_path):
     out = tmp_path / "out"
 
@@ -467,6 +468,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS is Linux's")
 def test_a_worker_without_memory_fails_its_fov_and_says_so(demo, tmp_path):
     script = tmp_path / "limited.py"
@@ -540,6 +542,7 @@ def test_whichever_thread_cannot_be_started_a_run_ends_and_says_so(
 # Two at once
 
 
+@pytest.mark.slow
 @needs_posix
 def test_disjoint_ranges_from_two_processes_end_in_one_right_results_file(small, whole, tmp_path):
     out = tmp_path / "out"

@@ -244,6 +244,7 @@ def test_a_stack_that_cannot_be_read_is_a_warning(copied_results, caplog):
     assert "no pictures are kept for the report" in caplog.text
 
 
+@pytest.mark.slow
 def test_they_are_taken_where_stacks_lie_on_another_disk(demo, tmp_path):
     scratch, out = tmp_path / "scratch", tmp_path / "out"
     scratch.mkdir()

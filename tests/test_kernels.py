@@ -78,6 +78,7 @@ def test_every_kernel_is_cached_on_disk_and_leaves_other_threads_alone():
         assert any(f".{name}-" in file for file in cached), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [EXACT, OTHERS], ids=["exact", "others"])
 def test_after_the_warm_up_a_run_compiles_nothing(params, tmp_path):
     # In a process of its own, in which no other test has compiled anything.

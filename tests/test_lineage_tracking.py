@@ -98,6 +98,7 @@ def wanderers(seed, n_frames=10, as_masks=True):
     return frames
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(
     seed=seeds,

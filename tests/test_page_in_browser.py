@@ -253,6 +253,7 @@ def test_cells_are_found_and_sorted(tab, at):
     tab.wait_for_state(cell=bad[0])
 
 
+@pytest.mark.slow
 def test_corrections_made_elsewhere_show_by_themselves(browser, copied_results):
     results = open_results(copied_results)
     cells = results.fov(0).cells
@@ -280,6 +281,7 @@ def test_what_is_missing_is_told_in_words_and_the_rest_is_shown(browser, copied_
         tab.page.locator(".legend", has_text="good cells").wait_for()
 
 
+@pytest.mark.slow
 def test_a_server_that_has_ended_is_told_in_words(browser, results_of_demo):
     with serving(results_of_demo) as server, tabs(browser, server) as [tab]:
         tab.open(place="look", at=str(results_of_demo))
@@ -333,6 +335,7 @@ def wait_for_words(tab, words):
     tab.page.locator(".correct .told", has_text=words).wait_for()
 
 
+@pytest.mark.slow
 def test_cells_are_corrected_by_keys_and_all_of_it_outlives_the_server(browser, copied_results):
     fov, at = open_results(copied_results).fov(0), str(copied_results)
     cells = fov.cells
@@ -392,6 +395,7 @@ def test_cells_are_corrected_by_keys_and_all_of_it_outlives_the_server(browser, 
     ]
 
 
+@pytest.mark.slow
 def test_a_cell_to_join_is_clicked_and_a_conflict_is_told_in_words(browser, copied_results):
     fov, at = open_results(copied_results).fov(0), str(copied_results)
     cells = fov.cells
@@ -429,6 +433,7 @@ def test_a_cell_to_join_is_clicked_and_a_conflict_is_told_in_words(browser, copi
     assert new not in fov.cells["cell"].tolist()
 
 
+@pytest.mark.slow
 def test_two_pages_see_each_others_corrections_and_conflicts(browser, copied_results):
     fov, at = open_results(copied_results).fov(0), str(copied_results)
     cell = int(fov.cells.loc[fov.cells["good"], "cell"].iloc[0])
@@ -452,6 +457,7 @@ def test_two_pages_see_each_others_corrections_and_conflicts(browser, copied_res
         wait_for_words(theirs, f"There is no cell {cell} any more: {cell} is removed")
 
 
+@pytest.mark.slow
 def test_doubted_cells_are_gone_through_most_suspicious_first(browser, copied_results):
     at = str(copied_results)
     with serving(copied_results) as server, tabs(browser, server) as [tab]:
@@ -502,6 +508,7 @@ def test_a_picture_is_what_is_on_the_screen_with_scale_bar_and_time(tab, at):
     assert not changed[height // 6 : -height // 6].any()
 
 
+@pytest.mark.slow
 def test_a_film_holds_the_frames_that_were_asked_for(tab, at):
     tab.open(place="look", at=at, t=2, show="GFP", outlines="none")
     tab.wait_for_picture("GFP 0 2")
@@ -530,6 +537,7 @@ def test_a_film_holds_the_frames_that_were_asked_for(tab, at):
     tab.wait_for_state(t=2)
 
 
+@pytest.mark.slow
 def test_zoom_contrast_and_samples_stand_in_the_address(browser, sampled):
     at = str(sampled.folder)
     with serving(sampled.folder) as server, tabs(browser, server) as [tab]:

@@ -57,6 +57,7 @@ def set_up(page, file, out, **changes):
     assert answer.status == 200, answer.json
 
 
+@pytest.mark.slow
 def test_what_is_set_up_is_run_and_followed_to_its_end(opened, demo_file, root):
     out = root / "ganz"
     assert opened.get("/api/run", at=str(demo_file), out=str(out)).json["state"] == "none"

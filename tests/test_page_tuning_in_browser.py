@@ -18,7 +18,7 @@ from movies import write_movie
 from pyama_core.cli.app import app
 from pyama_core.demo import write_demo
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

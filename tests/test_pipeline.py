@@ -284,6 +284,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(demo, undisturbed, tmp_p
     assert data_files(tmp_path / "out") == data_files(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_fov_on_which_workers_die_twice_fails_alone(demo, undisturbed, tmp_path):
     def kill(event):
         if event["fov"] == 1 and event["step"] != "copying":
@@ -302,6 +303,7 @@ def test_a_fov_on_which_workers_die_twice_fails_alone(demo, undisturbed, tmp_pat
 # Cancelling
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["copying", "segmentation", "tracking"])
 def test_a_cancelled_run_keeps_what_is_finished_and_is_completed_by_the_next(
     demo, undisturbed, tmp_path, step

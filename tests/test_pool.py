@@ -234,6 +234,7 @@ def test_asking_for_a_message_that_does_not_come_ends_in_time(shared_pool):
 # Deaths
 
 
+@pytest.mark.slow
 def test_workers_that_die_fail_their_own_call_only_and_are_replaced():
     ways = ("exit",) if os.name == "nt" else ("exit", "kill", "segfault")
     before = set(worker_processes())

@@ -103,6 +103,7 @@ def test_runs_into_two_folders_do_not_meet(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -38,6 +38,7 @@ def test_words_that_name_no_part_are_refused(words: str) -> None:
         Shard.parse(words)
 
 
+@pytest.mark.slow
 def test_parts_make_the_same_bytes_as_one_run(
     demo: DemoFiles, results_of_demo: Path, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from pyama_core.demo import DemoFiles, write_demo
 from pyama_core.errors import InputError
 from slurm_cluster import Cluster
 
-pytestmark = pytest.mark.xdist_group("SLURM")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("SLURM")]
 
 EXACT = ["--segmentation", "log-std", "--tracking", "iou"]
 
@@ -174,7 +174,6 @@ def test_an_array_that_is_too_large_for_the_cluster_is_refused(
     assert "arrays of up to 100 tasks (MaxArraySize)" in refused.stderr
 
 
-@pytest.mark.slow
 def test_a_queue_that_is_full_is_told_and_nothing_is_left_in_it(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -186,7 +185,6 @@ def test_a_queue_that_is_full_is_told_and_nothing_is_left_in_it(
     assert cluster.ask("squeue", "--noheader").strip() == ""
 
 
-@pytest.mark.slow
 def test_a_part_that_is_preempted_goes_on_when_it_is_queued_again(
     cluster: Cluster, long_demo: DemoFiles, tmp_path: Path
 ) -> None:
@@ -210,7 +208,6 @@ def test_a_part_that_is_preempted_goes_on_when_it_is_queued_again(
     assert runs.data_files(out) == runs.data_files(alone)
 
 
-@pytest.mark.slow
 def test_a_cancelled_array_is_told_of_by_the_closing_job(
     cluster: Cluster, long_demo: DemoFiles, tmp_path: Path
 ) -> None:
@@ -237,7 +234,6 @@ def waiting(image, mask):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_part_that_comes_to_its_limit_of_time_stops_in_order(
     cluster: Cluster, demo: DemoFiles, tmp_path: Path
