@@ -193,13 +193,22 @@ def _score_divisions(
     n_right = 0
     for mother, daughters in asked.divisions.items():
         t, label = asked.nodes[mother][-1]
-        told = found.get(ids[t].get(label, 0), set())
+        number = ids[t].get(label, 0)
+        told = found.get(number, set()) | {number} if number in found else set[int]()
         early = [
             {ids[t].get(label, 0) for t, label in asked.nodes[daughter][:_LATE]}
             for daughter in daughters
         ]
         n_right += any(a != b and {a, b} <= told for a, b in itertools.product(early[0], early[1]))
-    n_true, n_found = len(asked.divisions), sum(len(d) > 1 for d in found.values())
+    first, last = dict[int, int](), dict[int, int]()
+    for t, numbers in enumerate(ids):
+        last.update(dict.fromkeys(numbers.values(), t))
+        first = dict.fromkeys(numbers.values(), t) | first
+    n_true, n_found = len(asked.divisions), 0
+    for mother, daughters in found.items():
+        # While she goes on as one of them, each other one is a division; she ends with two.
+        later = [each for each in daughters if first.get(each, 0) > last.get(mother, -1)]
+        n_found += len(daughters) - len(later) + (len(later) > 1)
     return (
         n_right / n_true if n_true else np.nan,
         n_right / n_found if n_found else np.nan,

@@ -303,6 +303,10 @@ TRACKS: Meanings = {
         "all links that are less sure than 0.97, as frame:confidence, separated by spaces",
     ),
     "generation": ("", "divisions that led to the cell; where divisions are looked for"),
+    "fate_probability": (
+        "1",
+        "how probable it is that the cell divided, if that is its fate, or that it did not",
+    ),
     "birth_probability": ("1", "how probable the division is that it came from, 0 to 1"),
     "cycle_frames": ("frames", "from its mother's division to its own; empty if one is not seen"),
     "n_joined": ("frames", "in how many its object was put together, as frames around tell"),

@@ -201,9 +201,9 @@ def test_hard_movies_are_followed_and_better_than_others_do(
 
 @pytest.mark.parametrize(
     ("colony", "faults", "f1", "lost"),
-    [(CROWD, None, 0.95, 0.0), (BUSY, None, 0.9, 0.0), (BUSY, SOME, 0.75, 0.04)],
+    [(CROWD, None, 0.95, 0.0), (BUSY, None, 0.9, 0.0), (BUSY, SOME, 0.75, 0.0)],
 )
-def test_divisions_are_found_and_cost_hardly_any_tracks(colony, faults, f1, lost):
+def test_divisions_are_found_and_cost_no_tracks(colony, faults, f1, lost):
     truth, parents = colony.movie()
     seen = renumbered(faults.of(truth) if faults else truth, 3)
     asked = Asked.about(truth, seen, parents)

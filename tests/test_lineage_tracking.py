@@ -26,6 +26,7 @@ from pyama_core.processing.tracking.laptrack.linker import LapTrackLinker
 from pyama_core.processing.tracking.lineage.divisions import find_divisions, looks
 from pyama_core.processing.tracking.lineage.drift import common_displacement, phase_shift
 from pyama_core.processing.tracking.lineage.evidence import SURE, Evidence, spreads
+from pyama_core.processing.tracking.lineage.gaps import find_gaps
 from pyama_core.processing.tracking.lineage.kernels.correlation import reduced
 from pyama_core.processing.tracking.lineage.kernels.moved_runs import move_runs
 from pyama_core.processing.tracking.lineage.kernels.neighbours import neighbours
@@ -359,6 +360,40 @@ def test_both_daughters_get_new_numbers_and_their_parent():
     assert {t.parent for t in track(dividing(4))[0].tracks()} == {None}
 
 
+def test_a_mother_goes_on_as_one_of_them_if_her_division_is_less_sure():
+    tracker, labels = track(dividing(4, second=4.5), divisions=True)
+    assert ids_at(labels, [(20, 22), (20, 30)]) == [[3, 3]] * 3 + [[3, 5]] * 4
+    tracks = {t.cell: t for t in tracker.tracks()}
+    assert (tracks[5].parent, tracks[5].generation, tracks[3].generation) == (3, 1, 0)
+    assert 0.5 < tracks[5].birth_probability < 0.9
+    assert tracks[3].fate == "end of movie"
+
+
+def test_who_has_divided_does_not_go_on_as_what_begins_there_later():
+    still = [(cell, [(t, 20 * cell, 100) for t in range(8)], 200) for cell in range(3, 9)]
+    table = tracklets((1, [(0, 30, 30), (1, 30, 30)], 200), (2, [(3, 30, 31), (4, 30, 31)], 200),
+                      *still)  # fmt: skip
+    none = np.zeros(table.frame.size, np.bool_)
+    motion = Motion(errors=(np.full(50, 4.0),))
+    given = (2, 3.0, 300 * 300)
+    assert find_gaps(table, motion, none, none, *given).end.size == 1
+    assert find_gaps(table, motion, none, table.cell == 1, *given).end.size == 0
+
+
+def test_fates_tell_how_probable_it_is_that_a_cell_divided():
+    sure = track(dividing(4), divisions=True)[0].tracks()
+    mother = next(t for t in sure if t.fate == "divided")
+    assert mother.fate_probability == sure[-1].birth_probability > 0.9
+    assert {t.fate_probability for t in sure if t.fate == "end of movie"} == {1.0}
+    # One of the two, if that, lies so far off that it is no daughter, or hardly one.
+    doubtful = [*dividing(3)[:3], *[frame_of((20, 20, 5.5), (20, 36, 3.2), *OTHERS)] * 3,
+                frame_of(*OTHERS)]  # fmt: skip
+    tracks = track(doubtful, divisions=True, max_gap=0)[0].tracks()
+    assert not any(t.parent for t in tracks)
+    assert all(0.5 <= t.fate_probability <= 1 for t in tracks)
+    assert {t.fate_probability for t in track(doubtful)[0].tracks()} == {None}
+
+
 def test_lineages_tell_generations_cycles_and_how_probable_divisions_are():
     mother, left, right = (20, 30, 9), (20, 23, 6.4), (20, 37, 6.4)
     grand = [(20, 15, 4.4), (20, 25, 4.4)]
@@ -456,7 +491,7 @@ def test_a_mother_that_ends_gives_way_to_two_new_cells():
     """Beyond the reach of a link, for instance while the first look took another for her."""
     table = tracklets((1, [(0, 30, 30), (1, 30, 30)], 400), (2, [(2, 30, 22), (3, 30, 20)], 210),
                       (3, [(2, 30, 38), (3, 30, 40)], 200))  # fmt: skip
-    (division,) = find_divisions(table, 0.5)
+    (division,) = find_divisions(table, 0.5)[0]
     assert table.cell[[division.mother, *division.daughters]].tolist() == [1, 2, 3]
     assert 0.5 < division.probability < 1
 
@@ -507,7 +542,7 @@ def test_divisions_share_no_cell_and_are_among_all_that_are_probable(seed):
         way = [(t, y + rng.normal(), x + rng.normal()) for t in range(first, last + 1)]
         tracks.append((cell, way, rng.choice([150, 300])))
     table = tracklets(*tracks)
-    found = find_divisions(table, 0.5)
+    found = find_divisions(table, 0.5)[0]
     daughters = [row for division in found for row in division.daughters]
     assert len(daughters) == len(set(daughters))
     first = {cell: way[0] for cell, way, _ in tracks}

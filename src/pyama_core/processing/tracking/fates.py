@@ -46,6 +46,9 @@ class Track:
         All links that are less sure than 0.97: the frame that each leads to, and how sure it is.
     generation
         How many divisions led to it; None where nobody looked for divisions.
+    fate_probability
+        How probable it is that it divided, where that is its fate; that it did not, where it is
+        another; None where nobody looked for divisions.
     birth_probability
         How probable the division is that it came from.
     cycle_frames
@@ -66,6 +69,7 @@ class Track:
     link_frame: int | None = None
     unsure_links: tuple[tuple[int, float], ...] | None = None
     generation: int | None = None
+    fate_probability: float | None = None
     birth_probability: float | None = None
     cycle_frames: int | None = None
     n_joined: int | None = None

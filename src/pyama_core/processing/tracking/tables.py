@@ -17,7 +17,7 @@ from pyama_core.processing.tracking.fates import EVEN, FATES, WORTH, Track
 Number = TypeVar("Number", int, float)
 Columns = dict[str, Sequence[Any] | NDArray[Any]]
 OF_LINKS = ("link_confidence", "link_frame", "unsure_links")
-OF_LINEAGES = ("generation", "birth_probability", "cycle_frames")
+OF_LINEAGES = ("generation", "fate_probability", "birth_probability", "cycle_frames")
 OF_READINGS = ("n_joined", "n_cut")
 """Columns that the tables of some trackers have, empty where nothing is known of a cell."""
 _LEAST = 1e-4  # to which confidences were rounded

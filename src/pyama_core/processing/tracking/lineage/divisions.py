@@ -33,6 +33,7 @@ _PARTS = 15.0  # per distance that is lacking to contact when they are farthest 
 _ENDS, _ENOUGH = 1.0, 4  # per frame that one ends before that many
 _SHORT, _FEW = 0.4, 3  # per frame that the movie ends before that many
 _SWOLLEN, _GROWTH = 3.0, 0.2  # per logarithm of her size over what is usual of her, beyond growth
+_LEAST = -100.0  # log odds
 _YOUNG = 2.0  # a mother who was seen in less than three frames
 
 
@@ -122,13 +123,19 @@ class Division:
     probability: float
 
 
-def find_divisions(tracks: Tracklets, conservation: float) -> list[Division]:
-    """Return the divisions that are more probable than not, by frame.
+def find_divisions(
+    tracks: Tracklets, conservation: float
+) -> tuple[list[Division], dict[int, float]]:
+    """Return the divisions that are more probable than not, by frame; and how probable others are.
 
     Of those that share a cell the most probable counts; a cell divides again after three frames
-    at the soonest.
+    at the soonest. The others are given by the row in which the mother is seen last, of each row
+    the most probable one.
     """
     found = [(look.log_odds(conservation), look) for look in looks(tracks)]
+    others: dict[int, float] = {}
+    for odds, look in found:
+        others[look.mother] = max(others.get(look.mother, 0.0), _probability(min(odds, 0.0)))
     probable = sorted(
         ((odds, look) for odds, look in found if odds > 0),
         key=lambda each: (-each[0], each[1].mother, each[1].daughters),
@@ -145,8 +152,13 @@ def find_divisions(tracks: Tracklets, conservation: float) -> list[Division]:
         taken.update(look.daughters)
         for cell in cells:
             times.setdefault(cell, []).append(t)
-        kept.append(Division(look.mother, look.daughters, float(1 / (1 + np.exp(-odds)))))
-    return sorted(kept, key=lambda each: (int(tracks.frame[each.mother]), each.mother))
+        kept.append(Division(look.mother, look.daughters, _probability(odds)))
+    kept.sort(key=lambda each: (int(tracks.frame[each.mother]), each.mother))
+    return kept, {row: p for row, p in others.items() if row not in {each.mother for each in kept}}
+
+
+def _probability(odds: float) -> float:
+    return float(1 / (1 + np.exp(-max(odds, _LEAST))))
 
 
 def looks(tracks: Tracklets) -> Iterator[Look]:

@@ -42,6 +42,7 @@ def find_gaps(
     tracks: Tracklets,
     motion: Motion,
     is_explained: BoolArray,
+    has_divided: BoolArray,
     max_gap: int,
     max_displacement: float,
     n_pixels: int,
@@ -57,6 +58,8 @@ def find_gaps(
     ----------
     is_explained
         (n,) bool: rows that begin a track for a known reason, as daughters do.
+    has_divided
+        (n,) bool: rows of cells that end for one.
     n_pixels
         Of a frame.
     """
@@ -65,7 +68,7 @@ def find_gaps(
         return _none()
     first, last = np.array([mine[0] for mine in rows]), np.array([mine[-1] for mine in rows])
     starts = first[(tracks.frame[first] > 0) & ~is_explained[first]]
-    ends = last[tracks.frame[last] < tracks.n_frames - 1]
+    ends = last[(tracks.frame[last] < tracks.n_frames - 1) & ~has_divided[last]]
     if not (starts.size and ends.size):
         return _none()
     density = max(int(np.count_nonzero(~tracks.at_edge[starts])), 1) / (

@@ -31,6 +31,7 @@ IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 _NEAR = 0.9  # of the sum of both radii: pieces of a cell have their centroids so near
+_SURE = 0.9  # divisions that are more probable end the mother: of a hundred one is none
 _TOGETHER = 0.98  # how sure it is that a cell is in an object of several, as made movies tell
 _CLEARLY = 4  # what frames count in which two cells are seen clearly apart, against one together
 
@@ -49,6 +50,8 @@ class Lineages:
         Mother of each daughter, by number.
     probability
         Of the division that each daughter comes from.
+    divided
+        How probable it is that a cell divided at its end, where anything speaks for it.
     sure
         Of each cell the frames in which it was seen, but for the first, and how sure the link to
         each is.
@@ -62,6 +65,7 @@ class Lineages:
     number: list[IntArray]
     parent: dict[int, int]
     probability: dict[int, float]
+    divided: dict[int, float]
     sure: dict[int, list[tuple[int, float]]]
     fate: dict[int, Fate]
     with_divisions: bool
@@ -78,10 +82,13 @@ class Lineages:
         generation, mother = 0, track.parent
         while mother is not None:
             generation, mother = generation + 1, self.parent.get(mother)
+        of_division = self.divided.get(track.cell, 0.0)
+        of_fate = of_division if track.fate == "divided" else 1 - of_division
         has_cycle = track.parent is not None and track.fate == "divided"
         return replace(
             track,
             generation=generation,
+            fate_probability=1.0 if track.fate == "end of movie" else round(of_fate, 4),
             birth_probability=self.probability.get(track.cell),
             cycle_frames=track.last_frame - track.first_frame + 1 if has_cycle else None,
         )
@@ -103,25 +110,52 @@ def look_again(
             _put_together(tracks, sightings, parameters.max_broken, parameters.max_gap)
         )
     tracks = exchange(tracks, motion)
-    parent: dict[int, int] = {}
-    probability: dict[int, float] = {}
+    families = _Families({}, {}, set(), {})
     if parameters.divisions:
-        tracks, parent, probability = _divided(
-            tracks, find_divisions(tracks, parameters.conservation)
-        )
-    explained = np.isin(tracks.cell, np.array(sorted(parent), np.int64))
+        tracks, families = _divided(tracks, *find_divisions(tracks, parameters.conservation))
+    explained = np.isin(tracks.cell, np.array(sorted(families.parent), np.int64))
     explained |= tracks.fragment_of > 0
     gaps = find_gaps(
         tracks,
         motion,
         explained,
+        np.isin(tracks.cell, np.array(sorted(families.ended), np.int64)),
         parameters.max_gap,
         parameters.max_displacement,
         shape[0] * shape[1],
     )
-    tracks = _closed(tracks, gaps)
-    numbered = _numbered(tracks, parent, probability, fate)
+    tracks, owner = _closed(tracks, gaps)
+    numbered = _numbered(tracks, families.of(owner), fate)
     return replace(numbered, with_divisions=parameters.divisions)
+
+
+@dataclass(frozen=True)
+class _Families:
+    """Who came from whom, by id.
+
+    Attributes
+    ----------
+    parent, probability
+        Of each daughter her mother, and how probable that division is.
+    ended
+        The mothers that ended with it, rather than go on as one of the daughters.
+    otherwise
+        Of other cells how probable it is that they divided at their end.
+    """
+
+    parent: dict[int, int]
+    probability: dict[int, float]
+    ended: set[int]
+    otherwise: dict[int, float]
+
+    def of(self, owner: IntArray) -> _Families:
+        """Return the same, where cells are parts of others."""
+        return _Families(
+            {int(owner[cell]): int(owner[mother]) for cell, mother in self.parent.items()},
+            {int(owner[cell]): p for cell, p in self.probability.items()},
+            {int(owner[cell]) for cell in self.ended},
+            {int(owner[cell]): p for cell, p in sorted(self.otherwise.items())},
+        )
 
 
 def _never_two(tracks: Tracklets) -> IntArray:
@@ -236,54 +270,67 @@ def _born_of(tracks: Tracklets) -> dict[int, list[tuple[int, int]]]:
 
 
 def _divided(
-    tracks: Tracklets, divisions: Sequence[Division]
-) -> tuple[Tracklets, dict[int, int], dict[int, float]]:
-    """Let mothers end where they divide; return their daughters' parents, and probabilities."""
+    tracks: Tracklets, divisions: Sequence[Division], others: dict[int, float]
+) -> tuple[Tracklets, _Families]:
+    """Let mothers end where they surely divide; return who came from whom.
+
+    Where that is less sure, she goes on as the daughter that she was taken for, so that nothing is
+    lost if she did not divide.
+    """
     cell, n_cells = tracks.cell.copy(), tracks.n_cells
-    parent: dict[int, int] = {}
-    probability: dict[int, float] = {}
+    families = _Families({}, {}, set(), {})
     for division in divisions:
         mother = int(cell[division.mother])
+        goes_on = division.probability < _SURE and mother in cell[list(division.daughters)]
+        if not goes_on:
+            families.ended.add(mother)
         for row in division.daughters:
+            if cell[row] == mother and goes_on:
+                continue
             if cell[row] == mother:  # she was taken for one of them
                 n_cells += 1
                 cell[(cell == mother) & (tracks.frame >= tracks.frame[row])] = n_cells
-            parent[int(cell[row])] = mother
-            probability[int(cell[row])] = division.probability
-    return tracks.with_cells(cell, n_cells), parent, probability
+            families.parent[int(cell[row])] = mother
+            families.probability[int(cell[row])] = division.probability
+    tracks = tracks.with_cells(cell, n_cells)
+    last = tracks.last_rows()
+    families.otherwise.update({int(cell[row]): p for row, p in others.items() if row in last})
+    return tracks, families
 
 
-def _closed(tracks: Tracklets, gaps: Gaps) -> Tracklets:
-    """Let cells go on where they were found again."""
+def _closed(tracks: Tracklets, gaps: Gaps) -> tuple[Tracklets, IntArray]:
+    """Let cells go on where they were found again; return of each id whose part it is."""
     confidence = tracks.confidence.copy()
     confidence[gaps.start] = gaps.confidence
     owner = np.arange(tracks.n_cells + 1)
     for end, start in sorted(zip(gaps.end.tolist(), gaps.start.tolist(), strict=True)):
         owner[tracks.cell[start]] = owner[tracks.cell[end]]
-    return replace(tracks, cell=owner[tracks.cell], confidence=confidence)
+    return replace(tracks, cell=owner[tracks.cell], confidence=confidence), owner
 
 
-def _numbered(
-    tracks: Tracklets,
-    parent: dict[int, int],
-    probability: dict[int, float],
-    fate: dict[int, Fate],
-) -> Lineages:
+def _numbered(tracks: Tracklets, families: _Families, fate: dict[int, Fate]) -> Lineages:
     """Return the cells, numbered by the frame they are first seen in, then by object."""
     number = np.zeros(tracks.n_cells + 1, np.int64)
     cells, first = np.unique(tracks.cell, return_index=True)
     number[cells[np.argsort(first, kind="stable")]] = np.arange(1, cells.size + 1)
     last = _last_of_each(tracks)
-    divided = set(parent.values())
+    number_of = {int(c): int(number[c]) for c in cells}
+    parent, ended = families.parent, families.ended
     splits = np.cumsum(np.bincount(tracks.frame, minlength=tracks.n_frames))[:-1]
     return Lineages(
         n_cells=cells.size,
         number=np.split(number[tracks.cell], splits),
-        parent={int(number[c]): int(number[p]) for c, p in parent.items()},
-        probability={int(number[c]): round(p, 4) for c, p in probability.items()},
+        parent={number_of[c]: number_of[p] for c, p in parent.items()},
+        probability={number_of[c]: round(p, 4) for c, p in families.probability.items()},
+        divided={number_of[c]: round(p, 4) for c, p in families.otherwise.items() if c in number_of}
+        | {
+            number_of[parent[c]]: round(p, 4)
+            for c, p in families.probability.items()
+            if parent[c] in ended
+        },
         sure={int(number[c]): links for c, links in _links(tracks).items()},
         fate={
-            int(number[c]): "divided" if c in divided else fate.get(original, "lost")
+            int(number[c]): "divided" if c in ended else fate.get(original, "lost")
             for c, original in last.items()
         },
         with_divisions=False,

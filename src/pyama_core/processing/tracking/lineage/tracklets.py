@@ -93,6 +93,10 @@ class Tracklets:
         first[self.cell[::-1]] = self.frame[::-1]
         return first
 
+    def last_rows(self) -> set[int]:
+        """Return the rows in which cells are seen last."""
+        return {int(rows[-1]) for rows in self.rows_of_each() if rows.size}
+
     def rows_of_each(self) -> list[IntArray]:
         """Return the rows of each id, by frame; empty for those that are not there."""
         order = np.argsort(self.cell, kind="stable")
