@@ -140,6 +140,63 @@ def test_what_is_proposed_is_saved_as_what_the_command_runs(opened, demo_file, r
     assert load_config(path, {}) == before
 
 
+def test_what_else_the_configuration_says_of_samples_outlives_a_save(opened, demo_file, root):
+    draft = draft_of(opened, demo_file)["draft"]
+    draft["samples"] = [{"sample": "control", "fovs": [0]}, {"sample": "drug", "fovs": [1]}]
+    assert save(opened, demo_file, draft).status == 200
+    path = root / "demo_results" / "run.yaml"
+    written = yaml.safe_load(path.read_text("utf-8"))
+    written["samples"] = {"control": "0", "drug": {"fovs": "1", "dose": 5}}
+    path.write_text(yaml.safe_dump(written), "utf-8")
+    assert save(opened, demo_file, draft).status == 200
+    assert load_config(path, {}).samples == {"control": "0", "drug": {"fovs": "1", "dose": "5"}}
+    draft["samples"][1]["fovs"] = [1, 2]
+    assert save(opened, demo_file, draft).status == 200
+    assert load_config(path, {}).samples == {"control": "0", "drug": {"fovs": "1-2", "dose": "5"}}
+
+
+def test_a_table_of_samples_stays_and_what_it_says_of_single_positions_is_not_lost(
+    opened, demo_file, root
+):
+    draft = draft_of(opened, demo_file)["draft"]
+    draft["samples"] = [{"sample": "drug", "fovs": [0, 1]}]
+    assert save(opened, demo_file, draft).status == 200
+    path = root / "demo_results" / "run.yaml"
+    table = path.parent / "doses.csv"
+    table.write_text("fov,sample,dose\n0,drug,1\n1,drug,5\n", "utf-8")
+    written = yaml.safe_load(path.read_text("utf-8")) | {"samples": "doses.csv"}
+    path.write_text(yaml.safe_dump(written), "utf-8")
+    draft["keep"] = "labels"
+    assert save(opened, demo_file, draft).status == 200
+    assert load_config(path, {}).samples == "doses.csv"
+    before = path.read_bytes()
+    draft["samples"][0]["fovs"] = [0, 1, 2]
+    refused = save(opened, demo_file, draft)
+    assert refused.status == 400
+    assert "differ in dose" in refused.json["error"]
+    assert path.read_bytes() == before
+
+
+def test_the_minutes_between_frames_that_are_typed_are_those_of_the_run(opened, demo_file, root):
+    assert opened.get("/api/source", at=str(demo_file)).json["has_times"]
+    image = np.zeros((3, 2, 20, 30), np.uint16)
+    silent = root / "silent.ome.tif"
+    write_movie(silent, [image], ["Phase", "GFP"], None)
+    told = opened.get("/api/source", at=str(silent)).json
+    assert not told["has_times"]
+    assert (
+        "say how long it is between frames"
+        in {fact["name"]: fact["words"] for fact in told["facts"]}["times"]
+    )
+    draft = draft_of(opened, silent)["draft"]
+    draft["channels"] = {"pc": 0, "segment": None, "fl": [1], "nuclei": None}
+    draft["steps"]["extraction"] = {"interval_minutes": 2.5}
+    saved = save(opened, silent, draft)
+    assert saved.status == 200, saved.json
+    request = plan_run(Flags(), root / "silent_results" / "run.yaml").parse()
+    assert request.analysis.parameters.extraction.interval_minutes == 2.5
+
+
 def test_channels_and_positions_whose_names_are_numbers_are_written_so_that_they_are_meant(
     opened, root
 ):

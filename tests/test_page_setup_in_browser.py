@@ -90,6 +90,20 @@ def test_positions_are_selected_by_dragging(tab, demo_file):
     page.get_by_text("3 positions selected").wait_for()
 
 
+def test_the_minutes_between_frames_are_typed_or_left_to_the_file(tab, demo_file):
+    page, out = tab.page, demo_file.parent / "demo_results"
+    tab.open(place="setup", at=demo_file)
+    field = page.get_by_label("minutes between frames")
+    for typed, shown, written in (("7,5", "7.5", 7.5), ("soon", "", None)):
+        field.fill(typed)
+        field.press("Enter")
+        saved(page)
+        page.wait_for_function("!document.body.innerText.includes('saving …')")
+        assert field.input_value() == shown
+        assert config_in(out)["extraction"]["interval_minutes"] == written
+        assert ("replaces the times of the file" in page.inner_text(".setup-side")) == bool(shown)
+
+
 def test_a_file_that_cannot_be_read_is_told_and_read_as_one_says(tab, root):
     import numpy as np
     import tifffile

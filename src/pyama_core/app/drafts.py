@@ -10,11 +10,19 @@ from typing import Any
 
 from pydantic import Field
 
+from pyama_core.app.draft_samples import (
+    SampleOf,
+    as_rows,
+    fov_words,
+    put_samples,
+    samples_for_config,
+    samples_in,
+    samples_of,
+)
 from pyama_core.app.messages import Message
 from pyama_core.app.roots import Roots
 from pyama_core.app.sources import Reading, plane_of
 from pyama_core.errors import InputError, StorageError
-from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.storage.atomic import write_whole
 from pyama_core.io.storage.naming import SAMPLES_NAME, records_by_fov
@@ -25,14 +33,7 @@ from pyama_core.processing.workflow.configuration import (
     commented_yaml,
     load_config,
 )
-from pyama_core.processing.workflow.samples.sample_table import read_sample_table
-from pyama_core.processing.workflow.samples.samples import UNASSIGNED, Assignment, Samples
-from pyama_core.processing.workflow.samples.stored import (
-    change_samples,
-    load_samples,
-    told_by_names,
-)
-from pyama_core.processing.workflow.samples.words import assignments_from_mapping
+from pyama_core.processing.workflow.samples.stored import load_samples
 from pyama_core.processing.workflow.services.analysis import (
     Analysis,
     choose,
@@ -54,13 +55,6 @@ class ChosenChannels(Message):
     segment: int | None = None
     fl: tuple[int, ...] = ()
     nuclei: int | None = None
-
-
-class SampleOf(Message):
-    """A condition, and the fields of view that belong to it."""
-
-    sample: str
-    fovs: tuple[int, ...]
 
 
 class Draft(Message):
@@ -158,7 +152,7 @@ def _draft_of(config: RunConfig, path: Path, out: Path, about: MicroscopyMetadat
         ),
         steps=_sections(config),
         fovs=None if len(fovs) == about.n_fovs else tuple(fovs),
-        samples=_as_rows(_samples_of(config, path, out, about)),
+        samples=as_rows(samples_of(config, path, out, about)),
         workers=config.workers,
         keep=config.keep if isinstance(config.keep, str) else ",".join(config.keep),
         reading=_reading_of(config),
@@ -174,43 +168,8 @@ def _draft_of_analysis(analysis: Analysis, out: Path, about: MicroscopyMetadata)
             pc=chosen.pc, segment=chosen.segment, fl=chosen.fl, nuclei=chosen.nuclei
         ),
         steps=_plain_sections(parameters),
-        samples=_as_rows(load_samples(out, about.fov_names)),
+        samples=as_rows(load_samples(out, about.fov_names)),
         reading=Reading(z="" if z is None else str(z)),
-    )
-
-
-def proposed_samples(out: Path, about: MicroscopyMetadata) -> tuple[SampleOf, ...]:
-    """Return the samples that there are, or that names of fields of view tell."""
-    has_table = (out / SAMPLES_NAME).exists()
-    return _as_rows(
-        load_samples(out, about.fov_names) if has_table else told_by_names(about.fov_names)
-    )
-
-
-def _samples_of(config: RunConfig, path: Path, out: Path, about: MicroscopyMetadata) -> Samples:
-    """Return the samples of results, which are what counts, or else of a configuration."""
-    names = about.fov_names
-    if (out / SAMPLES_NAME).exists():
-        return load_samples(out, names)
-    return samples_in(config, path, names)
-
-
-def samples_in(config: RunConfig, path: Path, names: tuple[str, ...]) -> Samples:
-    """Return the samples that a configuration names."""
-    if config.samples is None:
-        return Samples(names)
-    if isinstance(config.samples, str):
-        each = read_sample_table(path.parent / config.samples, names)
-    else:
-        each = assignments_from_mapping(config.samples, names, "samples")
-    return Samples.made_of(names, each, str(path))
-
-
-def _as_rows(samples: Samples) -> tuple[SampleOf, ...]:
-    return tuple(
-        SampleOf(sample=name, fovs=tuple(samples.fovs_of(name)))
-        for name in samples.all()
-        if name != UNASSIGNED
     )
 
 
@@ -285,7 +244,7 @@ def config_of(
         "nuclei": _word(chosen.nuclei, names),
     }
     content["fovs"] = _fovs_as_words(draft.fovs, about)
-    content["samples"] = _samples_as_words(draft.samples, about)
+    content["samples"] = samples_for_config(draft.samples, about, known, config_path(out))
     content["keep"] = draft.keep.split(",") if "," in draft.keep else draft.keep
     content["workers"] = draft.workers
     reading = draft.reading
@@ -342,37 +301,7 @@ def _fovs_as_words(fovs: tuple[int, ...] | None, about: MicroscopyMetadata) -> s
         return "all"
     if not fovs:
         raise InputError("no position is chosen")
-    return _fov_words(fovs, about)
-
-
-def _fov_words(fovs: tuple[int, ...], about: MicroscopyMetadata) -> str | list[str]:
-    """Return fields of view in words that mean these alone, whatever their names are."""
-    if outside := [fov for fov in fovs if not 0 <= fov < about.n_fovs]:
-        raise InputError(f"there is no position {outside[0]}; there are {about.n_fovs}")
-    ranges = format_ranges(fovs)
-    try:
-        if find_fovs(ranges, about.fov_names) == sorted(set(fovs)):
-            return ranges
-    except InputError:
-        pass  # names are numbers themselves
-    return [f"index:{fov}" for fov in sorted(set(fovs))]
-
-
-def _samples_as_words(
-    samples: tuple[SampleOf, ...], about: MicroscopyMetadata
-) -> dict[str, Any] | None:
-    given = {
-        each.sample: {"fovs": words} if isinstance(words, list) else words
-        for each in samples
-        if each.fovs
-        for words in [_fov_words(each.fovs, about)]
-    }
-    if len(given) < len([each for each in samples if each.fovs]):
-        raise InputError("samples: two of them have the same name")
-    Samples.made_of(
-        about.fov_names, assignments_from_mapping(given, about.fov_names, "samples"), "the page"
-    )
-    return given or None
+    return fov_words(fovs, about)
 
 
 def _require_allowed(config: RunConfig, known: RunConfig, roots: Roots) -> None:
@@ -417,16 +346,8 @@ def save_draft(out: Path, file: Path, config: RunConfig, about: MicroscopyMetada
         raise StorageError.about("make", out, error) from error
     write_whole(path, commented_yaml(config))
     if (out / SAMPLES_NAME).exists():
-        _change_samples(out, samples_in(config, path, about.fov_names))
+        put_samples(out, samples_in(config, path, about.fov_names))
     return path
-
-
-def _change_samples(out: Path, wanted: Samples) -> None:
-    there = load_samples(out, wanted.names)
-    others = [fov for fov in range(len(wanted.names)) if there.of(fov) != wanted.of(fov)]
-    if others:
-        each = [Assignment(wanted.of(fov), (fov,), "the page") for fov in others]
-        change_samples(out, lambda now: now.changed(each))
 
 
 def saved_config(out: Path, file: Path) -> RunConfig:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pyama_core.app.messages import Message
 from pyama_core.app.sources import Seen
 from pyama_core.io.microscopy import MicroscopyMetadata
-from pyama_core.io.readers.intervals import describe_times
+from pyama_core.io.readers.intervals import describe_times, interval_of
 from pyama_core.io.readers.survey import dark_warning
 from pyama_core.processing.frame import refusal_of
 from pyama_core.processing.workflow.services.roles import propose_roles, shows_nuclei
@@ -58,6 +58,8 @@ class SourceFacts(Message):
     channels: tuple[ChannelFact, ...]
     fovs: tuple[FovFact, ...]
     n_frames: int
+    has_times: bool
+    """Whether it says when its frames were taken."""
     n_z: int
     pixel_size_um: float | None
 
@@ -111,6 +113,7 @@ def facts_of(about: MicroscopyMetadata, file: Path, out: Path) -> SourceFacts:
         ),
         fovs=tuple(_fov(about, fov) for fov in range(about.n_fovs)),
         n_frames=about.n_frames,
+        has_times=interval_of(about) is not None,
         n_z=about.n_z,
         pixel_size_um=about.pixel_size_um,
     )
@@ -146,7 +149,7 @@ def _facts(about: MicroscopyMetadata) -> Iterator[tuple[str, str]]:
     yield "file type", about.file_type
     for note in about.notes:
         yield "read as", note.removeprefix("names are read as ")
-    yield "times", describe_times(about)
+    yield "times", describe_times(about, "say how long it is between frames, under Results")
     size = about.pixel_size_um
     yield "pixel size", "unknown" if size is None else f"{size:.4g} µm"
     bits = "" if about.bit_depth is None else f", {about.bit_depth} bits used"

@@ -715,6 +715,7 @@ export interface SourceFacts {
   channels: readonly ChannelFact[];
   fovs: readonly FovFact[];
   n_frames: number;
+  has_times: boolean;
   n_z: number;
   pixel_size_um: number | null;
 }

@@ -7,7 +7,7 @@ import { bytes } from "../base/units.js";
 import { Channels } from "./Channels.js";
 import { Positions, SamplesPanel } from "./Positions.js";
 import {
-  at, change, draft, flush, saved, saveError, saving, source, stored,
+  at, change, draft, flush, given as givenOf, saved, saveError, saving, setParameter, source, stored,
 } from "./state.js";
 import { ReadAs } from "./ReadAs.js";
 
@@ -92,6 +92,7 @@ function RunPanel() {
           </select>
         </label>
       )}
+      {now && known.n_frames > 1 && <MinutesBetween />}
       <ReadAs isOpen={false} />
       {stored.value.value?.problem && <p class="problem">{stored.value.value.problem}</p>}
       <SavedWords />
@@ -123,6 +124,42 @@ function RunPanel() {
         </div>
       )}
     </section>
+  );
+}
+
+/** Minutes between frames, for a file that does not tell, or tells what is not so. */
+function MinutesBetween() {
+  const known = source.value.value;
+  const given = givenOf("extraction", "interval_minutes");
+  const put = (text: string) => {
+    const minutes = Number(text.replace(",", "."));
+    const isMeant = text.trim() !== "" && Number.isFinite(minutes) && minutes > 0;
+    setParameter("extraction", "interval_minutes", isMeant ? minutes : undefined);
+  };
+  return (
+    <>
+      <label class="line" title="empty: as the file says">
+        <span>minutes between frames</span>
+        <input
+          type="text"
+          inputMode="decimal"
+          size={8}
+          value={typeof given === "number" ? String(given) : ""}
+          placeholder={known?.has_times ? "as the file says" : "unknown"}
+          onChange={(event) => {
+            put(event.currentTarget.value);
+            const now = givenOf("extraction", "interval_minutes");
+            event.currentTarget.value = typeof now === "number" ? String(now) : "";
+          }}
+        />
+      </label>
+      {!known?.has_times && given === undefined && (
+        <p class="quiet">The file does not say when its frames were taken: without this, results count frames and know no hours.</p>
+      )}
+      {known?.has_times && given !== undefined && (
+        <p class="warn">! replaces the times of the file</p>
+      )}
+    </>
   );
 }
 

@@ -6,14 +6,13 @@ import shutil
 from pathlib import Path
 
 from pyama_core.app.desk import Desk
+from pyama_core.app.draft_samples import SampleOf, proposed_samples
 from pyama_core.app.drafts import (
     ChosenChannels,
     Draft,
-    SampleOf,
     analysis_of,
     config_of,
     load_draft,
-    proposed_samples,
     save_draft,
     saved_config,
 )

@@ -41,11 +41,13 @@ def interval_of(metadata: MicroscopyMetadata) -> Interval | None:
     return Interval(mean, jitter, min(steps), max(steps))
 
 
-def describe_times(metadata: MicroscopyMetadata) -> str:
-    """Interval between frames with its jitter, and where the times come from."""
+def describe_times(
+    metadata: MicroscopyMetadata, advice: str = "give the interval with --interval"
+) -> str:
+    """Interval between frames with its jitter, and where the times come from; or what to do."""
     interval = interval_of(metadata)
     if interval is None:
-        return "unknown; give the interval with --interval" if metadata.n_frames > 1 else "-"
+        return f"unknown; {advice}" if metadata.n_frames > 1 else "-"
     unit, scale = ("min", 1.0) if interval.mean >= 1 else ("s", 60.0)
     every = f"every {interval.mean * scale:.4g} {unit}"
     if metadata.timepoints_source == "nominal":
