@@ -265,6 +265,42 @@ def empty_frame(kind: str) -> Image:
 EMPTY = ["even", "photons, uneven", "constant", "zero", "hot pixels", "8 bit", "slope"]
 
 
+def drawn(low: float, high: float, dtype: type) -> Image:
+    """Draw eleven discs in one grey on another, without any noise."""
+    frame = np.full((260, 260), low, dtype)
+    y, x = np.mgrid[:260, :260]
+    for n in range(11):
+        frame[np.hypot(y - 40 - 60 * (n // 4), x - 40 - 60 * (n % 4)) < 11] = high
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"),
+    [(0, 255, np.uint8), (0, 1, np.bool_), (100, 130, np.uint16), (-0.5, 0.5, np.float32)],
+)
+def test_objects_of_one_grey_on_another_are_found(low: float, high: float, dtype: type) -> None:
+    frame = drawn(low, high, dtype)
+    segmenter = ObjectSegmenter()
+    segmenter.prepare([frame])
+    assert segmenter.cell_diameter == pytest.approx(22, rel=0.2)
+    labels = segmenter.segment(frame)
+    assert labels.max() == 11
+    assert (labels > 0).sum() == pytest.approx((frame == frame.max()).sum(), rel=0.15)
+
+
+def test_objects_of_a_few_greys_are_found_and_dark_ones_by_dark() -> None:
+    frame = np.maximum(drawn(0, 100, np.uint8), np.roll(drawn(0, 200, np.uint8), 30, axis=1))
+    assert ObjectSegmenter(BrightParameters(cell_diameter=22)).segment(frame).max() >= 20
+    dark = ObjectSegmenter(DarkParameters(cell_diameter=22))
+    assert dark.segment(drawn(255, 0, np.uint8)).max() == 11
+
+
+@pytest.mark.parametrize("share", [0.001, 0.02, 0.5, 0.98])
+def test_pixels_of_two_greys_at_random_are_noise(share: float) -> None:
+    frame = (np.random.default_rng(0).random((300, 300)) < share).astype(np.uint8)
+    assert ObjectSegmenter(BrightParameters(cell_diameter=12)).segment(frame).max() == 0
+
+
 @pytest.mark.parametrize("kind", EMPTY)
 @pytest.mark.parametrize("diameter", [6, 10, 24, 80])
 def test_nothing_is_found_where_nothing_is(kind: str, diameter: float) -> None:

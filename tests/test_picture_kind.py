@@ -76,6 +76,12 @@ LIGHTS = {
     "spot": np.exp(-(X * X + Y * Y) / 0.18),
     "hole": 1 - 0.9 * np.exp(-(X * X + Y * Y) / 0.3),
     "edge of a field stop": (np.hypot(X, Y) < 0.9).astype(float),
+    "corner": np.exp(-np.hypot(X - 1, Y - 1) / 0.15),
+    "wide corner": np.exp(-np.hypot(X - 1, Y - 1) / 0.4),
+    "soft stop": 1 / (1 + np.exp((np.hypot(X, Y) - 0.9) / 0.04)),
+    "soft stop beyond the frame": 1 / (1 + np.exp((np.hypot(X, Y) - 1.2) / 0.02)),
+    "soft square stop": 1 / (1 + np.exp((np.maximum(abs(X), abs(Y)) - 0.6) / 0.08)),
+    "light from one side": 1 / (1 + np.exp((0.6 - X) / 0.08)),
 }
 
 
@@ -87,6 +93,13 @@ def test_uneven_light_is_never_taken_for_cells_with_confidence(light, gain, heig
     found = judged(lit(LIGHTS[light], gain, height))
     fitting = {0.0: UNSURE, 0.5: BRIGHT, -0.3: DARK}[height]
     assert found.kind in (fitting, UNSURE), found
+
+
+@pytest.mark.parametrize("light", ["corner", "soft stop", "soft square stop"])
+def test_steep_light_on_an_empty_frame_is_not_sure_to_be_anything(light):
+    found = judged(lit(LIGHTS[light], 20_000))
+    assert found.kind is UNSURE, found
+    assert "steep illumination" in found.reason or light == "soft stop", found
 
 
 def test_moderately_uneven_light_hides_nothing():

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from pyama_core.processing.frame import read_only
 from pyama_core.processing.segmentation.bright.illumination import smooth_background
 from pyama_core.processing.segmentation.bright.kernels.tiles import busy_tiles, values_in
-from pyama_core.processing.segmentation.images import as_2d, blur, rounding
+from pyama_core.processing.segmentation.images import (
+    as_2d,
+    blur,
+    of_single_precision,
+    rounding,
+)
 from pyama_core.processing.segmentation.kernels.resample import shrink_frame
 from pyama_core.processing.segmentation.kernels.tiles import subtract_tiles
 from pyama_core.processing.segmentation.scale import Scale
@@ -34,6 +39,9 @@ ENOUGH_PIXELS, FEWEST_PIXELS = 40_000, 500  # to measure noise
 CLIP, CLIPPED_SPREAD = 2.5, 1.09  # what is beyond so many deviations, and what that makes of them
 FAINT, CLEAR = 6.0, 15.0  # in noise, the highest contrast near by of what is smoothed and what not
 FAINT_NOISE = 1.75  # times that of a smoothed image: what is faint and wide may be stray light
+FEW_GREYS, STRIDE = 8, 4  # values at most, in every so manieth pixel, of a drawing
+ALIKE = 0.4  # of the neighbours that would differ by chance do so there, at most
+FLAT_NOISE = 0.02  # of the least step between greys, that is taken for its noise
 SPREAD_OF_MEDIAN = 1.4826  # standard deviation over median absolute deviation
 
 
@@ -68,7 +76,7 @@ def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int)
     noise would tear faint objects to pieces.
     """
     small = scale.shrink(frame)
-    error = float(np.sqrt(rounding(frame, small)))
+    error = _least_noise(frame, small)
     if sign < 0:
         small = np.negative(small)
     diameter = scale.working_diameter
@@ -99,6 +107,22 @@ def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int)
         if values.size:
             noise = min(noise, max(_spread(values), error))
     return _smoothed_where_faint(band, clear, noise, error, diameter)
+
+
+def _least_noise(frame: NDArray[Any], small: Float32Array) -> float:
+    """Return the least noise that a working image may have: that of whole grey values.
+
+    Unless these are no steps of something finer: in a mask, or a drawing of a few flat greys, the
+    steps are what there is to see, and neighbours are mostly alike.
+    """
+    some = frame[::STRIDE]
+    values, counts = np.unique(some[:, ::STRIDE], return_counts=True)
+    if 1 < values.size <= FEW_GREYS:
+        shares = counts / counts.sum()
+        if np.mean(some[:, 1:] != some[:, :-1]) < ALIKE * (1 - np.sum(shares**2)):
+            step = float(np.diff(values.astype(np.float64)).min())
+            return max(FLAT_NOISE * step, float(np.sqrt(of_single_precision(small))))
+    return float(np.sqrt(rounding(frame, small)))
 
 
 def _smoothed_where_faint(

@@ -32,6 +32,9 @@ class Contrast:
     largest, span : float
         Share of these pixels in the largest connected part of them, and the share of the frame
         that this spans, in width or height, whichever is less.
+    unevenness : float
+        How far the background differs across the frame, in units of the strongest detail: little
+        where cells are what stands out, much under steep illumination.
     """
 
     bright_share: float = 0.5
@@ -41,6 +44,7 @@ class Contrast:
     sharpness: float = 1.0
     largest: float = 0.0
     span: float = 0.0
+    unevenness: float = 0.0
 
     @property
     def disagreement(self) -> float:
@@ -59,6 +63,7 @@ def middle_of(frames: Sequence[Contrast]) -> Contrast:
             each.sharpness,
             each.largest,
             each.span,
+            each.unevenness,
         ]
         for each in frames
     ]

@@ -35,6 +35,8 @@ _BOTH_SHARES, _BOTH_RATIOS = (0.12, 0.66), (0.4, 2.2)
 _NOT_BRIGHT, _NOT_DARK = 0.75, 0.25
 _LEAST_SHARP = 0.45  # below, contrast is as smooth as uneven illumination
 _MOST_DISAGREEMENT = 0.2  # between shares measured at two scales
+_MOST_UNEVEN = {PictureKind.ADHERENT: 1.6, PictureKind.BRIGHT: 7.0, PictureKind.DARK: 7.0}
+# An edge of the light has a bright side and a dark one, as cells in phase contrast have.
 _IN_ONE, _SPANS, _SPARSE = 0.6, 0.6, 0.3  # part in one piece, which spans the frame, of little
 
 
@@ -109,7 +111,7 @@ def judge_picture(frames: Sequence[Contrast], *, is_fluorescence: bool = False) 
         looks = "in phase contrast" if kind is PictureKind.ADHERENT else "of dark objects"
         doubt = f"as {looks}, but the channel is fluorescence by its name or emission"
     else:
-        doubt = _may_be_illumination(contrast)
+        doubt = _may_be_illumination(contrast, kind)
     return Picture(
         PictureKind.UNSURE if doubt else kind,
         likely,
@@ -120,12 +122,17 @@ def judge_picture(frames: Sequence[Contrast], *, is_fluorescence: bool = False) 
     )
 
 
-def _may_be_illumination(seen: Contrast) -> str:
+def _may_be_illumination(seen: Contrast, kind: PictureKind) -> str:
     """Return why contrast may be that of an unevenly lit frame, and not of cells."""
     if seen.sharpness < _LEAST_SHARP:
         return "but it is as smooth as uneven illumination, not as cells are"
     if seen.disagreement > _MOST_DISAGREEMENT:
         return "but to nearer surroundings it is another share, as under uneven illumination"
+    if seen.unevenness > _MOST_UNEVEN[kind]:
+        return (
+            f"but the background differs {seen.unevenness:.1f} times as far as what stands out of "
+            "it, as under steep illumination"
+        )
     if seen.largest > _IN_ONE and seen.span > _SPANS and seen.covered < _SPARSE:
         return "but most of it is in one piece across the frame, as of a field stop or a shadow"
     return ""

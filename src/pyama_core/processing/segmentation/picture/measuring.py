@@ -70,14 +70,18 @@ def measure_contrast(frame: NDArray[Any]) -> Contrast:
     fine, fine_noise = _contrast(image, rounded, SCALE / 2)
     fine = _inner(fine, SCALE / 2)
     part, span = _largest(beyond)
+    smooth = _smooth(image, 1.0)
+    ground, coarse = _ground(smooth)
+    detail = _inner(smooth - ground)
     return Contrast(
         _bright_share(contrast, noise),
-        _reach_ratio(image, rounded),
+        _reach_ratio(detail, rounded),
         float(beyond.mean()),
         _bright_share(fine, fine_noise),
         _sharpness(contrast, fine),
         part,
         span,
+        _unevenness(coarse, detail),
     )
 
 
@@ -171,12 +175,23 @@ def _clipped_noise(band: Image) -> float:
     return noise
 
 
-def _reach_ratio(image: Image, rounded: float) -> float:
-    """Return how far the brightest reach above the usual, over how far the darkest reach below."""
-    fine = _smooth(image, 1.0)
-    coarse = cv2.resize(fine, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
+def _ground(smooth: Image) -> tuple[Image, Image]:
+    """Return what is wider than cells, and the same at an eighth of the size."""
+    coarse = cv2.resize(smooth, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
     coarse = _smooth(np.asarray(cv2.medianBlur(coarse, 5), np.float32), 2.0)
-    ground = cv2.resize(coarse, fine.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    low, usual, high = np.percentile(_inner(fine - ground), (100 - REACH, 50, REACH)).tolist()
+    ground = cv2.resize(coarse, smooth.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(ground, np.float32), coarse
+
+
+def _reach_ratio(detail: Image, rounded: float) -> float:
+    """Return how far the brightest reach above the usual, over how far the darkest reach below."""
+    low, usual, high = np.percentile(detail, (100 - REACH, 50, REACH)).tolist()
     least = max(rounded, 1e-6)
     return float((high - usual + least) / (usual - low + least))
+
+
+def _unevenness(coarse: Image, detail: Image) -> float:
+    """Return how far the background differs, in units of the strongest detail."""
+    lowest, highest = np.percentile(coarse, (1, 99)).tolist()
+    strongest = float(np.percentile(np.abs(detail), REACH))
+    return float((highest - lowest) / max(strongest, 1e-6))
