@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,28 @@ def test_a_movie_is_a_few_files_of_many_frames_of_which_each_can_be_read_alone(
     placed = ome["multiscales"][0]["datasets"][2]["coordinateTransformations"]
     assert placed[0]["scale"] == [5.0, 1.0, 2.0, 2.0]
     assert placed[1]["translation"] == [0.0, 0.0, 0.75, 0.75]
+
+
+def test_of_a_long_movie_a_single_shard_is_in_memory(tmp_path, monkeypatch):
+    shard = 1 << 20
+    monkeypatch.setattr(zarr_images, "_SHARD_BYTES", shard)
+    monkeypatch.setattr(zarr_images, "_SMALLEST_LEVEL", 64)
+    frame = np.random.default_rng(4).integers(0, 16, (512, 512), np.uint8)
+    shape = ImageShape(33, 512, 512, 1)
+    ImageWriter(tmp_path / "warm", ImageShape(1, 512, 512, 1), np.uint8).append(frame)
+    tracemalloc.start()
+    image = ImageWriter(tmp_path / "image", shape, np.uint8)
+    for t in range(32):
+        image.append(frame + t)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # What is gathered, as chunks, compressed and put together; not what is gathered of 4 levels.
+    assert peak < 5.5 * shard
+    image.append(frame + 32)
+    smaller = zarr.open_group(tmp_path / "image", mode="r")["1"]
+    assert smaller.shards[0] == 16
+    for t in (0, 15, 16, 31, 32):
+        np.testing.assert_array_equal(smaller[t, 0], halved(frame + t))
 
 
 def test_frames_larger_than_a_chunk_are_cut_into_equal_parts(tmp_path):

@@ -2,13 +2,15 @@
 
 Frames of a channel are gathered until they fill a shard, a file of many compressed chunks, so that
 a movie is neither a million files nor one that must be read as a whole. A chunk is a frame, or a
-part of a large one.
+part of a large one. Smaller versions are made of what was written of the larger one, so that a
+single shard is in memory at a time, however long and large the movie is.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,13 +94,18 @@ class ImageWriter:
         self._levels = [
             _Level(self._group, level, shape, np.dtype(dtype)) for level in range(shape.n_levels)
         ]
+        self._channel = 0
 
     def append(self, frame: NDArray[Any], channel: int = 0) -> None:
         """Write the next frame of a channel, (Y, X); all frames of one come before the next."""
-        for number, level in enumerate(self._levels):
-            if number:
-                frame = halved_labels(frame) if self._is_labels else halved(frame)
-            level.append(frame, channel)
+        if channel != self._channel:
+            self._channel = channel
+            for level in self._levels:
+                level.begin(channel)
+        self._levels[0].append(frame)
+        smaller_version = halved_labels if self._is_labels else halved
+        for larger, smaller in itertools.pairwise(self._levels):
+            smaller.follow(larger, smaller_version)
 
     def describe(
         self, name: str, scale: Scale, further: Mapping[str, Any], own: Mapping[str, Any]
@@ -150,7 +157,13 @@ class ImageWriter:
 
 
 class _Level:
-    """An array of the pyramid, of which whole shards are written."""
+    """An array of the pyramid, of which whole shards are written.
+
+    Attributes
+    ----------
+    n_written : int
+        How many frames of the channel have been written.
+    """
 
     def __init__(
         self, group: zarr.Group, level: int, shape: ImageShape, dtype: np.dtype[Any]
@@ -162,7 +175,7 @@ class _Level:
         frame = tuple(
             -(-size // part) * part for size, part in zip((height, width), chunk, strict=True)
         )
-        n_frames = max(1, min(shape.frames, _SHARD_BYTES // (math.prod(frame) * dtype.itemsize)))
+        in_shard = max(1, min(shape.frames, _SHARD_BYTES // (math.prod(frame) * dtype.itemsize)))
         channel = () if shape.channels is None else (1,)
         channels = () if shape.channels is None else (shape.channels,)
         self._array = group.create_array(
@@ -170,7 +183,7 @@ class _Level:
             shape=(shape.frames, *channels, height, width),
             dtype=dtype,
             chunks=(1, *channel, *chunk),
-            shards=(n_frames, *channel, *frame),
+            shards=(in_shard, *channel, *frame),
             compressors=BloscCodec(
                 cname="zstd", clevel=5, shuffle="bitshuffle", typesize=dtype.itemsize
             ),
@@ -180,21 +193,44 @@ class _Level:
             config={"write_empty_chunks": True},
         )
         self._has_channels = bool(channels)
-        self._gathered = np.empty((n_frames, height, width), dtype)
+        self._in_shard = in_shard
         self._n_frames = shape.frames
-        self._t = 0
+        self._gathered: NDArray[Any] | None = None
+        self._n_gathered = 0
+        self.begin(0)
 
-    def append(self, frame: NDArray[Any], channel: int) -> None:
-        self._gathered[self._t % len(self._gathered)] = frame
-        self._t += 1
-        is_last = self._t == self._n_frames
-        if is_last or self._t % len(self._gathered) == 0:
-            start = (self._t - 1) // len(self._gathered) * len(self._gathered)
-            frames = slice(start, self._t)
-            place = (frames, channel) if self._has_channels else (frames,)
-            self._array[place] = self._gathered[: self._t - start]
-        if is_last:
-            self._t = 0
+    def begin(self, channel: int) -> None:
+        self._channel = channel
+        self.n_written = 0
+
+    def append(self, frame: NDArray[Any]) -> None:
+        if self._gathered is None:
+            self._gathered = np.empty((self._in_shard, *frame.shape), self._array.dtype)
+        self._gathered[self._n_gathered] = frame
+        self._n_gathered += 1
+        end = self.n_written + self._n_gathered
+        if end == self._n_frames or self._n_gathered == self._in_shard:
+            frames = slice(self.n_written, end)
+            self._array[self._place(frames)] = self._gathered[: self._n_gathered]
+            # The next to gather is a smaller version.
+            self._gathered, self._n_gathered = None, 0
+            self.n_written = end
+
+    def follow(
+        self, larger: _Level, smaller_version: Callable[[NDArray[Any]], NDArray[Any]]
+    ) -> None:
+        """Write the shards for which the larger version has all frames."""
+        is_last = larger.n_written == self._n_frames
+        while (n_new := larger.n_written - self.n_written) >= self._in_shard or (n_new and is_last):
+            for t in range(self.n_written, self.n_written + min(n_new, self._in_shard)):
+                self.append(smaller_version(larger.frame(t)))
+
+    def frame(self, t: int) -> NDArray[Any]:
+        """Read what was written of the channel."""
+        return np.asarray(self._array[self._place(t)])
+
+    def _place(self, frames: slice | int) -> tuple[slice | int, ...]:
+        return (frames, self._channel) if self._has_channels else (frames,)
 
 
 def halved(frame: NDArray[Any]) -> NDArray[Any]:
