@@ -17,11 +17,13 @@ from pyama_core.cli.app import app
 from pyama_core.cli.options.results import FORM_NAMES
 from pyama_core.errors import CancelledError, InputError, StorageError
 from pyama_core.exports import csv_tables
+from pyama_core.exports.destination import recover
 from pyama_core.exports.exporting import export
 from pyama_core.exports.file_names import file_names, sheet_names
 from pyama_core.exports.forms import all_forms
 from pyama_core.exports.left_out import tell_left_out
 from pyama_core.io.storage.atomic import is_temporary
+from pyama_core.io.storage.locks import FolderLock
 from runs import files_in
 
 pytestmark = pytest.mark.usefixtures("zarr_ends_its_threads")
@@ -206,6 +208,77 @@ def test_an_export_that_is_killed_leaves_nothing_that_looks_whole_and_the_next_c
     assert is_temporary(left)
     sampled.export(form, path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def killed_at_rename(number: int, folder: Path, path: Path) -> None:
+    """Export over an export in a process that dies before one of its renames of folders."""
+    program = (
+        "import os, sys; from pathlib import Path; from pyama_core import open_results\n"
+        "number, folder, path = int(sys.argv[1]), *sys.argv[2:]\n"
+        "seen, replace = [], Path.replace\n"
+        "def rename(source, target):\n"
+        "    seen.extend([source] if source.is_dir() else [])\n"
+        "    return os._exit(9) if len(seen) == number else replace(source, target)\n"
+        "Path.replace = rename\n"
+        "open_results(folder).export('csv', path, good_only=True, overwrite=True)"
+    )
+    words = [sys.executable, "-c", program, str(number), str(folder), str(path)]
+    assert subprocess.run(words, check=False, timeout=120).returncode == 9
+
+
+def test_an_export_that_was_to_be_replaced_when_the_process_was_killed_comes_back(
+    sampled, tmp_path, caplog
+):
+    path = sampled.export("csv", tmp_path / "[für] Prism")
+    before = files_in(path)
+    killed_at_rename(1, sampled.folder, path)
+    assert files_in(path) == before
+    killed_at_rename(2, sampled.folder, path)
+    assert not path.exists()
+    with pytest.raises(InputError, match="is there already"):
+        sampled.export("csv", path)
+    assert "Prism is back" in caplog.text
+    assert files_in(path) == before
+    sampled.export("csv", path, good_only=True, overwrite=True)
+    assert files_in(path) != before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_left_of_a_deleted_export_does_not_come_back(sampled, tmp_path):
+    path = sampled.export("csv", tmp_path / "out")
+    (path / "cells.csv").unlink()
+    path.rename(tmp_path / ".out.0.tmp")
+    sampled.export("csv", path, good_only=True)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_export_that_is_being_replaced_is_left_to_who_replaces_it(sampled, tmp_path):
+    path = sampled.export("csv", tmp_path / "out")
+    (tmp_path / ".out.1.tmp").mkdir()
+    lock = FolderLock.acquire(tmp_path / ".out.1.tmp")
+    path.rename(tmp_path / ".out.0.tmp")
+    recover(path)
+    assert not path.exists()
+    lock.release()
+    recover(path)
+    assert path.is_dir()
+    (tmp_path / ".out.1.tmp").rmdir()
+
+
+def test_an_export_whose_successor_cannot_be_renamed_stays(sampled, tmp_path, monkeypatch):
+    path = sampled.export("csv", tmp_path / "out")
+    before = files_in(tmp_path)
+    replace = Path.replace
+
+    def refuse(source: Path, target: Path) -> Path:
+        if source.is_dir() and target == path:
+            raise OSError(5, "Input/output error")
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(StorageError, match=r"out: Input/output error"):
+        sampled.export("csv", path, good_only=True, overwrite=True)
+    assert files_in(tmp_path) == before
 
 
 def test_what_others_write_at_the_same_time_is_not_cleared_up(sampled, tmp_path):

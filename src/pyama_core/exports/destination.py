@@ -3,7 +3,8 @@
 What is written goes into a folder of a temporary name beside the place that it is to have, and is
 moved out of it when it is whole. A folder that an export made holds a list of its files with their
 checksums, so that another export may take its place (``overwrite``) without taking anything with
-it that a person put or changed there.
+it that a person put or changed there. No system renames a folder over another, so the earlier one
+has a temporary name for a moment: what was killed in that moment is put right by who comes next.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -29,6 +31,8 @@ from pyama_core.io.storage.atomic import (
 )
 from pyama_core.io.storage.locks import LOCK_NAME, FolderLock, find_holder
 from pyama_core.version import __version__
+
+logger = logging.getLogger(__name__)
 
 ABOUT_NAME = "export.json"
 """What an export wrote, in a folder of an export."""
@@ -89,6 +93,43 @@ def _files_of_export(folder: Path) -> dict[str, str] | None:
     return files if isinstance(files, dict) else None
 
 
+def recover(path: Path) -> None:
+    """Give an export its name back that was to be replaced when the process was killed.
+
+    Parameters
+    ----------
+    path : Path
+        The name that it had.
+
+    Raises
+    ------
+    StorageError
+        The file system refuses.
+    """
+    if os.path.lexists(path):
+        return
+    try:
+        left = _left_at(path)
+        if any(find_holder(folder) is not None for folder in left):
+            return  # somebody is at it right now
+        whole = [folder for folder in left if _is_whole_export(folder)]
+    except OSError as error:
+        raise StorageError.about("read", path.parent, error) from error
+    if whole:
+        latest = max(whole, key=lambda folder: (folder / ABOUT_NAME).stat().st_mtime_ns)
+        move_into_place(latest, path)
+        logger.warning("%s is back: an export that was to replace it was killed", path)
+
+
+def _is_whole_export(folder: Path) -> bool:
+    """Whether a folder has all files of an export, and no others."""
+    files = _files_of_export(folder)
+    if files is None:
+        return False
+    there = {file.relative_to(folder).as_posix() for file in _files_in(folder)}
+    return there == {*files, ABOUT_NAME}
+
+
 @contextlib.contextmanager
 def new_folder(path: Path, about: Mapping[str, Any], *, overwrite: bool) -> Iterator[Path]:
     """Make a folder that has its name as soon as the block ends without an error.
@@ -114,6 +155,7 @@ def new_folder(path: Path, about: Mapping[str, Any], *, overwrite: bool) -> Iter
     StorageError
         The file system refuses.
     """
+    recover(path)
     require_free(path, folder=True, overwrite=overwrite)
     with _scratch(path) as scratch:
         folder = scratch / path.name
@@ -191,11 +233,16 @@ def _acquire(scratch: Path, path: Path) -> None:
 
 def _sweep(path: Path) -> None:
     """Delete what exports to a path left behind whose processes died on this host."""
-    for scratch in path.parent.glob(glob.escape(f".{path.name}.") + "*"):
-        is_ours = is_temporary(scratch) and is_folder(scratch)
-        marks = (scratch / LOCK_NAME, scratch / ABOUT_NAME)  # the latter of one that was replaced
-        if is_ours and any(mark.is_file() for mark in marks) and find_holder(scratch) is None:
-            _delete(scratch)
+    for folder in _left_at(path):
+        marks = (folder / LOCK_NAME, folder / ABOUT_NAME)  # the latter of one that was replaced
+        if any(mark.is_file() for mark in marks) and find_holder(folder) is None:
+            _delete(folder)
+
+
+def _left_at(path: Path) -> list[Path]:
+    """Return the folders of temporary names of what is or was to be at a path."""
+    found = path.parent.glob(glob.escape(f".{path.name}.") + "*")
+    return sorted(folder for folder in found if is_temporary(folder) and is_folder(folder))
 
 
 def _delete(scratch: Path) -> None:

@@ -90,7 +90,8 @@ def put_in_place(temporary: Path, final: Path) -> None:
 
     A folder cannot be renamed over another in one step, so the old one gets a temporary name
     first. Its entry is gone from the record by then, so that a process killed in between leaves
-    no entry that speaks of a folder which is not there.
+    no entry that speaks of a folder which is not there. If the new one cannot be renamed then, the
+    old one gets its name back.
 
     Raises
     ------
@@ -104,7 +105,12 @@ def put_in_place(temporary: Path, final: Path) -> None:
     old = temporary_path(final)
     # Windows renames no folder of which a file is open: that is waited for as well.
     move_into_place(final, old, about=final)
-    move_into_place(temporary, final)
+    try:
+        move_into_place(temporary, final)
+    except BaseException:
+        with contextlib.suppress(OSError):  # another process has put its own there
+            old.rename(final)
+        raise
     with contextlib.suppress(OSError):
         delete(old)
 
