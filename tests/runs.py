@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,17 @@ def run(
 def statuses(outcome: RunOutcome) -> dict[int, str]:
     """How each field of view ended."""
     return {fov: str(found.status) for fov, found in outcome.fovs.items()}
+
+
+def doubt_diameters(output_dir: Path, found: dict[int, int], assumed: int = 60) -> None:
+    """Let records say that objects were found of a diameter that was not assumed."""
+    for fov, diameter in found.items():
+        [path] = (output_dir / f"fov_{fov:03d}").glob("*_record.json")
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = next(name for name, each in record["outputs"].items() if each["kind"] == "seg")
+        of_run = {"found_diameter": diameter, "cell_diameter": assumed}
+        record["outputs"][name]["summary"] |= of_run
+        path.write_text(json.dumps(record), encoding="utf-8")
 
 
 def data_files(output_dir: Path) -> dict[str, bytes]:

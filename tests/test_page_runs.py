@@ -19,6 +19,7 @@ from pyama_core.demo import write_demo
 from pyama_core.io.storage.locks import FolderLock
 from pyama_core.io.storage.naming import STOP_NAME, find_records
 from pyama_core.processing.workflow.stop_file import StopFile, ask_to_stop
+from runs import doubt_diameters
 
 _PATIENCE_S = 90
 
@@ -239,3 +240,13 @@ def test_frames_per_second_and_time_left_follow_from_the_log(tmp_path):
     assert last_lines(tmp_path, 200)[-1].endswith(words)
     lock.release()
     assert Follower(tmp_path).look(RunJobs()).state in ("none", "unfinished")
+
+
+def test_the_like_doubts_of_several_positions_are_told_once(copied_results):
+    doubt_diameters(copied_results, {0: 20, 1: 25, 2: 20})
+    [told] = Follower(copied_results).look(RunJobs()).doubts
+    assert (told.fovs, told.is_same) == ((0, 1, 2), False)
+    assert "a diameter of 20 px in the middle, 60 px were assumed" in told.text
+    doubt_diameters(copied_results, {1: 20})
+    [told] = Follower(copied_results).look(RunJobs()).doubts
+    assert told.is_same

@@ -12,6 +12,7 @@ import pytest
 from browsing import needs_chromium, serving, tabs
 from pyama_core.demo import write_demo
 from pyama_core.io.storage.naming import find_records
+from runs import doubt_diameters
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 
@@ -122,3 +123,17 @@ def test_a_run_that_was_killed_is_told_and_gone_on_with(browser, tmp_path):
         wait_for_title(tab.page, "Stopped before the end")
         tab.page.get_by_role("button", name="go on from here").click()
         wait_for_title(tab.page, "Done")
+
+
+def test_what_contradicts_the_assumptions_is_told_once_with_what_to_try(browser, copied_results):
+    doubt_diameters(copied_results, {0: 20, 2: 25})
+    with serving(copied_results.parent) as server, tabs(browser, server) as [tab]:
+        tab.open(place="run", at=copied_results)
+        doubts = tab.page.get_by_role("alert", name="doubts")
+        doubts.wait_for()
+        told = doubts.inner_text()
+        assert "! What was found contradicts what was assumed" in told
+        assert "before it goes on" not in told
+        assert "2 positions: such as position 0: " in told
+        assert told.count("What to try:") == 1
+        assert "a diameter of 20 px in the middle, 60 px were assumed" in told

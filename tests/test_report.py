@@ -29,6 +29,7 @@ from pyama_core.report.shown_cells import thinned
 from pyama_core.report.traces import payload, traces_section
 from pyama_core.report.write import write_report, write_report_of_run
 from pyama_core.results.results import open_results
+from runs import doubt_diameters
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\x00{x}"
 
@@ -393,12 +394,7 @@ def test_positions_of_the_file_that_are_not_in_the_results_are_named(owned):
 
 def test_what_contradicts_the_assumptions_of_the_run_stands_first(owned):
     """An assumed diameter that the objects do not have: told first, once for all positions."""
-    for folder in sorted(owned.folder.glob("fov_*"))[:2]:
-        path = next(folder.glob("*_record.json"))
-        record = json.loads(path.read_text(encoding="utf-8"))
-        name = next(name for name, each in record["outputs"].items() if each["kind"] == "seg")
-        record["outputs"][name]["summary"] |= {"found_diameter": 20, "cell_diameter": 60}
-        path.write_text(json.dumps(record), encoding="utf-8")
+    doubt_diameters(owned.folder, {0: 20, 1: 20})
     results = open_results(owned.folder)
     found = gather(results)
     assert all(found.positions[fov].trouble.needs_look for fov in (0, 1))

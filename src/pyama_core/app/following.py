@@ -29,7 +29,7 @@ from pyama_core.io.storage.naming import (
 )
 from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.asked_fovs import load_asked
-from pyama_core.processing.workflow.doubts import compare_counts, find_doubts
+from pyama_core.processing.workflow.doubts import About, Doubt, compare_counts, find_doubts
 from pyama_core.processing.workflow.fov_state import DONE, FovState
 from pyama_core.processing.workflow.run_notes import read_notes
 from pyama_core.processing.workflow.source_description import load_description
@@ -81,11 +81,14 @@ class RunBy(Message):
 
 
 class DoubtTold(Message):
-    """Something that contradicts what was assumed of the cells."""
+    """Something that contradicts what was assumed of the cells, in one or several positions."""
 
     text: str
+    """What was found in the first of them."""
     advice: str
     fovs: tuple[int, ...]
+    is_same: bool
+    """Whether the same is said of all; else only the kind is, such as another diameter."""
 
 
 class LastRun(Message):
@@ -132,7 +135,7 @@ class _Record:
     state: FovState | None
     steps: dict[str, str]
     standing: str
-    doubts: tuple[tuple[str, str], ...]
+    doubts: tuple[Doubt, ...]
 
 
 class Follower:
@@ -193,7 +196,7 @@ class Follower:
             for step, word in state.steps_in(path.parent).items()
             if word != "not asked for"
         }
-        doubts = tuple((doubt.text, doubt.advice) for doubt in find_doubts(state))
+        doubts = tuple(find_doubts(state))
         return _Record(seen, state, steps, state.standing_in(path.parent), doubts)
 
     def _described(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -238,7 +241,7 @@ class Follower:
             steps_done=n_done,
             n_steps=len(steps),
             error=error,
-            doubts=() if record is None else tuple(f"{a}; {b}" for a, b in record.doubts),
+            doubts=() if record is None else tuple(map(str, record.doubts)),
         )
 
     def _frames(self, rows: Iterable[FovAt], lengths: Sequence[int]) -> tuple[int, int]:
@@ -270,19 +273,24 @@ class Follower:
         return pace / n_steps, (total - done) / pace, elapsed
 
     def _doubts(self) -> tuple[DoubtTold, ...]:
-        """Return what is in doubt, once for all fields of view of which the same is said."""
-        found: dict[tuple[str, str], list[int]] = {}
+        """Return what is in doubt, once for all fields of view of which the like is said."""
+        found: dict[About, list[tuple[int, Doubt]]] = {}
         states: list[FovState] = []
         for fov, record in self._records.items():
             if record.state is not None and len(states) < _FIRST_LOOKED_AT and record.steps:
                 states.append(record.state)
             for doubt in record.doubts:
-                found.setdefault(doubt, []).append(fov)
+                found.setdefault(doubt.about, []).append((fov, doubt))
         if (jump := compare_counts(states)) is not None:
-            found[jump.text, jump.advice] = [state.record.fov for state in states]
+            found[jump.about] = [(state.record.fov, jump) for state in states]
         return tuple(
-            DoubtTold(text=text, advice=advice, fovs=tuple(fovs))
-            for (text, advice), fovs in found.items()
+            DoubtTold(
+                text=alike[0][1].text,
+                advice=alike[0][1].advice,
+                fovs=tuple(fov for fov, _ in alike),
+                is_same=all(doubt == alike[0][1] for _, doubt in alike),
+            )
+            for alike in found.values()
         )
 
 

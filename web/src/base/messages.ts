@@ -355,11 +355,12 @@ export interface Courses {
 export interface Done {
 }
 
-/** Something that contradicts what was assumed of the cells. */
+/** Something that contradicts what was assumed of the cells, in one or several positions. */
 export interface DoubtTold {
   text: string;
   advice: string;
   fovs: readonly number[];
+  is_same: boolean;
 }
 
 /** A cell that a person should look at. */

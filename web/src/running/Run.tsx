@@ -164,13 +164,25 @@ function Doubts(props: { now: RunAt }) {
   if (props.now.doubts.length === 0) return null;
   return (
     <section class="run-doubts" role="alert" aria-label="doubts">
-      <h2>! Look before it goes on: what was found contradicts what was assumed</h2>
-      {props.now.doubts.slice(0, 12).map((doubt) => (
+      <h2>! {isLive.value ? "Look before it goes on: what" : "What"} was found contradicts what was assumed</h2>
+      {props.now.doubts.map((doubt) => (
         <p key={doubt.text}>
-          <b>{positions(doubt.fovs)}:</b> {doubt.text}. <span class="quiet">What to try: {doubt.advice}</span>
+          <Where fovs={doubt.fovs} isSame={doubt.is_same} /> {doubt.text}.{" "}
+          <span class="quiet">What to try: {doubt.advice}</span>
         </p>
       ))}
     </section>
+  );
+}
+
+/** Positions of which something is said: of all the same, or of the first, and of others the like. */
+function Where(props: { fovs: readonly number[]; isSame: boolean }) {
+  const [first] = props.fovs;
+  return (
+    <b title={props.fovs.join(", ")}>
+      {props.fovs.length > 1 && `${count(props.fovs.length, "position")}: `}
+      {props.isSame || props.fovs.length === 1 ? positions(props.fovs) : `such as position ${first}`}:
+    </b>
   );
 }
 
@@ -183,16 +195,21 @@ function Failures(props: { now: RunAt }) {
   const groups = new Map<string, FovAt[]>();
   for (const row of props.now.fovs) {
     if (row.state !== "failed") continue;
-    const key = `${row.step}: ${row.error}`;
+    // Errors that differ in numbers alone, such as those of frames, are the same to a person.
+    const key = `${row.step}: ${row.error}`.replace(/[0-9]+/g, "#");
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   if (groups.size === 0) return null;
   return (
     <section class="run-failures" aria-label="failures">
       <h2>✕ Failed</h2>
-      {[...groups].map(([reason, rows]) => (
-        <p key={reason}>
-          <b>{positions(rows.map((row) => row.fov))}</b>, in {reason}
+      {[...groups].map(([kind, rows]) => (
+        <p key={kind}>
+          <Where
+            fovs={rows.map((row) => row.fov)}
+            isSame={rows.every((row) => row.error === rows[0]?.error)}
+          />{" "}
+          in {rows[0]?.step}: {rows[0]?.error}
         </p>
       ))}
       <p class="quiet">
