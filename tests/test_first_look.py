@@ -18,6 +18,7 @@ from movies import metadata_of, write_movie
 from pyama_core import open_results
 from pyama_core.app.overview import overview_of
 from pyama_core.cli.app import app
+from pyama_core.demo import write_demo
 from pyama_core.io.storage.naming import find_records
 from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.doubts import About, find_doubts, find_unlike_counts
@@ -106,6 +107,46 @@ def test_a_diameter_that_does_not_fit_is_told_when_the_first_position_is_through
     # Of each kind once; what the others contradict, status tells.
     assert sum("is through" in message for message in warnings_in(caplog)) == 1
     assert [d.about for state in states(tmp_path) for d in find_doubts(state)] == [About.SIZE] * 3
+
+
+@pytest.fixture(scope="module")
+def phase(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write two frames of cells in phase contrast, of 44 px."""
+    return write_demo(tmp_path_factory.mktemp("phase"), fovs=1, frames=2, size=512).image
+
+
+@pytest.mark.parametrize(("given", "is_told"), [(20, True), (44, False), (88, True)])
+def test_a_diameter_by_which_cells_are_cut_or_put_together_is_told(phase, tmp_path, given, is_told):
+    channels = Channels(pc=0, fl=[1])
+    assert run(phase, tmp_path, channels, method="instances", cell_diameter=given).ok
+    [state] = states(tmp_path)
+    summary = next(e.summary for e in state.record.outputs.values() if e.kind == "seg")
+    assert summary["cell_diameter"] == given
+    assert summary["shown_diameter"] == pytest.approx(44, abs=4)
+    assert bool(told_of_size(state)) is is_told, summary
+    if given == 20:
+        # The pieces are as large as what was given, so that only the frame tells.
+        assert 1 / 1.5 < summary["found_diameter"] / given < 1.5
+        assert re.search(
+            r"had a diameter of about 4\d px, 20 px were given", told_of_size(state)[0]
+        )
+        summary["objects"] = 11  # are too few for it to be believed
+        assert not told_of_size(state)
+        summary["objects"] = 12
+        assert told_of_size(state)
+        del summary["shown_diameter"]  # as in results of earlier versions
+        assert not told_of_size(state)
+
+
+def told_of_size(state: FovState) -> list[str]:
+    return [doubt.text for doubt in find_doubts(state) if doubt.about is About.SIZE]
+
+
+def test_a_diameter_that_was_estimated_is_not_estimated_again(alike, tmp_path):
+    assert run(alike, tmp_path, fovs=[0], method="bright").ok
+    assert (
+        "shown_diameter" not in states(tmp_path)[0].record.outputs["m_fov_000_seg_ch_0.npy"].summary
+    )
 
 
 def test_strict_stops_there_and_loses_nothing(alike, tmp_path, monkeypatch):

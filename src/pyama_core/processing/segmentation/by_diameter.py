@@ -88,6 +88,15 @@ class SegmenterByDiameter:
         )
         return Calibration(self.cell_diameter, found_cells=found is not None)
 
+    def diameter_shown(self, frame: NDArray[Any]) -> float | None:
+        """Return the diameter of what a frame holds, in pixels, to hold a given one against it.
+
+        None where none was given, as `prepare` estimates it then, or where the frame holds nothing.
+        """
+        if not self._is_given:
+            return None
+        return self._estimate([in_single_precision(frame, "frame")])
+
     def _estimate(self, frames: Sequence[NDArray[Any]]) -> float | None:
         """Return the diameter of what checked frames hold, in pixels; None if they hold nothing."""
         raise NotImplementedError

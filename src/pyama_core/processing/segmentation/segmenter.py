@@ -78,6 +78,14 @@ class SelfCalibrating(Protocol):
 
 
 @runtime_checkable
+class TellsDiameter(Protocol):
+    """A segmenter that works by the diameter of cells, and can tell it from a frame too."""
+
+    def diameter_shown(self, frame: NDArray[Any], /) -> float | None:
+        """Return what the frame itself says where a diameter was given; None where it cannot."""
+
+
+@runtime_checkable
 class FitsToCells(Protocol):
     """A segmenter of nuclei that works by the size of the cells which they are in."""
 

@@ -16,10 +16,18 @@ from pyama_core.outputs import NUCLEI, SEG, OutputKind
 from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.fov_state import FovState
-from pyama_core.processing.workflow.services.steps.found_objects import FOUND, OBJECTS, SHOWN
+from pyama_core.processing.workflow.services.steps.found_objects import (
+    ASSUMED,
+    FOUND,
+    OBJECTS,
+    SHOWN,
+    SHOWN_DIAMETER,
+)
 
 _MOST_UNLIKE = 1.5
 """Factor between the diameter found and the one assumed."""
+_MOST_UNLIKE_SHOWN = 1.6
+"""The same of the one that a frame shows, which is no more than an estimate."""
 _HARDLY_ANY = 0.2
 _ENOUGH_TRACES = 8
 _JUMP = 4.0
@@ -113,20 +121,37 @@ def _method_of(entry: OutputEntry) -> str:
 
 
 def _of_size(state: FovState, kind: OutputKind, about: About) -> Doubt | None:
+    """Tell whether the diameter assumed is not that of what was found, or not what a frame shows.
+
+    What is cut to pieces, or put together, has the size that was assumed: then the frame tells.
+    """
     entry = _entry_of(state, kind)
     told = {} if entry is None else entry.summary
-    found, assumed = told.get(FOUND, 0), told.get("cell_diameter", 0)
-    if not (found and assumed) or 1 / _MOST_UNLIKE <= found / assumed <= _MOST_UNLIKE:
-        return None
+    assumed = told.get(ASSUMED, 0)
     what, option = ("nuclei", "nuclei.cell_diameter")
     if about is About.SIZE:
         what, option = ("objects", "--cell-diameter")
-    return Doubt(
-        about,
-        f"the {what} that were found have a diameter of {found} px in the middle, {assumed} px "
-        "were assumed",
-        f"look at the outlines, and give the diameter as you see it ({option})",
-    )
+    advice = f"look at the outlines, and give the diameter as you see it ({option})"
+    if _is_unlike(found := told.get(FOUND, 0), assumed, _MOST_UNLIKE):
+        return Doubt(
+            about,
+            f"the {what} that were found have a diameter of {found} px in the middle, {assumed} px "
+            "were assumed",
+            advice,
+        )
+    enough = told.get(OBJECTS, 0) >= _ENOUGH_OBJECTS
+    if enough and _is_unlike(shown := told.get(SHOWN_DIAMETER, 0), assumed, _MOST_UNLIKE_SHOWN):
+        return Doubt(
+            about,
+            f"the {what} look as if they had a diameter of about {shown} px, {assumed} px were "
+            "given",
+            f"{advice}, or leave it to be estimated (auto)",
+        )
+    return None
+
+
+def _is_unlike(diameter: int, assumed: int, factor: float) -> bool:
+    return bool(diameter and assumed) and not 1 / factor <= diameter / assumed <= factor
 
 
 def _of_good(state: FovState) -> Doubt | None:

@@ -13,6 +13,8 @@ from pyama_core.processing.segmentation.picture.kind import PictureKind
 
 OBJECTS, FOUND = "objects", "found_diameter"
 """Names in the summary of an output: objects in a frame, and their diameter in pixels."""
+ASSUMED, SHOWN_DIAMETER = "cell_diameter", "shown_diameter"
+"""The same of the diameter that is assumed, and of what a frame says where that was given."""
 SHOWN = {
     PictureKind.ADHERENT: "frames_of_adherent_cells",
     PictureKind.BRIGHT: "frames_of_bright_objects",

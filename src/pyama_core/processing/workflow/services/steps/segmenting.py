@@ -21,11 +21,16 @@ from pyama_core.processing.segmentation.segmenter import (
     Segmenter,
     SegmentsByIndex,
     SelfCalibrating,
+    TellsDiameter,
     find_segmentation,
 )
 from pyama_core.processing.workflow.services.base import at_frame
 from pyama_core.processing.workflow.services.job import Position, ReadsFrames
-from pyama_core.processing.workflow.services.steps.found_objects import FoundObjects
+from pyama_core.processing.workflow.services.steps.found_objects import (
+    ASSUMED,
+    SHOWN_DIAMETER,
+    FoundObjects,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +106,7 @@ def calibrate(
     if found is None or found.cell_diameter is None:
         return {}
     diameter = round(found.cell_diameter)
+    told = {ASSUMED: diameter} | _shown(segmenter, frames, there)
     if found.found_cells:
         logger.info("FOV %d: %s have a diameter of about %.0f pixels", job.fov, what, diameter)
     else:
@@ -112,7 +118,15 @@ def calibrate(
             what,
             diameter,
         )
-    return {"cell_diameter": diameter}
+    return told
+
+
+def _shown(segmenter: Segmenter, frames: ReadsFrames, there: Sequence[int]) -> dict[str, int]:
+    """Return what the middle frame says of a diameter that was given, for the record."""
+    if not isinstance(segmenter, TellsDiameter):
+        return {}
+    shown = segmenter.diameter_shown(frames.read(there[(len(there) - 1) // 2]))
+    return {} if shown is None else {SHOWN_DIAMETER: round(shown)}
 
 
 def segment_frame(
