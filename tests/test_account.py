@@ -74,6 +74,8 @@ def changed(page: str, section: str, row: int, cell: int, text: str) -> str:
         ("adherent", 0, 0, "t99g", "the command writes other rows"),
         ("verdicts", 0, 2, "0.01", "t98g, good: 0.01 is not ≥"),
         ("verdicts", 0, 0, "t99g", "expected rows for t98g"),
+        ("kinds of picture", 0, 3, "3", "right: 3 is not ≥"),
+        ("kinds of picture", 0, 6, "1", "wrong: 1 is not ≤ 0"),
     ],
 )
 def test_a_page_that_says_something_else_is_found_out(page, section, row, cell, text, words):

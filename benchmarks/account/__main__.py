@@ -15,7 +15,8 @@ from benchmarks.account import tables
 from benchmarks.account.bounds import DEMO, HELD
 from benchmarks.account.demos import demo_figures
 from benchmarks.account.finding import Figure, Findings
-from benchmarks.account.image_sets import SETS
+from benchmarks.account.image_sets import DATA, SETS
+from benchmarks.account.kinds_told import OF_EACH_SERIES, views_told
 from benchmarks.account.verdicts import measure_verdicts
 from pyama_core import run_complete_workflow
 
@@ -32,6 +33,8 @@ def measure_all() -> dict[str, str]:
     figures[DEMO] += demo_figures(run_complete_workflow)
     logger.info("measured the demo")
     written = {name: tables.figures_table(name, some) for name, some in figures.items()}
+    written[tables.KINDS] = tables.kinds_table([views_told(place) for place in OF_EACH_SERIES])
+    logger.info("measured what channels are taken for")
     written[tables.VERDICTS] = tables.verdicts_table(list(measure_verdicts(run_complete_workflow)))
     return written
 
@@ -47,7 +50,8 @@ def main() -> None:
     package = logging.getLogger("pyama_core")  # what runs say would hide what this says
     package.propagate = False
     package.addHandler(logging.NullHandler())
-    absent = [about.name for about in SETS if not about.is_there]
+    sources = [*(about.source for about in SETS), *OF_EACH_SERIES]
+    absent = sorted({source for source in sources if not (DATA / source).exists()})
     if absent:
         parser.error(f"the images of {', '.join(absent)} are absent; expected them in ../shared")
     cv2.setNumThreads(1)  # as in a worker

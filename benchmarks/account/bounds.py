@@ -191,3 +191,25 @@ SHARES_OF_GOOD = {
     "il1b YFP": Bound(0.7),
 }
 """Of the cells followed, by movie."""
+
+LEAST_RIGHT = {
+    "hela/images.tif": 24,
+    "il1b/testimages1": 69,
+    "il1b/testimages2": 72,
+    "incucyte": 73,
+    "nanog": 17,
+    "t98g/raw": 17,
+    "trpl/trpL_150310-11_img.tif": 8,
+    "nuclei/image.tif": 25,
+    "nd2/example-cerevisiae.nd2": 14,
+    "nd2/example-multichannel.nd2": 34,
+    "nd2/example-pbmc.nd2": 15,
+    "nd2/example-timelapse.nd2": 1,
+    "nd2/example-zstack.nd2": 0,
+    "nd2/cluster.nd2": 0,
+    "czi/Airyscan.czi": 37,
+    "czi/CellDivision_T3_Z5_CH2_X240_Y170.czi": 10,
+    "czi/S3_1Pos_2Mosaic_T2_Z3_CH2_sm.czi": 8,
+    "czi/WellD6-7_S2.czi": 0,
+}
+"""How many views of a series are to be taken for what they show; none may be taken for another."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.account import tables
-from benchmarks.account.bounds import HELD, SHARES_OF_GOOD, Bound
+from benchmarks.account.bounds import HELD, LEAST_RIGHT, SHARES_OF_GOOD, Bound
 
 
 def faults(page: str) -> list[str]:
@@ -16,6 +16,8 @@ def faults(page: str) -> list[str]:
             found.append(f"{name}: expected its two markers once each")
         elif name == tables.VERDICTS:
             found += _of_verdicts(tables.read(page, name))
+        elif name == tables.KINDS:
+            found += _of_kinds(tables.read(page, name))
         else:
             found += _of_figures(name, tables.read(page, name))
     return found
@@ -44,6 +46,17 @@ def _of_verdicts(section: tables.Section) -> Iterator[str]:
     else:
         for row in section.rows:
             yield from _of_cell(f"{row[0]}, good", row[2], row[3], SHARES_OF_GOOD[row[0]])
+
+
+def _of_kinds(section: tables.Section) -> Iterator[str]:
+    if section.head != tables.KINDS_HEAD:
+        yield f"kinds: expected the columns {', '.join(tables.KINDS_HEAD)}"
+    elif [row[0] for row in section.rows] != list(LEAST_RIGHT):
+        yield f"kinds: expected rows for {', '.join(LEAST_RIGHT)}"
+    else:
+        for row in section.rows:
+            yield from _of_cell(f"{row[0]}, right", row[3], row[4], Bound(LEAST_RIGHT[row[0]]))
+            yield from _of_cell(f"{row[0]}, wrong", row[6], "≤ 0", Bound(most=0))
 
 
 def _of_cell(what: str, value: str, held: str, bound: Bound) -> Iterator[str]:

@@ -6,15 +6,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.account.bounds import HELD, SHARES_OF_GOOD, Bound
+from benchmarks.account.bounds import HELD, LEAST_RIGHT, SHARES_OF_GOOD, Bound
 from benchmarks.account.finding import Figure
+from benchmarks.account.kinds_told import Told
 from benchmarks.account.verdicts import REASONS, Verdicts
 
 Cells = tuple[str, ...]
 HEAD = ("images", "figure", "by", "", "held at", "others")
 VERDICTS = "verdicts"
 VERDICTS_HEAD = ("images", "followed", "good", "held at", *REASONS, "other")
-SECTIONS = (*HELD, VERDICTS)
+KINDS = "kinds of picture"
+KINDS_HEAD = ("images", "channels", "views", "right", "held at", "unsure", "wrong")
+SECTIONS = (*HELD, VERDICTS, KINDS)
 """Names of the sections, which stand between markers."""
 
 
@@ -80,6 +83,23 @@ def verdicts_table(found: Sequence[Verdicts]) -> str:
         for each in found
     ]
     return _as_table(VERDICTS_HEAD, rows)
+
+
+def kinds_table(found: Sequence[Told]) -> str:
+    """Return the table of what views of channels are taken for."""
+    rows = [
+        (
+            each.place,
+            str(each.n_channels),
+            str(each.n_views),
+            str(each.n_right),
+            in_words(Bound(LEAST_RIGHT[each.place])),
+            str(each.n_views - each.n_right - len(each.wrong)),
+            str(len(each.wrong)),
+        )
+        for each in found
+    ]
+    return _as_table(KINDS_HEAD, rows)
 
 
 def in_words(bound: Bound) -> str:
