@@ -205,7 +205,8 @@ class MaskFaults:
     splits
         True cells that hold two or more found objects, each mostly in it and a tenth of it or more.
     merges
-        Found objects that cover most of two or more true cells.
+        True cells most of which lies in an object that covers most of another one too: of three in
+        one object these are two.
     switches
         True cells whose object (most of either in the other) has another number than the one that
         they had last.
@@ -236,7 +237,7 @@ def mask_faults(truth: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) ->
         n += int(np.count_nonzero(area[1:]))
         pieces = np.bincount(cell[inside & (common >= 0.1 * area[cell])])
         splits += int(np.count_nonzero(pieces > 1))
-        merges += int(np.count_nonzero(np.bincount(label[covers]) > 1))
+        merges += int(np.maximum(np.bincount(label[covers]) - 1, 0).sum())
         for a, b in zip(*(each[inside & covers].tolist() for each in pairs), strict=True):
             switches += last.get(a, b) != b
             last[a] = b

@@ -147,18 +147,17 @@ def nearest_values(seeds: NDArray[Any], inside: NDArray[np.bool_]) -> NDArray[An
     height, width = seeds.shape
     out = np.zeros_like(seeds)
     nearest = np.full((height, width), -1)  # the row of the nearest seed of the column
-    for x in range(width):
-        seen = -1
-        for y in range(height):
+    for y in range(height):
+        for x in range(width):
             if seeds[y, x]:
-                seen = y
-            nearest[y, x] = seen
-        seen = -1
-        for y in range(height - 1, -1, -1):
-            if seeds[y, x]:
-                seen = y
-            if seen >= 0 and (nearest[y, x] < 0 or seen - y < y - nearest[y, x]):
-                nearest[y, x] = seen
+                nearest[y, x] = y
+            elif y > 0:
+                nearest[y, x] = nearest[y - 1, x]
+    for y in range(height - 2, -1, -1):
+        for x in range(width):
+            below = nearest[y + 1, x]
+            if below > y and (nearest[y, x] < 0 or below - y < y - nearest[y, x]):
+                nearest[y, x] = below
     owner, since = np.empty(width, np.int64), np.empty(width, np.int64)
     for y in range(height):
         _nearest_of_row(nearest[y], y, owner, since, seeds, inside[y], out[y])
