@@ -12,15 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
+from results_figure import make_results  # from this folder
 
-from pyama_core import (
-    Channels,
-    ProcessingContext,
-    load_microscopy_file,
-    open_results,
-    run_complete_workflow,
-)
-from pyama_core.demo import write_demo
+from pyama_core import open_results
 from pyama_core.report.write import write_report
 
 HERE = Path(__file__).parent
@@ -46,13 +40,7 @@ def main() -> None:
 
 def make_report(folder: Path) -> Path:
     """Run a demo of four positions in two samples, and write its report."""
-    demo = write_demo(folder / "demo", fovs=4, frames=48, size=512, seed=3)
-    source, metadata = load_microscopy_file(demo.image)
-    source.close()
-    context = ProcessingContext(folder / "experiment 12", Channels(pc=0, fl=[1, 2]))
-    if not run_complete_workflow(metadata, context):
-        raise SystemExit("the run failed")
-    results = open_results(folder / "experiment 12")
+    results = open_results(make_results(folder, name="experiment 12"))
     results.assign_samples({"control": [0, 1], "drug": [2, 3]})
     return write_report(results.folder)[0]
 

@@ -26,15 +26,15 @@ def main() -> None:
         draw(make_results(Path(folder)), TARGET)
 
 
-def make_results(folder: Path, fovs: int = 4) -> Path:
+def make_results(folder: Path, fovs: int = 4, name: str = "results") -> Path:
     """Make a demo, and run it."""
     demo = write_demo(folder / "demo", fovs=fovs, frames=72, size=512, seed=0)
     source, metadata = load_microscopy_file(demo.image)
     source.close()
-    context = ProcessingContext(folder / "results", Channels(pc=0, fl=[1, 2]))
+    context = ProcessingContext(folder / name, Channels(pc=0, fl=[1, 2]))
     if not run_complete_workflow(metadata, context):
         raise SystemExit("the run failed")
-    return folder / "results"
+    return folder / name
 
 
 def draw(folder: Path, target: Path) -> None:

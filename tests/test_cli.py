@@ -145,7 +145,7 @@ def test_a_run_says_what_it_does_in_plain_lines_and_where_the_results_are(first_
     folder, result = first_run
     results, report = result.stdout.splitlines()
     assert results == f"FOVs: 2 done; see {folder / 'processing_results.yaml'}"
-    assert re.fullmatch(r"(All 2|1 of 2|0 of 2) positions (is|are) fine.*; see .*", report)
+    assert re.fullmatch(r"(Both|1 of 2|0 of 2) positions (is|are) fine.*; see .*", report)
     assert report.endswith(f"; see {folder / 'report.html'}")
     assert (folder / "report.html").stat().st_size > 100_000
     for words in ("FOV 1: segmentation: 10/10", "cells tracked", "2 of 2 FOVs, 100 %"):

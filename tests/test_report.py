@@ -18,6 +18,7 @@ from pyama_core.cli.app import app
 from pyama_core.errors import InputError, StorageError
 from pyama_core.io.storage.naming import REPORT_NAME, SOURCE_NAME
 from pyama_core.report import write as writing
+from pyama_core.report.charts import Line, colour_of, line_chart
 from pyama_core.report.compare import write_comparison
 from pyama_core.report.first import _ends, samples_section, verdict
 from pyama_core.report.gather import gather
@@ -145,6 +146,33 @@ def test_curves_are_those_of_the_good_cells_of_a_sample(sampled):
 
 
 # What it says
+
+
+def test_what_is_known_of_one_time_alone_is_drawn_as_points_beside_each_other():
+    lines = [
+        Line(np.zeros(1), np.array([y]), np.array([y - 1]), np.array([y + 1]), colour_of(i))
+        for i, y in enumerate((5.0, 7.0))
+    ]
+    drawn = line_chart(lines, "time (h)", "light")
+    points = re.findall(r'd="M([\d.]+) ([\d.]+)h0" class="line point s(\d)"', drawn)
+    spans = re.findall(r'd="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)" class="line span s(\d)"', drawn)
+    assert [number for *_, number in points] == [number for *_, number in spans] == ["0", "1"]
+    assert float(points[1][0]) - float(points[0][0]) > 10
+    for (x, y, _), (x_low, y_low, x_high, y_high, _) in zip(points, spans, strict=True):
+        assert x == x_low == x_high
+        assert float(y_high) < float(y) < float(y_low)
+    assert re.findall(r'class="middle">([^<]+)<', drawn) == ["0"]
+
+
+def test_times_of_a_short_movie_are_minutes_and_of_a_longer_one_hours(sampled):
+    found = gather(sampled)
+    short_one = replace(found, minutes=np.array([0.0, 5, 10]))
+    assert short_one.shown_x[1] == "time (min)"
+    assert short_one.shown_x[0].tolist() == [0, 5, 10]
+    long_one = replace(found, minutes=np.array([0.0, 60, 120]))
+    assert (long_one.shown_x[1], long_one.shown_x[0].tolist()) == ("time (h)", [0, 1, 2])
+    unknown = replace(found, minutes=np.array([np.nan, np.nan]))
+    assert unknown.shown_x[1] == "frame"
 
 
 def test_the_first_line_says_how_many_positions_are_fine(sampled, report):
@@ -311,7 +339,7 @@ def test_of_a_failed_or_damaged_position_it_tells_what_is_known(owned):
     record = next((owned.folder / "fov_001").glob("*_record.json"))
     record.write_text("no record", encoding="utf-8")
     text = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
-    assert re.search(r"position\s+1 \(position 2\)\s+\(\+dox 5 µM\): .* is damaged", text)
+    assert re.search(r"FOV\s+1 \(position 2\)\s+\(\+dox 5 µM\): .* is damaged", text)
     assert next(each.fov for each in gather(owned).by_trouble) == 1
 
 

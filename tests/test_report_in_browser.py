@@ -108,7 +108,7 @@ def test_a_click_on_a_trace_shows_its_cell(browser, report, sampled):
         image.wait_for()
         assert image.evaluate("each => each.decode().then(() => each.naturalWidth)") == 56 * 10
         assert page.locator(".strip svg path").first.get_attribute("d").startswith("M")
-        assert f"position {cell[0]} " in told.inner_text()
+        assert f"FOV {cell[0]} " in told.inner_text()
         page.keyboard.press("Escape")
         assert image.count() == 0
 

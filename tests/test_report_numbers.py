@@ -94,7 +94,8 @@ def test_samples_and_their_medians_are_those_of_the_tables(corrected, tables):
     cells, traces = corrected.cells, corrected.read_traces(good_only=True)
     assert set(rows) == set(cells["sample"]) == {"control", "+dox 5 µM"}
     n_frames = int(corrected.read_traces()["frame"].max()) + 1
-    hours = corrected.read_traces().groupby("frame")["time_min"].median() / 60
+    minutes = corrected.read_traces().groupby("frame")["time_min"].median()
+    assert minutes.max() < 120  # which are told as minutes
     for name, own in cells.groupby("sample"):
         row, n_good = rows[name], int(own["good"].sum())
         assert int(row["positions"]) == own["fov"].nunique()
@@ -104,7 +105,7 @@ def test_samples_and_their_medians_are_those_of_the_tables(corrected, tables):
         for channel in corrected.channels:
             medians = mine[FEATURE + channel].median().reindex(range(n_frames))
             for frame in (0, n_frames // 2, n_frames - 1):
-                told = row[f"{channel} at {round(float(hours[frame]), 2):g} h"]
+                told = row[f"{channel} at {round(float(minutes[frame]), 2):g} min"]
                 # Kept in single precision, which may turn the last figure.
                 near = {short(medians[frame] * factor) for factor in (1, 1 - 1e-6, 1 + 1e-6)}
                 assert told in near
@@ -155,7 +156,7 @@ def test_the_table_of_positions_is_that_of_cells_and_tracks(corrected, tables):
 def test_verdicts_of_a_position_are_counted_as_in_the_table_of_cells(corrected, tables):
     seen = 0
     for head, rows in zip(tables.heads, tables.found, strict=True):
-        if (told := re.search(r"Position (\d+)", head)) is None:
+        if (told := re.search(r"FOV (\d+)", head)) is None:
             continue
         seen += 1
         cells = corrected.fov(int(told[1])).read_tables().cells

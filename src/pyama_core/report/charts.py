@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float64]
 N_COLOURS = 7
 STROKES = ("", "dashed", "dotted", "dash-dot", "long-dashed", "long-dash-dot")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 30
+_ASIDE = 16
+"""Pixels between points of the same time."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,8 @@ def line_chart(
     margin = (high - low) * 0.04
     x = _extent([line.x for line in lines])
     frame = _Frame(width, height, x, (low if from_zero else low - margin, high + margin))
+    if x[0] == x[1]:
+        return _points(frame, lines, x[0], x_label, y_label)
     bands, strokes = [], []
     for line in lines:
         if line.low is not None and line.high is not None:
@@ -248,6 +252,20 @@ def line_chart(
         )
     drawn = [el("g", frame.axes(x_label, y_label)), bands, strokes]
     return frame.svg(drawn, f"{y_label} over {x_label}")
+
+
+def _points(frame: _Frame, lines: Sequence[Line], x: float, x_label: str, y_label: str) -> Markup:
+    """Draw what is known of one time alone: a point each, with its band, side by side."""
+    drawn: list[Markup] = [el("g", frame.axes(x_label, y_label, [x]))]
+    for i, line in enumerate(lines):
+        aside = (i - (len(lines) - 1) / 2) * _ASIDE
+        parts = [("point", line.y)]
+        if line.low is not None and line.high is not None:
+            parts.insert(0, ("span", np.r_[line.low, line.high]))
+        for kind, values in parts:
+            px, py = frame.at(np.full(values.size, x), values)
+            drawn.append(el("path", d=path_of(px + aside, py), class_=f"line {kind} {line.colour}"))
+    return frame.svg(drawn, f"{y_label} at {x_label} {short(x)}")
 
 
 def histogram(

@@ -127,12 +127,12 @@ def _detail(
         el(
             "h3",
             el("span", MARKS[level], class_=f"tick {level}"),
-            f" Position {position.title}",
+            f" FOV {position.title}",
             el("span", f" {sample}", class_="quiet") if len(found.samples) > 1 else None,
         ),
         el("p", words, class_="bad" if level == "look" else "quiet"),
         pictures,
-        el("div", _charts(position, fov, found), class_="charts"),
+        el("div", charts, class_="charts") if (charts := _charts(position, fov, found)) else None,
         _verdicts(position),
         _times(seconds),
         id=anchor_of(position),
@@ -144,9 +144,9 @@ def _detail(
 
 def _charts(position: Position, fov: FovResults, found: Gathered) -> list[Markup]:
     measures = position.measures
-    if measures.n_frames == 0:
-        return []
-    x, x_label = found.x
+    if measures.n_frames < 2:
+        return []  # nothing goes on in it
+    x, x_label = found.shown_x
     x = x[: measures.n_frames]
     counts = measures.counts.astype(np.float64)
     counts[[frame for frame in measures.missing if frame < counts.size]] = np.nan
@@ -243,7 +243,7 @@ def _pictures(fov: FovResults, glimpse: Glimpse, room: int) -> tuple[Markup | No
     wanted = [(c, t) for c in channels or others[:1] for t in glimpse.pictured]
     wanted += [(c, middle) for c in (others if channels else others[1:])]
     figures, size = [], 0
-    for channel, t in wanted:
+    for channel, t in dict.fromkeys(wanted):
         image = glimpse.pictures.get((channel, t))
         if image is None or size + len(image) * 4 // 3 > room:
             continue

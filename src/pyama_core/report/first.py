@@ -54,7 +54,7 @@ def _verdict(found: Gathered) -> str:
     if n_all == 1:
         return f"The position {_one(n_look, n_open)}"
     if not n_look and not n_open:
-        return f"All {n_all} positions are fine"
+        return "Both positions are fine" if n_all == 2 else f"All {n_all} positions are fine"
     fine = n_all - n_look - n_open
     parts = [f"{fine} of {n_all} positions {'is' if fine == 1 else 'are'} fine"]
     if n_look:
@@ -133,7 +133,7 @@ def _contradictions(found: Gathered) -> Markup | None:
     lines = []
     for each in by_kind.values():
         position, words = each[0]
-        where = f"position {position.title}"
+        where = f"FOV {position.title}"
         if len(each) > 1:
             fovs = format_ranges(position.fov for position, _ in each)
             where = f"{len(each)} positions (FOVs {fovs}), such as {position.title}"
@@ -147,7 +147,7 @@ def _contradictions(found: Gathered) -> Markup | None:
 
 
 def _in_line(position: Position, found: Gathered, detailed: frozenset[int]) -> Markup:
-    where = f"position {position.title}"
+    where = f"FOV {position.title}"
     if position.fov in detailed:
         name = el("a", where, href=f"#{anchor_of(position)}")
     else:
@@ -160,7 +160,7 @@ def samples_section(found: Gathered) -> Markup:
     """Return the samples as a table and as median curves."""
     n = len(found.samples)
     names = [sample_title(row.name, n) for row in found.samples]
-    x, x_label = found.x
+    x, x_label = found.shown_x
     charts = []
     for column in found.courses_of:
         lines, what = _lines(found.samples, column, x), in_words(column)
@@ -231,10 +231,13 @@ def _lines(rows: tuple[SampleRow, ...], column: str, x: FloatArray) -> list[Line
 def _ends(found: Gathered) -> list[tuple[int, str]]:
     """Return the first, the middle and the last frame, and when they are."""
     n_frames = found.minutes.size
-    x, label = found.x
+    x, label = found.shown_x
     frames = dict.fromkeys((0, n_frames // 2, n_frames - 1)) if n_frames else {}
-    is_time = label.startswith("time")
-    return [(t, f"{round(float(x[t]), 2):g} h" if is_time else f"frame {t}") for t in frames]
+    unit = label.removeprefix("time (").removesuffix(")")
+    is_time = label != "frame"
+    return [
+        (t, f"{round(float(x[t]), 2):g}\u00a0{unit}" if is_time else f"frame {t}") for t in frames
+    ]
 
 
 def in_words(column: str) -> str:

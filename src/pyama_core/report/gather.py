@@ -34,6 +34,8 @@ from pyama_core.results.troubles import troubles_of
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
+_SHORT_H = 2.0
+"""Hours of a movie whose times are told in minutes, as in the chart of traces."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,14 @@ class Gathered:
         if self.minutes.size and np.isfinite(self.minutes).all():
             return self.minutes / 60, "time (h)"
         return np.arange(self.minutes.size, dtype=np.float64), "frame"
+
+    @property
+    def shown_x(self) -> tuple[FloatArray, str]:
+        """The same for a reader, to whom the times of a short movie are minutes."""
+        x, label = self.x
+        if label == "frame" or x.size == 0 or x[-1] - x[0] >= _SHORT_H:
+            return x, label
+        return self.minutes, "time (min)"
 
     @property
     def by_trouble(self) -> list[Position]:

@@ -179,9 +179,11 @@ def _frames(found: Gathered) -> str:
     n = found.minutes.size
     if n == 0:
         return ""
-    x, label = found.x
-    hours = f" over {x[-1]:.3g} h" if label.startswith("time") and n > 1 else ""
-    return f" with {n} frames{hours}"
+    x, label = found.shown_x
+    if n == 1:
+        return " with one frame"
+    unit = label.removeprefix("time (").removesuffix(")")
+    return f" with {n} frames" + (f" over {x[-1]:.3g} {unit}" if label != "frame" else "")
 
 
 def _version(state: FovState | None) -> str:

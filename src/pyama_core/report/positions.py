@@ -68,7 +68,7 @@ def _tile(
     inside = [
         el("b", name),
         el("i", class_=f"mark {colour_of(number)}") if len(found.samples) > 1 else None,
-        sparkline(np.minimum(values, top), f"cells in position {position.title}", top=top),
+        sparkline(np.minimum(values, top), f"cells in FOV {position.title}", top=top),
         el("small", f"{measures.n_good} of {measures.n_cells} good"),
     ]
     box = (

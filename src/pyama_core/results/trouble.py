@@ -174,14 +174,14 @@ def find_unsure_links(sure: FloatArray) -> Finding | None:
     Examples
     --------
     >>> find_unsure_links(np.array([0.5] * 6 + [1.0] * 4)).words
-    'of 6 of 10 cells the tracker is unsure whether they are the same throughout'
+    '6 of 10 cells may not be the same throughout: the tracker is unsure of a link'
     """
     n_unsure = int((sure < UNSURE).sum())
     if n_unsure < _FEWEST_LOST:
         return None
     words = (
-        f"of {n_unsure} of {sure.size} cells the tracker is unsure whether they are the same "
-        "throughout"
+        f"{n_unsure} of {sure.size} cells may not be the same throughout: "
+        "the tracker is unsure of a link"
     )
     return Finding("links", 0.9 * n_unsure / sure.size, words)
 

@@ -93,7 +93,7 @@ function told(state: State): string {
   const number = hit?.cell ?? state.chosen.value;
   if (number === null || number === undefined) return "";
   const cell = state.cellAt(number);
-  const parts = [`position ${cell.position}, cell ${cell.cell}`];
+  const parts = [`FOV ${cell.position}, cell ${cell.cell}`];
   if (state.data.samples.length > 1) parts.push(state.data.samples[cell.sample] as string);
   const traces = state.traces.value;
   const row = hit ? rowAt(traces, number, hit.frame) : -1;

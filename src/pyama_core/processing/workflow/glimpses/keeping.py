@@ -149,7 +149,10 @@ def glimpse_of(
     where = place_of or folder.joinpath
     with contextlib.ExitStack() as stack:
         layers, shapes = [], set()
-        for name, entry in sorted(channels, key=lambda found: found[1].channel):
+        # Phase contrast that is measured, too, is looked at once, as phase contrast.
+        by_kind = sorted(channels, key=lambda found: found[1].kind == PC.name)
+        of_channel = {entry.channel: (name, entry) for name, entry in by_kind}
+        for name, entry in sorted(of_channel.values(), key=lambda found: found[1].channel):
             reader = stack.enter_context(StackReader(where(name)))
             shapes.add(reader.shape)
             is_phase = entry.kind == PC.name or (_shows_phase(state) and entry.channel == cells_in)

@@ -138,20 +138,15 @@ def take_glimpse(
     """
     frames = choose_frames(shape[0], missing)
     pictured = tuple(dict.fromkeys(frames[i] for i in (0, len(frames) // 2, -1))) if frames else ()
-    centres: dict[int, Centres] = {}
-    widths: list[float] = []
-    small_labels = {}
-    for t in frames if read_labels is not None else ():
-        if stopped() or read_labels is None:
-            return None
-        labels = read_labels(t)
-        centres[t], found = _cells_in(labels)
-        widths += found
-        if t in pictured:
-            small_labels[t] = smaller_labels(labels)
-    side = _side(widths)
-    shown = _shown(sample_cells(fov, _seen(tracks), shape[0], n_cells), frames, centres)
-    squares = Squares(side, shown, centres, len(layers))
+    found = _Found({}, [], {})
+    if read_labels is not None:
+        for t in frames:
+            if stopped():
+                return None
+            found.add(t, read_labels(t), keep=t in pictured)
+    side = _side(found.widths)
+    shown = _shown(sample_cells(fov, _seen(tracks), shape[0], n_cells), frames, found.centres)
+    squares = Squares(side, shown, found.centres, len(layers))
     looks = [_Look(layer, len(frames)) for layer in layers]
     for i, t in enumerate(frames):
         if stopped():
@@ -175,7 +170,7 @@ def take_glimpse(
             for look in looks
             for t, image in look.kept.items()
         },
-        labels=small_labels,
+        labels=found.pictures,
         side=side,
         strips=tuple(squares.strips([look.limits() for look in looks])),
     )
@@ -193,17 +188,38 @@ def _shown(
     return {cell: times for cell, times in seen.items() if times}
 
 
-def _cells_in(labels: NDArray[Any]) -> tuple[dict[int, tuple[float, float]], list[float]]:
-    """Return the centre of the box around each label, and how wide the boxes are."""
-    from scipy.ndimage import find_objects
+@dataclass(frozen=True)
+class _Found:
+    """What label images tell.
 
-    centres, widths = {}, []
-    for number, box in enumerate(find_objects(labels), 1):
-        if box is not None:
-            rows, columns = box
-            centres[number] = ((rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2)
-            widths.append(math.sqrt((rows.stop - rows.start) * (columns.stop - columns.start)))
-    return centres, widths
+    Attributes
+    ----------
+    centres : dict of int to Centres
+        Where cells are, by frame.
+    widths : list of float
+        How wide the boxes around them are.
+    pictures : dict of int to (Y, X) array
+        Smaller forms of some, by frame.
+    """
+
+    centres: dict[int, Centres]
+    widths: list[float]
+    pictures: dict[int, NDArray[Any]]
+
+    def add(self, t: int, labels: NDArray[Any], *, keep: bool) -> None:
+        """Look at a frame."""
+        from scipy.ndimage import find_objects
+
+        centres = {}
+        for number, box in enumerate(find_objects(labels), 1):
+            if box is not None:
+                rows, columns = box
+                centres[number] = (rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2
+                area = (rows.stop - rows.start) * (columns.stop - columns.start)
+                self.widths.append(math.sqrt(area))
+        self.centres[t] = centres
+        if keep:
+            self.pictures[t] = smaller_labels(labels)
 
 
 def _side(widths: Sequence[float]) -> int:
