@@ -15,6 +15,7 @@ from pyama_core.app.events import Hub, Missed, ResultsChanged, Watcher
 from pyama_core.app.layers import frame_of
 from pyama_core.app.levels import averaged, sampled
 from pyama_core.app.messages import Pixels, Table
+from pyama_core.app.routes import looking
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
 from pyama_core.results.results import open_results
 
@@ -85,6 +86,24 @@ def test_cells_have_the_rows_of_the_table(page, at):
     assert told["good"] == cells["good"].tolist()
     assert told["parent"] == cells["parent"].fillna(-1).tolist()
     assert told["reason"][told["good"].index(False)] != ""
+    by_channel = {each["channel"]: each["good"] for each in told["verdicts"]}
+    assert by_channel == {
+        channel: (cells[f"reason_{channel}"] == "").tolist() for channel in ("GFP", "mCherry")
+    }
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        ({"A": "", "B": ""}, ""),
+        ({"A": "too short", "B": "too short"}, "too short"),
+        ({"A": "too short", "B": None}, "too short in A"),
+        ({"A": "x", "B": "y", "C": "x"}, "x in A, C; y in B"),
+        ({"A": "x"}, "x"),
+    ],
+)
+def test_a_reason_is_told_with_the_channels_in_which_it_holds(reasons, told):
+    assert looking._told(reasons) == told
 
 
 def test_the_overview_tells_every_position_and_its_cells(page, at):

@@ -153,7 +153,7 @@ def test_labels_of_16_and_32_bits_have_outlines_and_can_be_clicked(tab, at, labe
 
 def no_cells():
     numbers = ("cell", "parent", "first_frame", "last_frame", "n_frames")
-    return {name: [] for name in (*numbers, "fate", "good", "reason", "corrections")}
+    return {name: [] for name in (*numbers, "fate", "good", "reason", "corrections", "verdicts")}
 
 
 def test_a_click_on_a_cell_chooses_its_trace_its_row_and_its_film_strip(tab, at):

@@ -14,6 +14,10 @@ const table: Cells = {
   good: [true, false, true, null],
   reason: ["", "too short", "", ""],
   corrections: ["", "", "joined with 4", ""],
+  verdicts: [
+    { channel: "GFP", good: [true, false, true, null] },
+    { channel: "mCherry", good: [true, true, false, null] },
+  ],
 };
 
 test("cells are found by number, verdict, fate and reason", () => {
@@ -30,12 +34,14 @@ test("cells are found by number, verdict, fate and reason", () => {
 });
 
 test("cells are sorted by a column, up and down, and only good ones on request", () => {
-  const sorted = (by: "frames" | "good", down: boolean, only = false) =>
+  const sorted = (by: "frames" | "good" | number, down: boolean, only = false) =>
     listed(table, "", by, down, only).map((i) => table.cell[i]);
   assert.deepEqual(sorted("frames", false), [3, 1, 2, 17]);
   assert.deepEqual(sorted("frames", true), [17, 1, 2, 3]);
   assert.deepEqual(sorted("good", false), [2, 17, 1, 3]);
   assert.deepEqual(sorted("good", false, true), [1, 3]);
+  assert.deepEqual(sorted(0, false), [2, 17, 1, 3]);
+  assert.deepEqual(sorted(1, false), [3, 17, 1, 2]);
 });
 
 test("a family begins with its first ancestor, and daughters come below each other", () => {

@@ -262,6 +262,7 @@ export interface Cells {
   good: readonly (boolean | null)[];
   reason: readonly string[];
   corrections: readonly string[];
+  verdicts: readonly ChannelVerdicts[];
 }
 
 /** A channel as the file names it. */
@@ -281,6 +282,12 @@ export interface ChannelLook {
   method: string;
   reason: string;
   is_nuclear: boolean;
+}
+
+/** Whether each cell is good in a channel. */
+export interface ChannelVerdicts {
+  channel: string;
+  good: readonly (boolean | null)[];
 }
 
 /** Channels by what they are, by number. */

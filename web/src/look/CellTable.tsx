@@ -10,6 +10,7 @@ import { listed, type Sort } from "./lists.js";
 import { cell, cells, chooseCell, fovNumber, goodOnly, hovered } from "./state.js";
 
 const ROW = 24;
+const MOST_CHANNELS = 6;
 
 const sort = signal<Sort>("cell");
 const isDown = signal(false);
@@ -53,6 +54,8 @@ export function CellTable() {
     }
   }, [chosen, table]);
   if (!table) return null;
+  const channels = channelsOf(table);
+  const columns = { "--channels": String(channels.length) };
   const start = Math.max(Math.floor(scrolled.value / ROW) - 5, 0);
   const seen = all.slice(start, start + 80);
   const good = table.good.filter((each) => each === true).length;
@@ -90,10 +93,15 @@ export function CellTable() {
           }}
         />
       </header>
-      <div class="table" role="grid" aria-rowcount={all.length} aria-label="cells">
+      <div class={`table${channels.length ? " by-channel" : ""}`} style={columns} role="grid" aria-rowcount={all.length} aria-label="cells">
         <div class="row head" role="row">
           <Head by="cell">cell</Head>
           <Head by="good">✓</Head>
+          {channels.map((channel, k) => (
+            <Head key={channel} by={k} title={`good in ${channel}`}>
+              {channel.slice(0, 3)}
+            </Head>
+          ))}
           <Head by="first">frames</Head>
           <Head by="frames">n</Head>
           <Head by="fate">reason, fate</Head>
@@ -121,15 +129,22 @@ export function CellTable() {
   );
 }
 
-function Head(props: { by: Sort; children: string }) {
+/** The channels that have verdicts of their own; none where one channel is all there is. */
+function channelsOf(table: Cells): readonly string[] {
+  return table.verdicts.length > 1 ? table.verdicts.slice(0, MOST_CHANNELS).map((each) => each.channel) : [];
+}
+
+function Head(props: { by: Sort; title?: string; children: string }) {
   const isMine = sort.value === props.by;
   return (
     <span
       role="columnheader"
+      class={props.title ? "of-channel" : undefined}
       aria-sort={isMine ? (isDown.value ? "descending" : "ascending") : "none"}
     >
     <button
       type="button"
+      title={props.title}
       onClick={() => {
         isDown.value = isMine ? !isDown.value : false;
         sort.value = props.by;
@@ -170,6 +185,11 @@ function Row(props: { table: Cells; i: number; top: number }) {
     >
       <span class="number">{number}</span>
       <Mark good={table.good[i] ?? null} />
+      {channelsOf(table).map((channel, k) => (
+        <span key={channel} class="in-channel" title={`in ${channel}`}>
+          <Mark good={table.verdicts[k]?.good[i] ?? null} />
+        </span>
+      ))}
       <span class="number">
         {table.first_frame[i]}–{table.last_frame[i]}
       </span>

@@ -26,7 +26,8 @@ export function linesOf(
   return lines;
 }
 
-export type Sort = "cell" | "good" | "first" | "frames" | "fate";
+/** A column, or the verdict in a channel, by its place. */
+export type Sort = "cell" | "good" | "first" | "frames" | "fate" | number;
 
 /** Rows of the table that words hold for, in order. */
 export function listed(
@@ -53,16 +54,18 @@ export function listed(
       rows.push(i);
     }
   }
-  const of: Record<Sort, (i: number) => number | string> = {
+  const order = (good: boolean | null | undefined) => (good === true ? 2 : good === false ? 0 : 1);
+  const of: Record<Exclude<Sort, number>, (i: number) => number | string> = {
     cell: (i) => table.cell[i] as number,
-    good: (i) => (table.good[i] === null ? 1 : table.good[i] ? 2 : 0),
+    good: (i) => order(table.good[i]),
     first: (i) => table.first_frame[i] as number,
     frames: (i) => table.n_frames[i] as number,
     fate: (i) => table.reason[i] || table.fate[i] || "",
   };
+  const valueOf = typeof by === "number" ? (i: number) => order(table.verdicts[by]?.good[i]) : of[by];
   const sign = down ? -1 : 1;
   return rows.sort((a, b) => {
-    const [x, y] = [of[by](a), of[by](b)];
+    const [x, y] = [valueOf(a), valueOf(b)];
     if (x === y) return (table.cell[a] as number) - (table.cell[b] as number);
     return (x < y ? -1 : 1) * sign;
   });

@@ -98,6 +98,13 @@ class Fov(Message):
     """What cannot be read, and why."""
 
 
+class ChannelVerdicts(Message):
+    """Whether each cell is good in a channel."""
+
+    channel: str
+    good: tuple[bool | None, ...]
+
+
 class Cells(Message):
     """The cells of a field of view, column by column; -1 stands for none."""
 
@@ -109,8 +116,9 @@ class Cells(Message):
     fate: tuple[str, ...]
     good: tuple[bool | None, ...]
     reason: tuple[str, ...]
-    """Why it is not good, channel by channel."""
+    """Why it is not good; where channels differ, in which."""
     corrections: tuple[str, ...]
+    verdicts: tuple[ChannelVerdicts, ...]
 
 
 class Count(Message):
@@ -209,10 +217,9 @@ def frame(desk: Desk, asked: AskFrame) -> Pixels:
 def cells(desk: Desk, asked: AskFov) -> Cells:
     """Give the table of cells."""
     table = desk.fov(asked.at, asked.fov).read_tables(()).cells
-    reasons = [name for name in table if str(name).startswith("reason_")]
+    reasons = _reasons_by_channel(table)
     told = [
-        "; ".join(dict.fromkeys(filter(None, each)))
-        for each in zip(*(table[name].tolist() for name in reasons), strict=True)
+        _told(dict(zip(reasons, each, strict=True))) for each in zip(*reasons.values(), strict=True)
     ]
     return Cells(
         cell=tuple(table["cell"].tolist()),
@@ -224,6 +231,35 @@ def cells(desk: Desk, asked: AskFov) -> Cells:
         good=tuple(table["good"].astype(object).where(table["good"].notna(), None).tolist()),
         reason=tuple(told or [""] * len(table)),
         corrections=tuple(table["corrections"].tolist()),
+        verdicts=tuple(
+            ChannelVerdicts(
+                channel=channel,
+                good=tuple(None if reason is None else not reason for reason in each),
+            )
+            for channel, each in reasons.items()
+        ),
+    )
+
+
+def _reasons_by_channel(table: Any) -> dict[str, list[str | None]]:
+    """Return why each cell is not good, by channel; None where that is not known."""
+    found = {}
+    for name in map(str, table):
+        if name.startswith("reason_"):
+            known = table[name].astype(object).where(table[name].notna(), None)
+            found[name.removeprefix("reason_")] = known.tolist()
+    return found
+
+
+def _told(reasons: dict[str, str | None]) -> str:
+    """Say why a cell is not good: once if that is so in all channels, else in which it is."""
+    by_reason: dict[str, list[str]] = {}
+    for channel, reason in reasons.items():
+        if reason:
+            by_reason.setdefault(reason, []).append(channel)
+    return "; ".join(
+        reason if len(channels) == len(reasons) else f"{reason} in {', '.join(channels)}"
+        for reason, channels in by_reason.items()
     )
 
 
