@@ -111,7 +111,7 @@ def run_on(disk: FailingDisk, metadata, context, monkeypatch):
 
 @by_all_methods
 @pytest.mark.parametrize(
-    "every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+    "every", [5, pytest.param(1, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])]
 )
 @pytest.mark.slow
 def test_whichever_write_fails_the_file_is_named_and_a_later_run_completes(
