@@ -509,7 +509,13 @@ def test_a_picture_is_what_is_on_the_screen_with_scale_bar_and_time(tab, at):
 
 
 @pytest.mark.slow
-def test_a_film_holds_the_frames_that_were_asked_for(tab, at):
+@pytest.mark.parametrize("lacks", ["nothing", "mp4"])
+def test_a_film_holds_the_frames_that_were_asked_for(tab, at, lacks):
+    """A browser that makes no MP4, as Firefox, makes WebM."""
+    tab.page.add_init_script(
+        f"""const isMade = MediaRecorder.isTypeSupported.bind(MediaRecorder);
+            MediaRecorder.isTypeSupported = type => !type.includes("{lacks}") && isMade(type);"""
+    )
     tab.open(place="look", at=at, t=2, show="GFP", outlines="none")
     tab.wait_for_picture("GFP 0 2")
     tab.page.get_by_role("button", name="save …").click()
@@ -518,6 +524,9 @@ def test_a_film_holds_the_frames_that_were_asked_for(tab, at):
     with tab.page.expect_download() as saved:
         tab.page.get_by_role("button", name=re.compile("film \\(")).click()
     content = Path(saved.value.path()).read_bytes()
+    if lacks == "mp4":
+        assert saved.value.suggested_filename.endswith(".webm")
+        assert content[:4] == b"\x1a\x45\xdf\xa3"  # as Matroska begins
     width, height, seconds = tab.page.evaluate(
         """async text => {
              const bytes = Uint8Array.from(atob(text), each => each.charCodeAt(0));
