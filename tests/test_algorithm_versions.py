@@ -344,15 +344,15 @@ PINNED: dict[str, Found] = {
         "masks": "30 labels, 22642 pixels, 51b5734293652088",
         "tracks": "32 cells, 0 with a parent, c8f7c3180df35681",
     },
-    "lineage/9": {
+    "lineage/10": {
         "usual, labels": "10 labels, 22642 pixels, fb52ed95e55885ef",
-        "usual, tracks": "10 cells, 0 with a parent, d6ac543f833162d5",
+        "usual, tracks": "10 cells, 0 with a parent, 0e37a9b3ba701c53",
         "usual, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],
         "divisions, labels": "12 labels, 22642 pixels, 345b1bb642e7af40",
-        "divisions, tracks": "12 cells, 1 with a parent, d1fc2e0077ed3020",
+        "divisions, tracks": "12 cells, 1 with a parent, bfe39271b13d3ca6",
         "divisions, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],
         "plain, labels": "12 labels, 22642 pixels, ba17b671d1001318",
-        "plain, tracks": "12 cells, 0 with a parent, 4ec4a26e5eb518a8",
+        "plain, tracks": "12 cells, 0 with a parent, 950b761a080985b4",
         "plain, shifts": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
     },
     "features/3": {

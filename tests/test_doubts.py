@@ -126,6 +126,16 @@ def test_cells_whose_links_were_unsure_are_looked_at_the_less_sure_first():
     assert found[0].words == words
 
 
+def test_of_cells_whose_links_are_as_unsure_the_one_with_more_of_them_comes_first():
+    sure = {1: (0.9, 4), 2: (0.9, 4), 3: (0.85, 5)}
+    links = {1: ((4, 0.9),), 2: ((3, 0.95), (4, 0.9), (7, 0.9)), 3: ((5, 0.85),)}
+    found = doubts_of(replace(tables({}, {}, {}), least_sure=sure, unsure=links), N_FRAMES)
+    assert [doubt.cell for doubt in found] == [2, 3, 1]
+    words = "from frame 4 on it may be another cell (of such links 10 % are wrong)"
+    assert found[2].words == words
+    assert found[0].words == f"{words}, and 2 more of its links are in doubt"
+
+
 def test_a_long_step_over_an_unsure_link_is_looked_at_where_it_was_before_the_unsure_ones():
     far = {"reason": "unsure link", "reason_2": "unsure link"}
     table = replace(tables({}, far, {}), least_sure={1: (0.2, 4), 2: (0.5, 6), 3: (0.1, 7)})
@@ -150,3 +160,5 @@ def test_how_sure_links_are_is_read_from_the_table_of_cells_if_it_tells():
         for line, end in zip(new.split("\n"), (",unsure_links", ",4:0.5", ","), strict=True)
     )
     assert make_tables(0, {}, told.encode()).least_sure == {1: (0.5, 4)}
+    assert make_tables(0, {}, told.encode()).unsure == {1: ((4, 0.5),)}
+    assert make_tables(0, {}, new.encode()).unsure == {}

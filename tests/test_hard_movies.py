@@ -123,7 +123,7 @@ def test_in_every_third_frame_all_mothers_are_ancestors_that_are_seen():
     ],
 )
 def test_faults_come_at_their_rate_and_stay_for_a_while(faults, sign):
-    truth, _ = Colony(40, 40, size=256, radius=9, speed=2).movie()
+    truth, _ = Colony(40, 24, size=256, radius=9, speed=2).movie()
     n_true = np.array([np.unique(frame[frame > 0]).size for frame in truth])
     seen = faults.of(truth)
     n_seen = np.array([np.unique(frame[frame > 0]).size for frame in seen])
@@ -243,4 +243,4 @@ def test_links_are_wrong_as_often_as_is_told(links, low, high, least, most):
     assert np.count_nonzero(these) > 100
     assert least < wrong[these].mean() < most
     told = 1 - sure[these].mean() if high < 1 else 0.002
-    assert wrong[these].mean() == pytest.approx(told, rel=1.0, abs=0.02)
+    assert wrong[these].mean() == pytest.approx(told, rel=0.5, abs=0.005)

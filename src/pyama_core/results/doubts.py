@@ -7,6 +7,7 @@ two cells, or a track that ends where another begins) comes before what cannot (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,8 @@ _LITTLE, _MUCH = 0.3, 0.9
 _LOST = 0.25
 """How much a cell needs a look that is lost and nothing goes on from."""
 _CONTINUED = 0.85
-_LINK = 0.66
-"""How much a cell needs a look of which a link is wrong, nearly."""
+_LINK = 0.87
+"""How much a cell needs a look of which a link is wrong; nearly as much as one that jumps."""
 _OF_LINKS, _FAR_LINK = "unsure link", 0.88
 """The verdict on cells that went far over such a link, and how much they need a look."""
 _OTHERS: Mapping[str, float] = {
@@ -161,8 +162,12 @@ def _of_links(tables: FovTables) -> Iterator[Doubt]:
             words = f"it goes far to frame {frame}, where it may be another cell{_odds(sure)}"
             yield Doubt(cell, frame, _FAR_LINK, words)
         elif sure < UNSURE and cell in there:
+            links = tables.unsure.get(cell, ())
             words = f"from frame {frame} on it may be another cell{_odds(sure)}"
-            yield Doubt(cell, frame, _LINK * (1 - 0.6 * sure**4), words)
+            if len(links) > 1:
+                words += f", and {len(links) - 1} more of its links are in doubt"
+            right = math.prod(each for _, each in links) if links else sure
+            yield Doubt(cell, frame, _LINK * (1 - 0.6 * right**4), words)
 
 
 def _odds(sure: float) -> str:

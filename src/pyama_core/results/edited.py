@@ -76,7 +76,8 @@ def apply_edits(tables: FovTables, resolved: Resolved, basis: Basis) -> FovTable
     words = cells.words()
     said = [words.get(cell, "") for cell in table["cell"].tolist()]
     table["corrections"] = pd.Series(said, dtype="str")
-    return FovTables(tables.fov, tables.channels, traces, table, sure)
+    unsure = {cell: links for cell, links in tables.unsure.items() if cell not in changed}
+    return FovTables(tables.fov, tables.channels, traces, table, sure, unsure)
 
 
 # The table of cells

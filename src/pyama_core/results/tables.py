@@ -34,7 +34,7 @@ import csv
 import dataclasses
 import functools
 import io
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.extraction.feature_names import COMPARTMENT_SHAPES, SHAPE_FEATURES
-from pyama_core.processing.tracking.tables import link_confidence
+from pyama_core.processing.tracking.tables import link_confidence, unsure_links
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +76,8 @@ class FovTables:
     least_sure : mapping of int to (float, int)
         Of cells how sure the tracker was of the least sure link from frame to frame, from 0 to 1,
         and the frame that it leads to; empty where that was not told, as in older tables.
+    unsure : mapping of int to sequence of (int, float)
+        Of these the frames that all unsure links lead to, and how sure each is.
     """
 
     fov: int
@@ -83,6 +85,7 @@ class FovTables:
     traces: pd.DataFrame
     cells: pd.DataFrame
     least_sure: Mapping[int, tuple[float, int]] = dataclasses.field(default_factory=dict)
+    unsure: Mapping[int, Sequence[tuple[int, float]]] = dataclasses.field(default_factory=dict)
 
     def narrowed(self, columns: Collection[str] | None) -> FovTables:
         """Return the tables with only some columns of the traces, besides those of keys."""
@@ -118,6 +121,7 @@ def make_tables(
         traces=_side_by_side(fov, read, columns),
         cells=_cells(fov, read, tracks),
         least_sure=_least_sure(tracks),
+        unsure={int(row["cell"]): links for row in _rows(tracks) if (links := unsure_links(row))},
     )
 
 
@@ -241,12 +245,15 @@ def _tracked(tracks: bytes) -> pd.DataFrame:
     return _with_daughters(table.sort_index())
 
 
+def _rows(tracks: bytes | None) -> Iterable[dict[str, str]]:
+    return csv.DictReader((tracks or b"").decode(errors="replace").splitlines())
+
+
 def _least_sure(tracks: bytes | None) -> dict[int, tuple[float, int]]:
     """Return how sure the least sure link of each cell is, and the frame that it leads to."""
-    rows = csv.DictReader((tracks or b"").decode(errors="replace").splitlines())
     return {
         int(row["cell"]): (sure, int(row["link_frame"]))
-        for row in rows
+        for row in _rows(tracks)
         if (sure := link_confidence(row)) is not None and row.get("link_frame")
     }
 

@@ -14,8 +14,9 @@ FATES: tuple[Fate, ...] = ("end of movie", "left the frame", "lost", "divided", 
 NEAR_EDGE_PX = 10
 """A cell last seen within so many pixels of the edge has left the frame."""
 
-EVEN, WORTH = 2.25, 0.6
-"""Log odds that a link is right as which another one is as likely, and what further ones count."""
+EVEN, WORTH, AGAINST = 2.25, 0.6, 0.4
+"""Log odds that a link is right as which another one is as likely; what further ones count, for it
+and against it."""
 
 IntArray = NDArray[np.int64]
 

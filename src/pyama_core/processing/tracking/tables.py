@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.errors import DamagedFileError
-from pyama_core.processing.tracking.fates import EVEN, FATES, WORTH, Track
+from pyama_core.processing.tracking.fates import AGAINST, EVEN, FATES, WORTH, Track
 
 Number = TypeVar("Number", int, float)
 Columns = dict[str, Sequence[Any] | NDArray[Any]]
@@ -51,6 +51,18 @@ def _told(value: float | tuple[tuple[int, float], ...] | None) -> float | str | 
     return value
 
 
+def unsure_links(row: Mapping[str, str | None]) -> tuple[tuple[int, float], ...]:
+    """Return the links that a row of the table of cells tells to be unsure: frame, and how sure.
+
+    Examples
+    --------
+    >>> unsure_links({"unsure_links": "3:0.92 7:0.5"})
+    ((3, 0.92), (7, 0.5))
+    """
+    pairs = (link.split(":") for link in (row.get("unsure_links") or "").split())
+    return tuple((int(frame), float(sure)) for frame, sure in pairs)
+
+
 def link_confidence(row: Mapping[str, str | None]) -> float | None:
     """Return how sure the least sure link of a row of the table of cells is, if it tells.
 
@@ -70,7 +82,8 @@ def link_confidence(row: Mapping[str, str | None]) -> float | None:
     if row.get("unsure_links") is not None:
         return told
     odds = math.log(max(told, _LEAST)) - math.log(max(1 - told, _LEAST))
-    return round(1 / (1 + math.exp(-(EVEN + WORTH * odds))), 4)
+    worth = AGAINST if odds < 0 else WORTH
+    return round(1 / (1 + math.exp(-(EVEN + worth * odds))), 4)
 
 
 def read_tracks(lines: Iterable[str]) -> list[Track]:

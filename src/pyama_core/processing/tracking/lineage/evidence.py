@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.tracking.fates import EVEN, WORTH
+from pyama_core.processing.tracking.fates import AGAINST, EVEN, WORTH
 from pyama_core.processing.tracking.lineage.track_state import TrackState
 from pyama_core.processing.tracking.objects import Objects, at_edge, equivalent_diameter
 
@@ -73,9 +73,10 @@ def confidence_of(margin: Float64Array) -> Float64Array:
     --------
     >>> import numpy as np
     >>> confidence_of(np.array([-2.0, 0.0, 5.0])).round(2)
-    array([0.74, 0.9 , 0.99])
+    array([0.81, 0.9 , 0.99])
     """
-    return np.asarray(1 / (1 + np.exp(-(EVEN + WORTH * margin))))
+    worth = np.where(margin < 0, AGAINST, WORTH)
+    return np.asarray(1 / (1 + np.exp(-(EVEN + worth * margin))))
 
 
 def sure(left: IntArray, right: IntArray, weight: Float64Array, chosen: BoolArray) -> Float64Array:
