@@ -109,6 +109,8 @@ def test_what_is_tuned_on_the_picture_is_what_runs(tab, demo_file):
     assert done.exit_code == 0, done.output
     [stack] = out.glob("fov_000*/*_seg_ch*.npy")
     np.testing.assert_array_equal(after, np.load(stack)[0])
+    page.get_by_role("button", name="Run …").click()
+    page.get_by_role("heading", name="Done", exact=True).wait_for()
 
 
 def test_a_bad_value_is_said_in_words_and_the_outlines_stay(tab, demo_file):

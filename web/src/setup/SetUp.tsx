@@ -106,16 +106,7 @@ function RunPanel() {
         >
           save for a run
         </button>
-        <button
-          type="button"
-          disabled={!isReady || saving.value !== ""}
-          title={isReady ? "save, and go to where it runs" : "choose the channel in which cells are found"}
-          onClick={async () => {
-            if (await flush(true)) go({ place: "run", out: saved.value?.out ?? null });
-          }}
-        >
-          Run …
-        </button>
+        <ToTheRun isReady={isReady} />
       </div>
       {saved.value && isReady && (
         <div class="command">
@@ -145,7 +136,7 @@ function MinutesBetween() {
           inputMode="decimal"
           size={8}
           value={typeof given === "number" ? String(given) : ""}
-          placeholder={known?.has_times ? "as the file says" : "unknown"}
+          placeholder={known?.has_times ? "by the file" : "unknown"}
           onChange={(event) => {
             put(event.currentTarget.value);
             const now = givenOf("extraction", "interval_minutes");
@@ -160,6 +151,22 @@ function MinutesBetween() {
         <p class="warn">! replaces the times of the file</p>
       )}
     </>
+  );
+}
+
+/** Save, and go to where it runs. */
+export function ToTheRun(props: { isReady: boolean }) {
+  return (
+    <button
+      type="button"
+      disabled={!props.isReady || saving.value !== ""}
+      title={props.isReady ? "save, and go to where it runs" : "choose the channel in which cells are found"}
+      onClick={async () => {
+        if (await flush(true)) go({ place: "run", out: saved.value?.out ?? null });
+      }}
+    >
+      Run …
+    </button>
   );
 }
 

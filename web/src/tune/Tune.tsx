@@ -8,7 +8,7 @@ import { useKeysOf, withKey } from "../base/keys.js";
 import type { Outlines } from "../base/messages.js";
 import { Says, StateOf } from "../base/Says.js";
 import { count } from "../base/units.js";
-import { NothingOpen, NotRead, SavedWords } from "../setup/SetUp.js";
+import { NothingOpen, NotRead, SavedWords, ToTheRun } from "../setup/SetUp.js";
 import { cells, draft, source, stored } from "../setup/state.js";
 import { MethodChoice, Parameters } from "./Parameters.js";
 import { Pictures } from "./Pictures.js";
@@ -92,6 +92,9 @@ export function Tune() {
         <section class="side-section">
           <SavedWords />
           <p class="quiet">What is set here is what runs: it is in run.yaml as soon as it is set.</p>
+          <div class="buttons">
+            <ToTheRun isReady={cells.value !== null} />
+          </div>
         </section>
       </aside>
     </div>
