@@ -321,11 +321,11 @@ def test_a_marked_cell_can_be_imported_and_imported_twice(owned, tmp_path):
 
 def test_a_report_that_cannot_be_written_fails_no_run(owned, monkeypatch, caplog):
     told = []
-    for error in (StorageError("the disk is full"), RuntimeError("a fault")):
+    for error in (StorageError("the disk is full"), RuntimeError("a fault"), MemoryError()):
         monkeypatch.setattr(writing, "put_report", lambda *_, error=error: raise_(error))
         with caplog.at_level(logging.WARNING):
             write_report_of_run(owned.folder, told.append)
-        assert str(error) in caplog.text
+        assert f"{error or 'MemoryError'}; pyama report" in caplog.text
     assert told == []
     assert not (owned.folder / REPORT_NAME).exists()
     assert not list(owned.folder.glob(".report*"))
@@ -439,7 +439,7 @@ def test_without_stacks_and_pictures_it_says_so(owned):
         if path.name.endswith(("glimpse.npz", ".npy")):
             path.unlink()
     text = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
-    assert "There are no pictures of positions" in text
+    assert "There are no pictures of FOVs" in text
     assert "--restore" in text
 
 

@@ -92,7 +92,7 @@ def details_section(
     title = "Positions in detail" if n_all <= SHOWN else f"The {len(shown)} with most trouble"
     note = None
     if without:
-        several = "positions" if len(without) > 1 else "position"
+        several = "FOVs" if len(without) > 1 else "FOV"
         note = (
             f"There are no pictures of {several} {', '.join(without)}: the stacks were released "
             "before any were kept, or were never made. The command of the run with --restore "

@@ -98,7 +98,8 @@ def write_report_of_run(
         path, first_line = write_report(folder, on_progress=on_progress)
     except Exception as error:
         known = isinstance(error, (PyamaError, OSError, MemoryError))
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        told = str(error) or type(error).__name__  # what lacks memory says nothing
+        reason = told if known else f"{type(error).__name__}: {error}"
         logger.warning(
             "the report was not written, all results are there: %s; pyama report %s tries again",
             reason,

@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import type { Course } from "../base/messages.js";
 import { short } from "../base/units.js";
+import { labels, ticks } from "./axis.js";
 import { nearest, rowsOf, type Hit, type Traces } from "./traces.js";
 
 const NEAR = 14;
@@ -180,7 +181,15 @@ function newPlot(
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false } },
     series: [{}, { show: true, stroke: "transparent", points: { show: false } }],
     axes: [
-      { ...axis, size: 28, values: (u, splits) => labels(splits, current()?.unit, u) },
+      {
+        ...axis,
+        size: 28,
+        splits: (u, _axis, min, max) => ticks(current()?.unit, min, max, u.width),
+        values: (u, splits) => {
+          const { min, max } = u.scales["x"] ?? {};
+          return labels(current()?.unit, min ?? 0, max ?? 1, splits);
+        },
+      },
       { ...axis, size: 48, values: (_u, splits) => splits.map(short) },
     ],
     hooks: {
@@ -214,14 +223,6 @@ function newPlot(
     },
   };
   return new uPlot(options, [[0, 1], [null, null]], element);
-}
-
-function labels(splits: number[], unit: string | undefined, u: uPlot): string[] {
-  const { min = 0, max = 1 } = u.scales["x"] ?? {};
-  if (unit === "h" && max !== null && min !== null && max - min < 2) {
-    return splits.map((hours) => `${Math.round(hours * 60)} min`);
-  }
-  return splits.map((value) => (unit === "h" ? `${Number(value.toFixed(2))} h` : `${value}`));
 }
 
 function paint(
