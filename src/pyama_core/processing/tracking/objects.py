@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -96,6 +96,10 @@ class Objects:
         if image is not None:
             brightness = sum_objects(runs, image, n_objects)
         return cls(runs, area, position, box, brightness)
+
+    def in_light_of(self, image: NDArray[Any]) -> Self:
+        """Return the same objects, with their brightness in an image."""
+        return replace(self, brightness=sum_objects(self.runs, image, self.area.size))
 
     def redrawn(
         self,

@@ -16,7 +16,7 @@ import itertools
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,9 +82,7 @@ class Reading:
     joined: Sequence[tuple[int, int]] = ()
     cuts: Sequence[Cut] = ()
 
-    def read(
-        self, objects: Objects, image: NDArray[Any] | None = None
-    ) -> tuple[Objects, BoolArray, BoolArray]:
+    def read(self, objects: Objects) -> tuple[Objects, BoolArray, BoolArray]:
         """Return the objects of the frame in this reading; which were put together, which cut."""
         n = objects.area.size
         if not (self.joined or self.cuts):
@@ -102,7 +100,7 @@ class Reading:
                 part = np.unpackbits(packed, count=labels.size).reshape(cut.shape)
                 labels[part.view(np.bool_)] = n
             patches.append((cut.object, cut.corner, labels))
-        found, numbers = objects.redrawn(number, patches, image)
+        found, numbers = objects.redrawn(number, patches)
         kept_ones = [kept + 1 for kept, _ in self.joined]
         return found, np.isin(numbers, kept_ones), np.isin(numbers, is_cut)
 
@@ -124,22 +122,22 @@ class Readings:
         self._past: deque[Objects] = deque(maxlen=REACH)  # as they were read, the latest first
         self._coming: deque[Objects] = deque()  # as they were segmented
 
-    def see(self, objects: Objects) -> Iterator[Reading]:
-        """Take note of the next frame; yield the reading of the one that can be told by now."""
+    def see(self, objects: Objects) -> Iterator[tuple[Reading, Objects]]:
+        """Take note of the next frame; yield how the one is read that can be told by now."""
         self._coming.append(objects)
         if len(self._coming) > REACH:
             yield self._next()
 
-    def rest(self) -> Iterator[Reading]:
+    def rest(self) -> Iterator[tuple[Reading, Objects]]:
         """Yield the readings of the frames that are left, after the last one was seen."""
         while self._coming:
             yield self._next()
 
-    def _next(self) -> Reading:
+    def _next(self) -> tuple[Reading, Objects]:
         frame = self._coming.popleft()
         reading = _reading(frame, list(self._past), list(self._coming), *self._may)
         self._past.appendleft(reading.read(frame)[0])
-        return reading
+        return reading, self._past[0]
 
 
 class _Overlaps(NamedTuple):

@@ -92,7 +92,7 @@ class LineageTracker:
             may_join=may and self.parameters.max_broken > 0,
             may_cut=may and self.parameters.split_merged,
         )
-        self._to_read: deque[tuple[Objects, NDArray[Any] | None]] = deque()
+        self._images: deque[NDArray[Any] | None] = deque()  # of frames that are not read yet
         self._read: list[Reading] = []
         self._n_joined = Counter[int]()
         self._n_cut = Counter[int]()
@@ -137,16 +137,16 @@ class LineageTracker:
             raise InputError("Expected all frames to be previewed before the first update.")
         frame, image = self._checked(frame, image)
         self._shape = (frame.shape[0], frame.shape[1])
-        objects = Objects.of(frame, image)[0]
-        self._to_read.append((objects, image))
-        self._look_at(self._readings.see(objects))
+        self._images.append(image)
+        self._look_at(self._readings.see(Objects.of(frame)[0]))
 
-    def _look_at(self, readings: Iterable[Reading]) -> None:
+    def _look_at(self, readings: Iterable[tuple[Reading, Objects]]) -> None:
         """Take the first look at frames, of which it is known by now how to read them."""
         shape = self._shape or (0, 0)
-        for reading in readings:
-            objects, image = self._to_read.popleft()
-            objects = reading.read(objects, image)[0]
+        for reading, objects in readings:
+            image = self._images.popleft()
+            if image is not None:
+                objects = objects.in_light_of(image)
             self._previewed.append(self._first_look.see(objects, image, shape))
             self._read.append(reading)
 
@@ -177,7 +177,7 @@ class LineageTracker:
         """
         frame, image = self._checked(frame, image)
         shape = (frame.shape[0], frame.shape[1])
-        if self._previewed or self._to_read:
+        if self._previewed or self._images:
             objects, joined, cut = self._previewed_objects(Objects.of(frame)[0])
             sighting, number = self._previewed_frame()
             self._n_joined.update(np.unique(number[joined[sighting.object]]).tolist())
