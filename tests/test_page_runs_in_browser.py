@@ -36,6 +36,10 @@ def test_the_whole_job_from_an_empty_folder_to_a_table(browser, tmp_path):
         page.get_by_text("shows").first.wait_for(timeout=_LONG_MS)
         page.get_by_role("button", name="Run …").click()
         page.get_by_role("heading", name="Nothing has run here yet").wait_for()
+        page.get_by_role("link", name="Look").click()
+        page.get_by_text("No results of this file can be shown yet").wait_for()
+        tab.errors.clear()  # the refusal is in the console too
+        page.get_by_role("button", name="to the run").click()
         page.get_by_role("button", name="start", exact=True).click()
         wait_for_title(page, "Running")
         page.get_by_text("the log").click()
@@ -45,6 +49,11 @@ def test_the_whole_job_from_an_empty_folder_to_a_table(browser, tmp_path):
         assert page.locator("tr[data-state=done]").count() > 1
         assert page.get_by_role("link", name="the report").is_visible()
         page.get_by_role("button", name="look at the cells").click()
+        tab.wait_for_picture("phase")
+        page.go_back()
+        page.get_by_role("link", name="Set up").click()
+        page.get_by_text("shows").first.wait_for()
+        page.get_by_role("link", name="Look").click()
         tab.wait_for_picture("phase")
         page.get_by_role("link", name="Export").click()
         card = page.get_by_role("article", name="csv")

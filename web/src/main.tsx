@@ -1,7 +1,7 @@
 // The page: a bar with the places, and the place that the address tells.
 
 import { render } from "preact";
-import { address, go, linkTo } from "./base/address.js";
+import { address, go, linkTo, type Change } from "./base/address.js";
 import { listen } from "./base/events.js";
 import { Help } from "./base/Help.js";
 import { later } from "./base/later.js";
@@ -11,6 +11,7 @@ import { knownPlaces, type Place } from "./base/places.js";
 import { Files } from "./files/Files.js";
 import { Look } from "./look/Look.js";
 import { SetUp } from "./setup/SetUp.js";
+import { PLACES_OF_IT, source } from "./setup/state.js";
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
 
@@ -41,7 +42,7 @@ function Bar(props: { place: Place }) {
         {PLACES.map((place) => (
           <a
             key={place.name}
-            href={linkTo({ place: place.name })}
+            href={linkTo(leadingTo(place.name))}
             aria-current={place === props.place ? "page" : undefined}
             onClick={follow}
           >
@@ -69,7 +70,14 @@ function follow(event: MouseEvent): void {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const place = new URL((event.currentTarget as HTMLAnchorElement).href).searchParams.get("place");
-  go({ place });
+  go(leadingTo(place ?? "files"));
+}
+
+/** What changes with the place: from a file that is set up, results lie where its run puts them. */
+function leadingTo(place: string): Change {
+  const { place: from = "", out = "" } = address.value;
+  const chosen = out || (PLACES_OF_IT.includes(from) ? (source.value.value?.out ?? "") : "");
+  return chosen ? { place, out: chosen } : { place };
 }
 
 function Page() {

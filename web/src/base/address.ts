@@ -46,6 +46,12 @@ function changed(changes: Change): State {
   return next;
 }
 
+/** The results that a place shows: of a file that is open, those of its run; else none. */
+export function resultsIn(place: string): string {
+  const { place: now, at = "", out = "" } = state.value;
+  return now === place ? out || at : "";
+}
+
 /** The address that a change would lead to, for links. */
 export function linkTo(changes: Change): string {
   return format(changed(changes));

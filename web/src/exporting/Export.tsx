@@ -3,7 +3,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { useSignal } from "@preact/signals";
 import { get, post } from "../base/api.js";
-import { address, go } from "../base/address.js";
+import { go, resultsIn } from "../base/address.js";
 import { onEvent } from "../base/events.js";
 import type { ExportTold, Form } from "../base/messages.js";
 import { tellError } from "../base/notices.js";
@@ -12,7 +12,7 @@ import { Says, StateOf } from "../base/Says.js";
 import { count } from "../base/units.js";
 import { inWords } from "../look/words.js";
 
-const at = computed(() => (address.value["place"] === "export" ? (address.value["at"] ?? "") : ""));
+const at = computed(() => resultsIn("export"));
 const turn = signal(0);
 
 const forms = resource(

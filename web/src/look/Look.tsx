@@ -1,7 +1,7 @@
 // Look: positions, the picture of one, and the traces of its cells, linked in all directions.
 
 import { useEffect } from "preact/hooks";
-import { go } from "../base/address.js";
+import { go, part } from "../base/address.js";
 import { useKeysOf } from "../base/keys.js";
 import { Says } from "../base/Says.js";
 import { Split } from "../base/Split.js";
@@ -10,6 +10,8 @@ import { FovPicture } from "./FovPicture.js";
 import { listedFovs, Positions } from "./Positions.js";
 import { at, fovNumber, goToFov, overview } from "./state.js";
 import { TracesPanel } from "./TracesPanel.js";
+
+const out = part("out");
 
 function stepPosition(by: number): void {
   const all = listedFovs();
@@ -37,11 +39,19 @@ export function Look() {
   }
   if (overview.error.value) {
     return (
-      <Says title="These results cannot be shown" isError>
+      <Says
+        title={out.value ? "No results of this file can be shown yet" : "These results cannot be shown"}
+        isError
+      >
         <p>{overview.error.value}</p>
         <button type="button" onClick={() => overview.reload()}>
           try again
         </button>
+        {out.value && (
+          <button type="button" class="first" onClick={() => go({ place: "run" })}>
+            to the run
+          </button>
+        )}
         <button type="button" onClick={() => go({ place: "files" })}>
           to the files
         </button>

@@ -3,7 +3,7 @@
 import { computed, effect, signal, untracked } from "@preact/signals";
 import { get } from "../base/api.js";
 import { formatContrasts, formatWords, parseContrasts, readWords } from "./words.js";
-import { address, go, numberPart, part, shift } from "../base/address.js";
+import { go, numberPart, part, resultsIn, shift } from "../base/address.js";
 import { column } from "../base/binary.js";
 import { ofChannel, PALETTE } from "../base/colours.js";
 import { onEvent } from "../base/events.js";
@@ -14,7 +14,7 @@ import { makeTraces, type Traces } from "../traces/traces.js";
 
 // The address
 
-export const at = computed(() => (address.value["place"] === "look" ? part("at").value : ""));
+export const at = computed(() => resultsIn("look"));
 const fovPart = numberPart("fov");
 const tPart = numberPart("t");
 export const cell = numberPart("cell");

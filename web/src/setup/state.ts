@@ -9,7 +9,7 @@ import { inWords, resource } from "../base/resource.js";
 
 const SAVED_AFTER_MS = 350;
 /** Places in which a file is prepared for a run. */
-const PLACES_OF_IT: readonly string[] = ["setup", "tune"];
+export const PLACES_OF_IT: readonly string[] = ["setup", "tune"];
 /** The file, or a folder of outputs of it. */
 export const at = computed(() =>
   PLACES_OF_IT.includes(address.value["place"] ?? "") ? part("at").value : "",
