@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from pyama_core.cli.app import app
 from pyama_core.errors import InputError, StorageError
 from pyama_core.io.storage.naming import REPORT_NAME, SOURCE_NAME
+from pyama_core.report import details
 from pyama_core.report import write as writing
 from pyama_core.report.charts import Line, colour_of, line_chart
 from pyama_core.report.compare import write_comparison
@@ -68,6 +69,11 @@ def report(sampled, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     written, _ = write_report(sampled.folder, path)
     return written.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def found(sampled):
+    return gather(sampled)
 
 
 def data_of(text):
@@ -132,8 +138,7 @@ def test_frames_in_which_no_cell_was_seen_have_no_median():
     np.testing.assert_equal(reservoir.course(0).median, [5, np.nan, 6])
 
 
-def test_curves_are_those_of_the_good_cells_of_a_sample(sampled):
-    found = gather(sampled)
+def test_curves_are_those_of_the_good_cells_of_a_sample(found, sampled):
     traces = sampled.read_traces(good_only=True)
     for row in found.samples:
         own = traces[traces["sample"] == row.name]
@@ -164,8 +169,7 @@ def test_what_is_known_of_one_time_alone_is_drawn_as_points_beside_each_other():
     assert re.findall(r'class="middle">([^<]+)<', drawn) == ["0"]
 
 
-def test_times_of_a_short_movie_are_minutes_and_of_a_longer_one_hours(sampled):
-    found = gather(sampled)
+def test_times_of_a_short_movie_are_minutes_and_of_a_longer_one_hours(found):
     short_one = replace(found, minutes=np.array([0.0, 5, 10]))
     assert short_one.shown_x[1] == "time (min)"
     assert short_one.shown_x[0].tolist() == [0, 5, 10]
@@ -175,24 +179,23 @@ def test_times_of_a_short_movie_are_minutes_and_of_a_longer_one_hours(sampled):
     assert unknown.shown_x[1] == "frame"
 
 
-def test_the_first_line_says_how_many_positions_are_fine(sampled, report):
-    found = gather(sampled)
+def test_the_first_line_says_how_many_positions_are_fine(found, report):
     reader = Reader(report)
     assert verdict(found) in reader.text
     n_look = sum(each.trouble.needs_look for each in found.positions)
     assert verdict(found).startswith(f"{3 - n_look} of 3" if n_look else "All 3 positions are fine")
 
 
-def test_numbers_are_in_tables_that_need_no_script(sampled, report):
+def test_numbers_are_in_tables_that_need_no_script(found, sampled, report):
     text = Reader(report).text
-    for row in gather(sampled).samples:
+    for row in found.samples:
         assert row.name in text
     cells = re.findall(r'<td class="n">([^<]*)</td>', report)
     assert str(len(sampled.cells)) in Reader(report).text
     assert {str(fov.read_tables(()).cells.shape[0]) for fov in sampled.chosen()} <= set(cells)
 
 
-def test_it_says_what_ran(sampled, report):
+def test_it_says_what_ran(found, sampled, report):
     text = Reader(report).text
     state = settings_of(sampled)
     assert "log-std" in text  # the method, though it is no default
@@ -201,7 +204,7 @@ def test_it_says_what_ran(sampled, report):
     for entry in state.record.outputs.values():
         if entry.kind == "traces_csv":
             assert entry.checksum in text
-    told, references = methods_text(gather(sampled), state, methods_of(sampled))
+    told, references = methods_text(found, state, methods_of(sampled))
     assert "logarithm of the local deviation" in told
     assert told in text
     assert any("Jonker" in reference for reference in references)
@@ -218,13 +221,26 @@ def test_pictures_have_outlines_as_a_layer_of_their_own(report):
     assert "cell-good" in report
 
 
-def test_traces_that_are_drawn_are_those_of_the_tables(sampled, report):
+def test_pictures_and_their_outlines_together_have_a_largest_size(found, monkeypatch):
+
+    def drawn() -> list[str]:
+        text = details.details_section(found, found.positions, {})
+        return re.findall(r'<figure><div class="picture">.*?</figure>', text, re.DOTALL)
+
+    everything = drawn()
+    # Room for the pictures, but not for what is drawn over them.
+    room = sum(len(re.search(r"base64,([^\"]*)", each)[1]) for each in everything)
+    monkeypatch.setattr(details, "_PICTURES", room)
+    assert 0 < sum(map(len, drawn())) <= room < sum(map(len, everything))
+
+
+def test_traces_that_are_drawn_are_those_of_the_tables(found, sampled, report):
     found = data_of(report)
     assert found["samples"] == ["control", "+dox 5 µM"]
     tables = sampled.read_traces()
     shown = {(cell["fov"], cell["cell"]) for cell in found["cells"]}
     assert shown == {(fov, cell) for fov, cell in zip(tables["fov"], tables["cell"], strict=True)}
-    raw = payload(gather(sampled))
+    raw = payload(found)
     column = raw["columns"][0]
     assert column["name"] == "intensity total GFP"
     values = np.frombuffer(base64.b64decode(column["values"]), "<u2") / 65534
@@ -236,8 +252,8 @@ def test_traces_that_are_drawn_are_those_of_the_tables(sampled, report):
     assert all(any(cell["strip"]["outlines"]) for cell in found["cells"])
 
 
-def test_of_many_cells_each_sample_has_its_share(sampled):
-    cells = list(gather(sampled).cells)
+def test_of_many_cells_each_sample_has_its_share(found):
+    cells = list(found.cells)
     few = [cell for cell in cells if cell.sample == "control"]
     kept = thinned(cells, 6)
     assert len(kept) == 6
@@ -321,6 +337,7 @@ def test_a_marked_cell_can_be_imported_and_imported_twice(owned, tmp_path):
 
 def test_a_report_that_cannot_be_written_fails_no_run(owned, monkeypatch, caplog):
     told = []
+    monkeypatch.setattr(writing, "report_of", lambda *_: "")
     for error in (StorageError("the disk is full"), RuntimeError("a fault"), MemoryError()):
         monkeypatch.setattr(writing, "put_report", lambda *_, error=error: raise_(error))
         with caplog.at_level(logging.WARNING):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +26,8 @@ from pyama_core.results.tables import FovTables
 
 SHOWN = 12
 """Positions."""
-_PICTURES = 3_000_000
-"""Bytes of all pictures together."""
+_PICTURES = 3_500_000
+"""Bytes of all pictures together, and of the outlines on them."""
 _BARS = 12
 
 
@@ -242,19 +243,22 @@ def _pictures(fov: FovResults, glimpse: Glimpse, room: int) -> tuple[Markup | No
     middle = glimpse.pictured[len(glimpse.pictured) // 2] if glimpse.pictured else 0
     wanted = [(c, t) for c in channels or others[:1] for t in glimpse.pictured]
     wanted += [(c, middle) for c in (others if channels else others[1:])]
+    outlines = functools.cache(lambda t: _outlines(fov, glimpse, t))  # for each channel the same
     figures, size = [], 0
     for channel, t in dict.fromkeys(wanted):
         image = glimpse.pictures.get((channel, t))
         if image is None or size + len(image) * 4 // 3 > room:
             continue
-        size += len(image) * 4 // 3
         caption = f"{fov.name_of_channel(channel)}, frame {t}"
-        figures.append(_picture(fov, glimpse, image, t, caption))
+        figure = _picture(image, _size_of(glimpse, t), outlines(t), caption)
+        if size + len(figure) <= room:
+            size += len(figure)
+            figures.append(figure)
     return (el("div", figures, class_="pictures") if figures else None), size
 
 
-def _picture(fov: FovResults, glimpse: Glimpse, image: bytes, t: int, caption: str) -> Markup:
-    height, width = _size_of(glimpse, t)
+def _picture(image: bytes, size: tuple[int, int], outlines: Markup, caption: str) -> Markup:
+    height, width = size
     shown = el(
         "img",
         src=f"data:image/webp;base64,{base64.b64encode(image).decode()}",
@@ -266,7 +270,7 @@ def _picture(fov: FovResults, glimpse: Glimpse, image: bytes, t: int, caption: s
     )
     layer = el(
         "svg",
-        _outlines(fov, glimpse, t),
+        outlines,
         viewBox=f"0 0 {width} {height}",
         class_="outlines",
         aria_hidden="true",
