@@ -19,9 +19,10 @@ from chaos import (
     random_rounds,
 )
 
-pytestmark = pytest.mark.slow
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX"),
+]
 
 KINDS = ("rename", "record", "lock", "unlock")
 
