@@ -235,10 +235,10 @@ def test_pictures_and_their_outlines_together_have_a_largest_size(found, monkeyp
 
 
 def test_traces_that_are_drawn_are_those_of_the_tables(found, sampled, report):
-    found = data_of(report)
-    assert found["samples"] == ["control", "+dox 5 µM"]
+    told = data_of(report)
+    assert told["samples"] == ["control", "+dox 5 µM"]
     tables = sampled.read_traces()
-    shown = {(cell["fov"], cell["cell"]) for cell in found["cells"]}
+    shown = {(cell["fov"], cell["cell"]) for cell in told["cells"]}
     assert shown == {(fov, cell) for fov, cell in zip(tables["fov"], tables["cell"], strict=True)}
     raw = payload(found)
     column = raw["columns"][0]
@@ -248,8 +248,8 @@ def test_traces_that_are_drawn_are_those_of_the_tables(found, sampled, report):
     expected = tables.sort_values(["fov", "cell", "frame"])["intensity_total_GFP"].to_numpy()
     span = column["high"] - column["low"]
     np.testing.assert_allclose(values, expected, atol=span / 65534)
-    assert all(cell["strip"]["frames"] for cell in found["cells"])
-    assert all(any(cell["strip"]["outlines"]) for cell in found["cells"])
+    assert all(cell["strip"]["frames"] for cell in told["cells"])
+    assert all(any(cell["strip"]["outlines"]) for cell in told["cells"])
 
 
 def test_of_many_cells_each_sample_has_its_share(found):
