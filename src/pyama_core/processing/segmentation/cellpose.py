@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pyama_core.errors import InputError
 from pyama_core.io.paths import GivenPath
-from pyama_core.io.regular_files import found_instead, require_regular
-from pyama_core.processing.frame import as_frame, as_labels
+from pyama_core.processing.frame import as_frame
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters, Diameter
+from pyama_core.processing.segmentation.model_files import (
+    checked_labels,
+    import_package,
+    require_model,
+)
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
 ALGORITHM = "cellpose/1"
+
+_HOW = "download or train a model and name its file as weights."
 
 
 class CellposeModel(Protocol):
@@ -96,31 +100,13 @@ class CellposeSegmenter:
             cellprob_threshold=self.parameters.cellprob_threshold,
             **options,
         )[0]
-        labels = as_labels(found, "label image from Cellpose").astype(np.int32)
-        if labels.shape != frame.shape:
-            raise InputError(
-                f"Expected a label image of shape {frame.shape} from Cellpose, found "
-                f"{labels.shape}; use a model for two-dimensional images."
-            )
-        return labels
+        return checked_labels(found, frame.shape, "Cellpose")
 
 
 def _load_model(parameters: CellposeParameters) -> CellposeModel:
     """Load a model from a file of weights."""
-    try:
-        require_regular(parameters.weights)
-    except OSError as error:
-        raise InputError(
-            f"Expected the weights of a Cellpose model in {parameters.weights}, found "
-            f"{found_instead(error)}; download or train a model and name its file as weights."
-        ) from error
-    try:
-        models = import_module("cellpose.models")
-    except ImportError as error:
-        raise InputError(
-            "Expected the package Cellpose for segmentation.method cellpose, found that it "
-            "cannot be imported; install it with: pip install pyama-core[cellpose]"
-        ) from error
+    require_model(parameters.weights, "the weights of a Cellpose model", _HOW)
+    models = import_package("cellpose.models", "Cellpose", "cellpose")
     model: CellposeModel = models.CellposeModel(
         gpu=parameters.gpu, pretrained_model=str(parameters.weights)
     )

@@ -60,6 +60,78 @@ def _score(sums: Float64Array, least: float, largest: float) -> float:
 
 
 @compiled()
+def _tree_of_groups(
+    sums: Float64Array,
+    passes: tuple[Int64Array, Int64Array, Int64Array],
+    least_area: float,
+    largest_area: float,
+    margin: float,
+) -> tuple[Int64Array, NDArray[np.bool_]]:
+    """Return of each node of the tree its parent, 0 for a root, and whether it is one object.
+
+    Nodes are numbered from 1: the basins, then the groups, each after its parts.
+    """
+    n_basins = sums.shape[0] - 1
+    n_nodes = n_basins + 1
+    total = np.zeros((2 * n_nodes, 6))
+    score = np.zeros(2 * n_nodes)
+    is_whole = np.ones(2 * n_nodes, np.bool_)
+    parent = np.zeros(2 * n_nodes, np.int64)
+    for basin in range(1, n_basins + 1):
+        for k in range(6):
+            total[basin, k] = sums[basin, k]
+        score[basin] = _score(total[basin], least_area, largest_area)
+    group, node = np.arange(n_basins + 1), np.arange(n_basins + 1)
+    one, two, _ = passes
+    for i in range(one.size):
+        a, b = root(group, one[i]), root(group, two[i])
+        if a == b:
+            continue
+        left, right = node[a], node[b]
+        for k in range(6):
+            total[n_nodes, k] = total[left, k] + total[right, k]
+        parent[left], parent[right] = n_nodes, n_nodes
+        own = _score(total[n_nodes], least_area, largest_area)
+        apart = total[left, 0] * score[left] + total[right, 0] * score[right]
+        apart /= total[n_nodes, 0]
+        is_whole[n_nodes] = own + margin >= apart
+        score[n_nodes] = own if is_whole[n_nodes] else apart
+        group[max(a, b)] = min(a, b)
+        node[min(a, b)] = n_nodes
+        n_nodes += 1
+    return parent[:n_nodes], is_whole[:n_nodes]
+
+
+@compiled()
+def _wholes(parent: Int64Array, is_whole: NDArray[np.bool_]) -> Int64Array:
+    """Return the largest group that is one object, of those that hold a node, or the node itself.
+
+    0 for nodes above all objects.
+    """
+    top = np.zeros(parent.size, np.int64)
+    for i in range(parent.size - 1, 0, -1):
+        above = top[parent[i]] if parent[i] > 0 else 0
+        if above > 0:
+            top[i] = above
+        elif is_whole[i]:
+            top[i] = i
+    return top
+
+
+@compiled()
+def _numbered(top: Int64Array, n_basins: int) -> Int64Array:
+    """Return the label of each basin, from 1 in the order of the first basins of objects."""
+    becomes, numbers = np.zeros(n_basins + 1, np.int64), np.zeros(top.size, np.int64)
+    n_objects = 0
+    for basin in range(1, n_basins + 1):
+        if numbers[top[basin]] == 0:
+            n_objects += 1
+            numbers[top[basin]] = n_objects
+        becomes[basin] = numbers[top[basin]]
+    return becomes
+
+
+@compiled()
 def choose_ellipses(
     sums: Float64Array,
     passes: tuple[Int64Array, Int64Array, Int64Array],
@@ -98,47 +170,5 @@ def choose_ellipses(
     C. Arteta, V. Lempitsky, J. A. Noble, A. Zisserman, "Learning to detect cells using
     non-overlapping extremal regions", MICCAI 2012, LNCS 7510, 348-356.
     """
-    n_basins = sums.shape[0] - 1
-    n_nodes = n_basins + 1
-    total = np.zeros((2 * n_nodes, 6))
-    score = np.zeros(2 * n_nodes)
-    is_whole = np.ones(2 * n_nodes, np.bool_)
-    parent = np.zeros(2 * n_nodes, np.int64)
-    for basin in range(1, n_basins + 1):
-        for k in range(6):
-            total[basin, k] = sums[basin, k]
-        score[basin] = _score(total[basin], least_area, largest_area)
-    group, node = np.arange(n_basins + 1), np.arange(n_basins + 1)
-    one, two, _ = passes
-    for i in range(one.size):
-        a, b = root(group, one[i]), root(group, two[i])
-        if a == b:
-            continue
-        left, right = node[a], node[b]
-        for k in range(6):
-            total[n_nodes, k] = total[left, k] + total[right, k]
-        parent[left], parent[right] = n_nodes, n_nodes
-        own = _score(total[n_nodes], least_area, largest_area)
-        apart = total[left, 0] * score[left] + total[right, 0] * score[right]
-        apart /= total[n_nodes, 0]
-        is_whole[n_nodes] = own + margin >= apart
-        score[n_nodes] = own if is_whole[n_nodes] else apart
-        group[max(a, b)] = min(a, b)
-        node[min(a, b)] = n_nodes
-        n_nodes += 1
-    # Of the groups above a basin, the largest that is one object and not in another one.
-    top = np.zeros(n_nodes, np.int64)
-    for i in range(n_nodes - 1, 0, -1):
-        above = top[parent[i]] if parent[i] > 0 else 0
-        if above > 0:
-            top[i] = above
-        elif is_whole[i]:
-            top[i] = i
-    becomes, numbers = np.zeros(n_basins + 1, np.int64), np.zeros(n_nodes, np.int64)
-    n_objects = 0
-    for basin in range(1, n_basins + 1):
-        if numbers[top[basin]] == 0:
-            n_objects += 1
-            numbers[top[basin]] = n_objects
-        becomes[basin] = numbers[top[basin]]
-    return becomes
+    parent, is_whole = _tree_of_groups(sums, passes, least_area, largest_area, margin)
+    return _numbered(_wholes(parent, is_whole), sums.shape[0] - 1)

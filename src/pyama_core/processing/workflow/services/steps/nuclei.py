@@ -20,7 +20,7 @@ from pyama_core.io.storage.stacks import StackReader
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import FL, NUCLEI, NUCLEI_CSV, SEG_LABELED, Declaration, Output
 from pyama_core.processing.segmentation.growth import growth_in_pixels
-from pyama_core.processing.segmentation.segmenter import FitsToCells, KnowsTheMovie
+from pyama_core.processing.segmentation.segmenter import FitsToCells
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
@@ -32,9 +32,10 @@ from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.steps.found_objects import FoundObjects
 from pyama_core.processing.workflow.services.steps.segmenting import (
     calibrate,
-    create_segmenter,
     decided_elsewhere,
     method_of,
+    missing_frames,
+    open_segmenter,
     segment_frame,
 )
 
@@ -79,21 +80,14 @@ class NucleiService(BaseProcessingService):
 
         wanted = {planned.output.kind: planned for planned in outputs}
         parameters = job.analysis.parameters.nuclei
-        segmenter = create_segmenter(parameters, job)
         growth = growth_in_pixels(parameters, job.metadata.pixel_size_um)
         table = _Table()
         with contextlib.ExitStack() as stack:
-            if isinstance(segmenter, contextlib.AbstractContextManager):
-                stack.enter_context(segmenter)
-            if isinstance(segmenter, KnowsTheMovie):
-                logger.info("FOV %d: nuclei: %s", job.fov, segmenter.begin(job.shape[0]))
+            segmenter = open_segmenter(parameters, job, stack, "nuclei")
             inputs = outputs[0].inputs
             frames = stack.enter_context(job.open(inputs["nuclei"]))
             cells = stack.enter_context(job.open(inputs["seg_labeled"]))
-            missing = frozenset[int]().union(*map(job.missing, inputs.values()))
-            there = [t for t in range(job.shape[0]) if t not in missing]
-            if not there:
-                raise InputError("no frame has both cells and nuclei")
+            missing, there = missing_frames(job, inputs.values(), "cells and nuclei")
             if isinstance(segmenter, FitsToCells):
                 segmenter.fit_to_cells(_typical_diameter(cells, there))
             calibration = calibrate(segmenter, frames, there, job, "nuclei")

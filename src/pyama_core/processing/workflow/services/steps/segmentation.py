@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from pyama_core.errors import InputError
 from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.io.readers.survey import first_middle_last
 from pyama_core.io.storage.fov_folder import PlannedOutput
@@ -13,7 +12,6 @@ from pyama_core.io.storage.stacks import StackReader
 from pyama_core.outputs import FL, SEG, Declaration, Output
 from pyama_core.processing.segmentation.growth import GrowthParameters, growth_in_pixels
 from pyama_core.processing.segmentation.picture.kind import METHODS
-from pyama_core.processing.segmentation.segmenter import KnowsTheMovie
 from pyama_core.processing.workflow.services.analysis import Analysis
 from pyama_core.processing.workflow.services.base import (
     BaseProcessingService,
@@ -29,9 +27,10 @@ from pyama_core.processing.workflow.services.steps.found_objects import (
 )
 from pyama_core.processing.workflow.services.steps.segmenting import (
     calibrate,
-    create_segmenter,
     decided_elsewhere,
     method_of,
+    missing_frames,
+    open_segmenter,
     segment_frame,
 )
 
@@ -70,23 +69,17 @@ class SegmentationService(BaseProcessingService):
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Segment frame by frame."""
         parameters = job.analysis.parameters.segmentation
-        segmenter = create_segmenter(parameters, job)
         growth = growth_in_pixels(parameters, job.metadata.pixel_size_um)
         with contextlib.ExitStack() as stack:
-            if isinstance(segmenter, contextlib.AbstractContextManager):
-                stack.enter_context(segmenter)
-            if isinstance(segmenter, KnowsTheMovie):
-                logger.info("FOV %d: %s", job.fov, segmenter.begin(job.shape[0]))
+            segmenter = open_segmenter(parameters, job, stack)
             images = {
                 role: stack.enter_context(job.open(image))
                 for role, image in outputs[0].inputs.items()
             }
             (shown,) = cell_image(job.analysis)
             frames, nuclei = images[shown], images.get("nuclei")
-            missing = frozenset[int]().union(*map(job.missing, outputs[0].inputs.values()))
-            there = [t for t in range(job.shape[0]) if t not in missing]
-            if not there:
-                raise InputError("no frame has both the channel that is segmented and nuclei")
+            expected = "the channel that is segmented and nuclei"
+            missing, there = missing_frames(job, outputs[0].inputs.values(), expected)
             found = calibrate(segmenter, frames, there, job)
             found |= _shown_in(frames, there, outputs[0].output.channel, job)
             seen = FoundObjects(there)

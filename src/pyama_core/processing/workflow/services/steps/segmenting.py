@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pyama_core.errors import InputError
+from pyama_core.outputs import Output
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.growth import GrowthParameters, grow_objects
 from pyama_core.processing.segmentation.segmenter import (
     Calibration,
+    KnowsTheMovie,
     SegmentationMethod,
     Segmenter,
     SegmentsByIndex,
@@ -25,7 +28,7 @@ from pyama_core.processing.segmentation.segmenter import (
     find_segmentation,
 )
 from pyama_core.processing.workflow.services.base import at_frame
-from pyama_core.processing.workflow.services.job import Position, ReadsFrames
+from pyama_core.processing.workflow.services.job import FovJob, Position, ReadsFrames
 from pyama_core.processing.workflow.services.steps.found_objects import (
     ASSUMED,
     SHOWN_DIAMETER,
@@ -127,6 +130,39 @@ def _shown(segmenter: Segmenter, frames: ReadsFrames, there: Sequence[int]) -> d
         return {}
     shown = segmenter.diameter_shown(frames.read(there[(len(there) - 1) // 2]))
     return {} if shown is None else {SHOWN_DIAMETER: round(shown)}
+
+
+def open_segmenter(
+    parameters: MethodParameters, job: FovJob, stack: contextlib.ExitStack, what: str = ""
+) -> Segmenter:
+    """Make the segmenter of a field of view, ready for its first frame, and closed with a stack.
+
+    `what` it finds is said where it tells what it decided for the whole movie.
+    """
+    segmenter = create_segmenter(parameters, job)
+    if isinstance(segmenter, contextlib.AbstractContextManager):
+        stack.enter_context(segmenter)
+    if isinstance(segmenter, KnowsTheMovie):
+        decided = segmenter.begin(job.shape[0])
+        logger.info("FOV %d: %s%s", job.fov, f"{what}: " if what else "", decided)
+    return segmenter
+
+
+def missing_frames(
+    job: FovJob, inputs: Iterable[Output], expected: str
+) -> tuple[frozenset[int], list[int]]:
+    """Return the frames that any of some stacks lacks, and those that all of them have.
+
+    Raises
+    ------
+    InputError
+        There is none of these: no frame has what is `expected`.
+    """
+    missing = frozenset[int]().union(*map(job.missing, inputs))
+    there = [t for t in range(job.shape[0]) if t not in missing]
+    if not there:
+        raise InputError(f"no frame has both {expected}")
+    return missing, there
 
 
 def segment_frame(
