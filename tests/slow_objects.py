@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,24 @@ def cut_at(labels: Image, image: Image, level: list[float]) -> Image:
 
 def grow(labels: Image, mask: Image, steps: int) -> Image:
     """Label by label of a queue: each pixel gives its label to its free neighbours."""
+    return grow_where(labels, lambda _label, v, u: mask[v, u], steps)
+
+
+def reclaim(
+    labels: Image, image: Image, near: Image, between: Any, least_near: Any, steps: int
+) -> Image:
+    """The same, to where values are those of the label and a brighter object is near."""
+    lowest, highest = between
+
+    def fits(label: int, v: int, u: int) -> bool:
+        is_its_own = lowest[label] < image[v, u] <= highest[label]
+        return bool(is_its_own and near[v, u] > least_near[label])
+
+    return grow_where(labels, fits, steps)
+
+
+def grow_where(labels: Image, fits: Callable[[int, int, int], bool], steps: int) -> Image:
+    """Give each free pixel that fits the label of its first neighbour in a queue."""
     out = labels.copy()
     queue = [tuple(at) for at in np.argwhere(labels > 0).tolist()]
     for _ in range(steps):
@@ -129,7 +148,7 @@ def grow(labels: Image, mask: Image, steps: int) -> Image:
             for dy, dx in ((-1, 0), (0, -1), (0, 1), (1, 0)):
                 v, u = y + dy, x + dx
                 inside = 0 <= v < out.shape[0] and 0 <= u < out.shape[1]
-                if inside and mask[v, u] and out[v, u] == 0:
+                if inside and out[v, u] == 0 and fits(out[y, x], v, u):
                     out[v, u] = out[y, x]
                     following.append((v, u))
         queue = following

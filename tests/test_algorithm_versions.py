@@ -287,15 +287,15 @@ PINNED: dict[str, Found] = {
         "easy, twice as large": "10 labels, 4954 pixels, dc1db90e8851881b",
         "difficult": "28 labels, 3068 pixels, b58f93ff13983af4",
     },
-    "bright/3": {
+    "bright/4": {
         "nuclei": "11 labels, 749 pixels, 96e05c78b1f19ee0",
         "difficult": "29 labels, 2281 pixels, 5048c89a05ef763f",
         "limited": "24 labels, 1943 pixels, 1d062067c27dd757",
-        "cells": "13 labels, 6183 pixels, 91ea70595f85f71e",
+        "cells": "13 labels, 6203 pixels, 2d8a83daccb93cce",
         "cells, twice as large": "13 labels, 22051 pixels, a5b63ca2639b8c47",
         "estimated diameter": [25.0],
     },
-    "dark/3": {
+    "dark/4": {
         "difficult": "29 labels, 2281 pixels, 5048c89a05ef763f",
     },
     "log-std/1": {

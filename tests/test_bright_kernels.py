@@ -16,7 +16,7 @@ from pyama_core.processing.frame import read_only
 from pyama_core.processing.runs.pixel_runs import find_runs
 from pyama_core.processing.segmentation.bright.illumination import smooth_background
 from pyama_core.processing.segmentation.bright.kernels.ellipses import choose_ellipses, moments
-from pyama_core.processing.segmentation.bright.kernels.growth import grow
+from pyama_core.processing.segmentation.bright.kernels.growth import grow, reclaim
 from pyama_core.processing.segmentation.bright.kernels.levels import (
     mark_below,
     own_contrast,
@@ -110,6 +110,19 @@ def test_objects_grow_to_the_nearest_pixels_of_a_mask(shape, seed, steps) -> Non
     mask = (rng.random(shape) < 0.7) | (labels > 0)
     expected = slow.grow(labels, mask, steps)
     grow(labels, mask, steps)
+    np.testing.assert_array_equal(labels, expected)
+
+
+@quick
+@given(shapes, seeds, st.integers(0, 5))
+def test_objects_take_back_what_a_brighter_one_hides(shape, seed, steps) -> None:
+    labels, image, near = labelled(shape, seed), smooth(shape, seed), smooth(shape, seed + 1)
+    rng = np.random.default_rng(seed)
+    labels[rng.random(shape) < 0.7] = 0
+    lowest, highest, least = rng.uniform(-1, 3, (3, int(labels.max()) + 1))
+    given_by = (lowest, lowest + np.abs(highest)), least, steps
+    expected = slow.reclaim(labels, image, near, *given_by)
+    reclaim(labels, image, near, *given_by)
     np.testing.assert_array_equal(labels, expected)
 
 

@@ -171,6 +171,22 @@ def test_a_faint_nucleus_beside_a_bright_one_is_found(ratio: float) -> None:
     assert same_cells(truth, segment(frame, 24), least_iou=0.5) >= 0.9
 
 
+@pytest.mark.parametrize("ratio", [4.0, 8.0])
+def test_a_faint_nucleus_among_bright_ones_keeps_its_sides(ratio: float) -> None:
+    y, x = np.mgrid[:160, :160]
+    faint = np.hypot(y - 80, x - 80) < 12
+    light = 100.0 * faint
+    for dy, dx in ((0, 26), (22, -14), (-22, -14)):
+        light = light + 100 * ratio * (np.hypot(y - 80 - dy, x - 80 - dx) < 12)
+    noise = np.random.default_rng(0).normal(200, 3, light.shape)
+    frame = cv2.GaussianBlur(light, (0, 0), 0.9) + noise
+    labels = ObjectSegmenter(BrightParameters(cell_diameter=24)).segment(frame)
+    assert labels.max() == 4
+    found = labels == labels[80, 80]
+    assert found.sum() == pytest.approx(faint.sum(), rel=0.12)
+    assert (found & faint).sum() > 0.93 * faint.sum()
+
+
 def test_a_long_nucleus_and_one_with_a_notch_stay_whole() -> None:
     light, truth = np.zeros(SHAPE), np.zeros(SHAPE, np.int32)
     for label, (y, x) in enumerate(((50, 60), (50, 180), (150, 60), (150, 180)), 1):

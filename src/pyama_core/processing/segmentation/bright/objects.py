@@ -14,7 +14,7 @@ from pyama_core.processing.runs.objects import components
 from pyama_core.processing.runs.pixel_runs import Runs, find_runs, paint
 from pyama_core.processing.segmentation.bright.contrast import NEAR, Contrast, Float32Array
 from pyama_core.processing.segmentation.bright.kernels.ellipses import choose_ellipses, moments
-from pyama_core.processing.segmentation.bright.kernels.growth import grow
+from pyama_core.processing.segmentation.bright.kernels.growth import grow, reclaim
 from pyama_core.processing.segmentation.bright.kernels.levels import (
     mark_below,
     own_contrast,
@@ -45,6 +45,8 @@ NECK = 0.97  # a neck narrower than this, of the narrower side, may separate
 MARGIN = 0.0
 CORE = 0.4  # of its own contrast is the core of an object
 OUTLINE = 0.55  # of the level at which it is steepest
+BRIGHTER = 1.6  # times its own contrast, that a neighbour has which hides where an object ends
+HIDDEN = 1.2, 1.2  # times the level of its outline and its contrast: values of what was hidden
 LEAST_CONTRAST = 0.86  # times the limit, of an object of typical area
 LEAST_MASS = 0.4  # of a typical object's area times contrast, of a small bright one
 
@@ -78,8 +80,12 @@ def find_objects(contrast: Contrast, scale: Scale, limit: float, areas: Areas) -
     inner = np.zeros(mask.shape, np.uint8)
     interior(find_runs(read_only(labels), 0), inner)
     cut(split(inner.view(np.bool_), scale), image, CORE, labels)
-    to_outlines(mask, image, labels, scale)
-    return without_odd(labels, image, contrast.noise * limit, areas, scale)
+    level, own = to_outlines(mask, image, labels, scale)
+    kept = without_odd(labels, image, contrast.noise * limit, areas, scale)
+    numbers = np.zeros(int(kept.max()) + 1, np.int64)
+    numbers[kept] = labels  # of objects that are left, from before the others were left out
+    beside_brighter(kept, image, level[numbers], own[numbers], scale)
+    return kept
 
 
 def find_mask(contrast: Contrast, scale: Scale, limit: float) -> BoolArray:
@@ -143,17 +149,37 @@ def _add_left(mask: BoolArray, labels: Int32Array, scale: Scale) -> None:
     np.maximum(labels, fainter, out=labels)
 
 
-def to_outlines(mask: BoolArray, image: Float32Array, labels: Int32Array, scale: Scale) -> None:
+def to_outlines(
+    mask: BoolArray, image: Float32Array, labels: Int32Array, scale: Scale
+) -> tuple[Float64Array, Float64Array]:
     """Grow the cores of objects to where each one ends, in place.
 
     That is a part of the level at which its outline is steepest, which lies higher where it is
-    sharp and lower where an object fades.
+    sharp and lower where an object fades. Returns that level, and the contrast, of each label.
     """
     n_objects = int(labels.max())
     contrast = own_contrast(labels, image, n_objects)
     grow(labels, mask, max(1, round(REACH * scale.working_diameter)))
     steepest = steepest_levels(labels, image, contrast)
-    _cut_at(labels, image, OUTLINE * steepest * contrast)
+    level = OUTLINE * steepest * contrast
+    _cut_at(labels, image, level)
+    return level, contrast
+
+
+def beside_brighter(
+    labels: Int32Array, image: Float32Array, level: Float64Array, own: Float64Array, scale: Scale
+) -> None:
+    """Grow objects, in place, where a brighter one near by keeps what is theirs out of the mask.
+
+    The mask asks for a part of the highest contrast near by, and for more than the mean of the
+    surroundings: the side of a faint object that lies towards a bright one has neither.
+    """
+    reach = max(1, round(NEAR * scale.working_diameter))
+    around = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * reach + 1, 2 * reach + 1))
+    near = as_2d(cv2.dilate(image, around), image)
+    lowest, highest = HIDDEN
+    steps = max(1, round(REACH * scale.working_diameter))
+    reclaim(labels, image, near, (lowest * level, highest * own), BRIGHTER * own, steps)
 
 
 def without_odd(
