@@ -24,6 +24,7 @@ from pyama_core.report.gather import Gathered, Position, SampleRow
 from pyama_core.report.markup import Markup, el, table
 
 _NAMED = 12
+_LONG_MIN = 30.0
 _MOST_BESIDE = 6
 """Columns of medians beside the counts of cells; a page is not wider."""
 
@@ -233,11 +234,12 @@ def _ends(found: Gathered) -> list[tuple[int, str]]:
     n_frames = found.minutes.size
     x, label = found.shown_x
     frames = dict.fromkeys((0, n_frames // 2, n_frames - 1)) if n_frames else {}
+    if label == "frame":
+        return [(t, f"frame {t}") for t in frames]
     unit = label.removeprefix("time (").removesuffix(")")
-    is_time = label != "frame"
-    return [
-        (t, f"{round(float(x[t]), 2):g}\u00a0{unit}" if is_time else f"frame {t}") for t in frames
-    ]
+    # Nobody cares for seconds of a movie of an hour.
+    digits = 0 if unit == "min" and x[-1] - x[0] >= _LONG_MIN else 2
+    return [(t, f"{round(float(x[t]), digits):g}\u00a0{unit}") for t in frames]
 
 
 def in_words(column: str) -> str:
