@@ -356,7 +356,8 @@ def test_of_a_failed_or_damaged_position_it_tells_what_is_known(owned):
     record = next((owned.folder / "fov_001").glob("*_record.json"))
     record.write_text("no record", encoding="utf-8")
     text = Reader(write_report(owned.folder)[0].read_text(encoding="utf-8")).text
-    assert re.search(r"FOV\s+1 \(position 2\)\s+\(\+dox 5 µM\): .* is damaged", text)
+    # Its name is said once.
+    assert re.search(r"FOV\s+1 \(position 2\)\s+\(\+dox 5 µM\): (?!FOV).* is damaged", text)
     assert next(each.fov for each in gather(owned).by_trouble) == 1
 
 

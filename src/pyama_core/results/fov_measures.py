@@ -136,7 +136,7 @@ def standing_of(fov: FovResults) -> tuple[Finding, ...]:
     try:
         state = fov.state
     except DamagedFileError as error:
-        return (Finding("record", 1.0, str(error)),)
+        return (Finding("record", 1.0, str(error).removeprefix(f"{fov.title}: ")),)
     failure = state.record.failure
     if failure is not None:
         return (Finding("failed", 1.0, f"{failure.step} failed: {failure.error}"),)
