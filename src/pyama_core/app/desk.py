@@ -24,6 +24,7 @@ from pyama_core.app.readings import Readings
 from pyama_core.app.roots import Roots
 from pyama_core.app.run_jobs import RunJobs
 from pyama_core.app.sources import OpenSources
+from pyama_core.app.table_readings import TableReadings
 from pyama_core.app.tuner import Tuner
 from pyama_core.io.storage.naming import SOURCE_NAME
 from pyama_core.results.fov_results import FovResults
@@ -65,6 +66,8 @@ class Desk:
         Tries parameters.
     readings : Readings
         Pictures of what it found.
+    tables : TableReadings
+        Traces and cells of the fields of view that are looked at.
     jobs : RunJobs
         Runs that the page began, which go on when the server ends.
     followers : Followers
@@ -81,6 +84,7 @@ class Desk:
         self.thumbnails: Kept[NDArray[Any]] = Kept(_MOST_THUMBNAIL_BYTES, lambda each: each.nbytes)
         self.tuner = Tuner()
         self.readings = Readings()
+        self.tables = TableReadings()
         self.jobs = RunJobs()
         self.followers = Followers(self.jobs)
         self._lock = threading.Lock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from pyama_core.app.levels import shown
 from pyama_core.errors import InputError
 from pyama_core.results.fov_results import FovResults
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("position_x", "position_y", "area")
 _SMALLEST, _LARGEST = 8, 512
 _STEP = 16
 _NEARLY_ALL = 90
@@ -22,7 +26,13 @@ _MOST_FRAMES = 200
 
 
 def strip_of(
-    fov: FovResults, cell: int, kind: LayerKind, channel: str, frames: Sequence[int], size: int
+    fov: FovResults,
+    traces: pd.DataFrame,
+    cell: int,
+    kind: LayerKind,
+    channel: str,
+    frames: Sequence[int],
+    size: int,
 ) -> dict[str, NDArray[Any]]:
     """Cut squares around a cell out of some frames of a layer.
 
@@ -30,6 +40,8 @@ def strip_of(
     ----------
     fov : FovResults
         Its field of view.
+    traces : DataFrame
+        Of the field of view, with `COLUMNS`.
     cell : int
         The cell.
     kind, channel
@@ -54,7 +66,6 @@ def strip_of(
         raise InputError(
             f"expected squares of {_SMALLEST} to {_LARGEST} pixels in {_MOST_FRAMES} frames"
         )
-    traces = fov.read_tables(("position_x", "position_y", "area")).traces
     size = size or _side_for(traces["area"].to_numpy())
     of_cell = traces[traces["cell"] == cell]
     if of_cell.empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,13 @@ class FovFiles:
         except DamagedFileError:
             return {}
 
+    def appearance(self, *kinds: OutputKind) -> Hashable:
+        """Return what differs once the record, or an output of some kinds, may have changed."""
+        names = [name for kind in kinds for name, _ in self.entries(kind).values()]
+        return tuple(
+            (name, _appearance_of(self.folder / name)) for name in (self._record_path.name, *names)
+        )
+
     def open(self, kind: OutputKind, channel: int) -> NDArray[Any]:
         """Map a stack that `entries` knows into memory.
 
@@ -188,6 +196,13 @@ class FovFiles:
         except OSError:
             return "the file is gone; run again to make it anew"
         return ""
+
+
+def _appearance_of(path: Path) -> Appearance | None:
+    try:
+        return look_at(path)
+    except OSError:
+        return None
 
 
 def _entries_in(state: FovState, kind: OutputKind) -> dict[int, tuple[str, OutputEntry]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -127,6 +127,12 @@ class FovResults(FovCuration):
         if edits:
             return self._edited_tables(edits, columns)
         return make_tables(self.number, self._read_traces(), self._read_tracks(), columns)
+
+    def appearance(self) -> Hashable:
+        """Return what differs once `read_tables` may read something else, without reading it."""
+        return self._files.appearance(TRACES_CSV, TRACKS_CSV), tuple(
+            edit.id for edit in self._active_edits()
+        )
 
     @property
     def channels(self) -> list[str]:

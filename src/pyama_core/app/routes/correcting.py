@@ -148,7 +148,7 @@ def edits(desk: Desk, asked: AskFov) -> Standings:
 def doubts(desk: Desk, asked: AskFov) -> Doubts:
     """Tell which cells of a field of view a person should look at."""
     of_fov = desk.fov(asked.at, asked.fov)
-    tables = of_fov.read_tables(needed_columns(of_fov.channels))
+    tables = desk.tables.read(of_fov, needed_columns(of_fov.channels))
     judged = of_fov.judged
     return Doubts(
         doubts=tuple(

@@ -12,7 +12,7 @@ from pyama_core.app.layers import Layer, LayerKind, frame_of, layers_of
 from pyama_core.app.messages import Message, Pixels, Table
 from pyama_core.app.overview import Overview, overview_of
 from pyama_core.app.routing import reads
-from pyama_core.app.strips import strip_of
+from pyama_core.app.strips import COLUMNS, strip_of
 from pyama_core.errors import DamagedFileError, InputError
 from pyama_core.results.channels import ChannelNames
 from pyama_core.results.results import Results
@@ -216,7 +216,7 @@ def frame(desk: Desk, asked: AskFrame) -> Pixels:
 
 def cells(desk: Desk, asked: AskFov) -> Cells:
     """Give the table of cells."""
-    table = desk.fov(asked.at, asked.fov).read_tables(()).cells
+    table = desk.tables.read(desk.fov(asked.at, asked.fov), ()).cells
     reasons = _reasons_by_channel(table)
     told = [
         _told(dict(zip(reasons, each, strict=True))) for each in zip(*reasons.values(), strict=True)
@@ -271,7 +271,7 @@ def traces(desk: Desk, asked: AskTraces) -> Table:
         raise InputError(
             f"{of_fov.title} has no column {min(unknown)!r}; it has {', '.join(known)}"
         )
-    table = of_fov.read_tables({*asked.columns, *_PLACES, "time_min"}).traces
+    table = desk.tables.read(of_fov, {*asked.columns, *_PLACES, "time_min"}).traces
     columns: dict[str, NDArray[Any]] = {}
     for name in ("cell", "frame"):
         columns[name] = table[name].to_numpy(np.int32)
@@ -287,7 +287,10 @@ def counts(desk: Desk, asked: AskFovs) -> Counts:
         raise InputError(f"fovs: expected at most {_COUNTS_AT_ONCE}, found {len(asked.fovs)}")
     found = []
     for number in asked.fovs:
-        tables = desk.fov(asked.at, number).read_tables(())
+        of_fov = desk.fov(asked.at, number)
+        # Of many, none is likely to be looked at next.
+        is_one = len(asked.fovs) == 1
+        tables = desk.tables.read(of_fov, ()) if is_one else of_fov.read_tables(())
         by_frame = np.bincount(tables.traces["frame"].to_numpy()) if len(tables.traces) else ()
         found.append(
             Count(
@@ -309,7 +312,9 @@ def courses(desk: Desk, asked: AskCourses) -> Courses:
     ]
     builders: dict[str, CourseBuilder] = {}
     for of_fov in chosen:
-        tables = of_fov.read_tables({asked.column, asked.time})
+        columns = {asked.column, asked.time}
+        is_one = len(chosen) == 1
+        tables = desk.tables.read(of_fov, columns) if is_one else of_fov.read_tables(columns)
         if asked.column not in tables.traces or asked.time not in tables.traces:
             continue
         name = "" if asked.fovs else samples.of(of_fov.number)
@@ -341,8 +346,9 @@ def _course(name: str, built: BuiltCourse) -> Course:
 def strip(desk: Desk, asked: AskStrip) -> Table:
     """Give a cell through its life: its surroundings in some frames, and which pixels are its."""
     of_fov = desk.fov(asked.at, asked.fov)
+    traces = desk.tables.read(of_fov, COLUMNS).traces
     return Table.of(
-        strip_of(of_fov, asked.cell, asked.kind, asked.channel, asked.frames, asked.size)
+        strip_of(of_fov, traces, asked.cell, asked.kind, asked.channel, asked.frames, asked.size)
     )
 
 
