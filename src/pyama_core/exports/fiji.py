@@ -1,5 +1,7 @@
 """Results for Fiji and ImageJ: a set of ROIs and a stack of label images for each FOV.
 
+Where nuclei were found, there are those of nuclei, and of the rings that were measured, as well.
+
 A ROI is a cell in a frame; it is called ``cell_0017_t042`` and knows its frame, which ImageJ counts
 from 1. The pixels that it encloses are those of the label. Label images are plain TIFF with the
 words in which ImageJ tells that pages are frames, so that it opens them without a plugin.
@@ -46,20 +48,28 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
     selection = with_labels(selection)
     if selection.good_only:
         tell_missing(selection)
-    each = [LabelImages.of(selection, fov) for fov in selection.fovs]
-    steps.expect(sum(images.shape[0] for images in each))
-    for images in each:
-        name = fov_folder_name(images.fov.number)
-        with (
-            _archive(path / f"{name}_rois.zip") as archive,
-            LabelStack(path / f"{name}_labels.tif", images, Scale.of(selection, images.fov)) as tif,
-        ):
-            for t, labels in enumerate(images.frames()):
-                tif.append(labels)
-                for cell, polygons in outlines_of(labels).items():
-                    roi = roi_of(cell, t, polygons)
-                    _add(archive, f"{roi.name}.roi", roi.tobytes())
-                steps.done(f"FOV {images.fov.number}: frame {t}")
+    cells = [LabelImages.of(selection, fov) for fov in selection.fovs]
+    every = [images for each in cells for images in (each, *each.compartments())]
+    steps.expect(sum(images.shape[0] for images in every))
+    for images in every:
+        _write_images(selection, images, path, steps)
+
+
+def _write_images(selection: Selection, images: LabelImages, path: Path, steps: Steps) -> None:
+    """Write the archive and the stack of a part of the cells of a field of view."""
+    name = fov_folder_name(images.fov.number)
+    what = "" if images.part == "cells" else f"_{images.part}"
+    scale = Scale.of(selection, images.fov)
+    with (
+        _archive(path / f"{name}{what}_rois.zip") as archive,
+        LabelStack(path / f"{name}{what}_labels.tif", images, scale) as tif,
+    ):
+        for t, labels in enumerate(images.frames()):
+            tif.append(labels)
+            for cell, polygons in outlines_of(labels).items():
+                roi = roi_of(cell, t, polygons)
+                _add(archive, f"{roi.name}.roi", roi.tobytes())
+            steps.done(f"FOV {images.fov.number}: {images.part}, frame {t}")
 
 
 # ROIs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from pyama_core.exports.left_out import tell_left_out
 from pyama_core.outputs import SEG_LABELED
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.selection import Selection
+
+Part = Literal["cells", "nuclei", "rings"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,15 @@ class LabelImages:
         Type of the numbers; that of the run, or a larger one for the numbers of corrections.
     cells : array of int, or None
         Cells that are taken; None for all.
+    part : str
+        Of cells, what is labelled: the ``cells`` as a whole, their ``nuclei``, or the ``rings``
+        around these; by the numbers of the cells.
     """
 
     fov: FovResults
     dtype: np.dtype[Any]
     cells: NDArray[np.int64] | None = None
+    part: Part = "cells"
 
     @classmethod
     def of(cls, selection: Selection, fov: FovResults) -> LabelImages:
@@ -64,7 +70,7 @@ class LabelImages:
 
     def frame(self, t: int) -> NDArray[Any]:
         """Return the label image of a frame, (Y, X)."""
-        labels = self.fov.label_image(t).astype(self.dtype, copy=False)
+        labels = self._read(t).astype(self.dtype, copy=False)
         if self.cells is None:
             return labels
         there = np.unique(labels)
@@ -72,6 +78,20 @@ class LabelImages:
             return labels
         kept = np.where(np.isin(there, dropped), 0, there).astype(labels.dtype)
         return kept[np.searchsorted(there, labels)]
+
+    def _read(self, t: int) -> NDArray[Any]:
+        if self.part == "nuclei":
+            return self.fov.nuclei_image(t)
+        return self.fov.ring_image(t) if self.part == "rings" else self.fov.label_image(t)
+
+    def compartments(self) -> list[LabelImages]:
+        """Return the label images of nuclei, and of rings if these were measured, where any are."""
+        try:
+            self.fov.nuclei  # noqa: B018 - opens them
+        except InputError:
+            return []
+        parts: list[Part] = ["nuclei", "rings"] if self.fov.has_rings else ["nuclei"]
+        return [replace(self, part=part) for part in parts]
 
 
 def labels_if_any(selection: Selection, fov: FovResults, left_out: list[str]) -> LabelImages | None:

@@ -7,6 +7,8 @@
         labels/
             segmentation/   what was segmented in each frame, (T, Y, X)
             tracks/         cells by number, (T, Y, X), with what became of each
+            nuclei/         their nuclei, by the numbers of the cells; if nuclei were found
+            rings/          the rings around these that were measured, alike
 """
 
 from __future__ import annotations
@@ -71,8 +73,8 @@ class _Sources:
         The field of view.
     images : StacksByChannel
         Its channels.
-    labels : LabelImages or None
-        Its cells, if there are label images.
+    labels : tuple of LabelImages
+        Its cells, their nuclei and rings, as far as there are label images.
     masks : (T, Y, X) array or None
         What was segmented, if that is there.
     """
@@ -80,7 +82,7 @@ class _Sources:
     selection: Selection
     fov: FovResults
     images: StacksByChannel
-    labels: LabelImages | None
+    labels: tuple[LabelImages, ...]
     masks: NDArray[Any] | None
 
     @classmethod
@@ -91,12 +93,14 @@ class _Sources:
             masks = fov.masks
         except InputError as error:
             left_out.append(str(error))
-        return cls(selection, fov, fov.taken, labels_if_any(selection, fov, left_out), masks)
+        cells = labels_if_any(selection, fov, left_out)
+        labels = () if cells is None else (cells, *cells.compartments())
+        return cls(selection, fov, fov.taken, labels, masks)
 
     @property
     def n_frames(self) -> int:
         """How many frames are written, of all images."""
-        n_images = len(self.images) + (self.labels is not None) + (self.masks is not None)
+        n_images = len(self.images) + len(self.labels) + (self.masks is not None)
         return n_images * len(next(iter(self.images.values())))
 
     @property
@@ -144,13 +148,12 @@ def _write_labels(sources: _Sources, path: Path, steps: Steps) -> None:
     """Write label images as a group within that of the image."""
     import zarr
 
-    names = []
-    if sources.labels is not None:
-        names.append("tracks")
-        labels = sources.labels
-        dtype = labels.dtype
-        properties = _properties(sources)
-        _write_label_image(sources, path / "tracks", labels.frames(), dtype, properties, steps)
+    names: list[str] = []
+    properties = _properties(sources) if sources.labels else []
+    for labels in sources.labels:
+        names.append("tracks" if labels.part == "cells" else labels.part)
+        frames, dtype = labels.frames(), labels.dtype
+        _write_label_image(sources, path / names[-1], frames, dtype, properties, steps)
     if sources.masks is not None:
         names.append("segmentation")
         masks = sources.masks

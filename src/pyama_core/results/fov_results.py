@@ -23,6 +23,7 @@ from pyama_core.outputs import (
     TRACKS_CSV,
     OutputKind,
 )
+from pyama_core.processing.extraction.feature_names import are_of_compartments
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.ring_size import RingSize
 from pyama_core.processing.workflow.edits.actions import Edit
@@ -307,6 +308,15 @@ class FovResults(FovCuration):
     def nuclei_image(self, t: int) -> NDArray[Any]:
         """Return the label image of the nuclei in a frame, (Y, X); as `label_image`."""
         return self._numbered(self.nuclei, t)
+
+    @property
+    def has_rings(self) -> bool:
+        """Whether rings around nuclei were measured."""
+        for _, entry in self._files.entries(TRACES_CSV).values():
+            features = entry.provenance.parameters.get("features", ())
+            if isinstance(features, list) and are_of_compartments(list(map(str, features))):
+                return True
+        return False
 
     def ring_image(self, t: int) -> NDArray[Any]:
         """Return the label image of the rings around nuclei in a frame, (Y, X).
