@@ -132,7 +132,7 @@ LEAST_F1 = {DemoKind.NUCLEI: 0.97, DemoKind.CELLS: 0.96, DemoKind.BACTERIA: 0.93
 
 @pytest.mark.parametrize("kind", NEW)
 def test_a_run_with_default_settings_finds_and_measures_them(tmp_path, kind):
-    score = scored(kind, tmp_path, frames=8, size=512, seed=0)
+    score = scored(kind, tmp_path, frames=5, size=384, seed=0)
     assert score.method.startswith("instances" if kind is DemoKind.BACTERIA else "bright")
     assert score.f1 >= LEAST_F1[kind], score
     assert score.errors["GFP"] <= 0.02, score

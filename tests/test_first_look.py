@@ -93,6 +93,7 @@ def test_what_is_as_assumed_is_not_worth_a_word(alike, tmp_path, caplog):
     entry = states(tmp_path)[0].record.outputs["m_fov_000_seg_ch_0.npy"]
     assert entry.summary["objects"] == 16
     assert abs(entry.summary["found_diameter"] - DIAMETER) <= 1
+    assert "shown_diameter" not in entry.summary  # for it was estimated, not given
 
 
 def test_a_diameter_that_does_not_fit_is_told_when_the_first_position_is_through(
@@ -115,7 +116,9 @@ def phase(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_demo(tmp_path_factory.mktemp("phase"), fovs=1, frames=2, size=512).image
 
 
-@pytest.mark.parametrize(("given", "is_told"), [(20, True), (44, False), (88, True)])
+@pytest.mark.parametrize(
+    ("given", "is_told"), [(20, True), (44, False), pytest.param(88, True, marks=pytest.mark.slow)]
+)
 def test_a_diameter_by_which_cells_are_cut_or_put_together_is_told(phase, tmp_path, given, is_told):
     channels = Channels(pc=0, fl=[1])
     assert run(phase, tmp_path, channels, method="instances", cell_diameter=given).ok
@@ -140,13 +143,6 @@ def test_a_diameter_by_which_cells_are_cut_or_put_together_is_told(phase, tmp_pa
 
 def told_of_size(state: FovState) -> list[str]:
     return [doubt.text for doubt in find_doubts(state) if doubt.about is About.SIZE]
-
-
-def test_a_diameter_that_was_estimated_is_not_estimated_again(alike, tmp_path):
-    assert run(alike, tmp_path, fovs=[0], method="bright").ok
-    assert (
-        "shown_diameter" not in states(tmp_path)[0].record.outputs["m_fov_000_seg_ch_0.npy"].summary
-    )
 
 
 def test_strict_stops_there_and_loses_nothing(alike, tmp_path, monkeypatch):
