@@ -56,8 +56,9 @@ def main() -> None:
         parser.error(f"the images of {', '.join(absent)} are absent; expected them in ../shared")
     cv2.setNumThreads(1)  # as in a worker
     page = output / "ACCURACY.md"
-    text = page.read_text(encoding="utf-8")
-    for name, table in measure_all().items():
+    written = measure_all()
+    text = page.read_text(encoding="utf-8")  # only now, for it may have been edited meanwhile
+    for name, table in written.items():
         text = tables.replace(text, name, table)
     page.write_text(text, encoding="utf-8", newline="\n")
     logger.info("wrote %s", page)
