@@ -52,6 +52,14 @@ def test_news_that_no_release_would_take_are_refused(tmp_path):
         changes.release(tmp_path, tmp_path / "CHANGELOG.md", "1", "2")
 
 
+def test_every_picture_of_the_documentation_is_shown_on_a_page():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    shown = "".join(page.read_text(encoding="utf-8") for page in pages)
+    pictures = [*(ROOT / "docs").glob("*.png"), *(ROOT / "docs").glob("*.jpg")]
+    assert pictures
+    assert [each.name for each in pictures if f"{each.name})" not in shown] == []
+
+
 @pytest.mark.parametrize("name", ["tests", "nightly"])
 def test_every_step_of_a_workflow_does_something_and_ends(name):
     jobs = plain(f".github/workflows/{name}.yml")["jobs"]
