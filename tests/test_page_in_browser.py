@@ -121,6 +121,43 @@ def test_the_picture_shows_the_right_pixels_also_after_a_change_of_contrast(tab,
     assert len([url for url in tab.requests if "/api/frame" in url and "&t=0&" in url]) == asked
 
 
+def test_a_picture_that_is_smaller_than_its_image_shows_means_and_outlines_at_the_border(tab, at):
+    image = (np.random.default_rng(2).random((SIZE, SIZE)) * 65_535).astype(np.uint16)
+    labels = np.full((SIZE, SIZE), 3, np.uint16)
+    instead(tab, {"phase": image, "labels": labels}, (0, 65_535))
+    tab.page.route("**/api/cells?*", lambda route: route.fulfill(json=no_cells()))
+    scale = 0.7
+    tab.open(
+        place="look", at=at, show="phase", outlines="cell", view=f"{scale},{SIZE / 2},{SIZE / 2}"
+    )
+    tab.wait_for_picture("phase")
+    picture = tab.read_picture()
+    places = [(np.arange(n) + 0.5 - n / 2) / scale + SIZE / 2 for n in picture.shape[:2]]
+    shown = [np.flatnonzero((q > 0) & (q < SIZE)) for q in places]
+    (y, x), border = [q[inside] for q, inside in zip(places, shown, strict=True)], 3
+    inner = picture[np.ix_(*shown)][border:-border, border:-border]
+    expected = mean_of_neighbours(image, y, x)[border:-border, border:-border] * 255 / 65_535
+    np.testing.assert_allclose(inner[..., 0], expected, atol=1.1)
+    outlined = (picture[np.ix_(*shown)] == colour(PALETTE[3])).all(axis=2)
+    for side in (outlined, outlined[::-1], outlined.T, outlined.T[::-1]):
+        assert side[:2, border:-border].any(axis=0).all()  # The last pixel may be cut off.
+    assert not outlined[border:-border, border:-border].any()
+
+
+def mean_of_neighbours(image, y, x):
+    """Return the image between pixels: linear between the four that are next."""
+    (top, left), last = (np.floor(q - 0.5).astype(int) for q in (y, x)), SIZE - 1
+    down, right = (y - 0.5 - top)[:, np.newaxis], x - 0.5 - left
+    grey = image.astype(float)
+
+    def at(rows, columns):
+        return grey[np.ix_(rows.clip(0, last), columns.clip(0, last))]
+
+    upper = at(top, left) * (1 - right) + at(top, left + 1) * right
+    lower = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right
+    return upper * (1 - down) + lower * down
+
+
 @pytest.mark.parametrize(
     ("label", "dtype"),
     [

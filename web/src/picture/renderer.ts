@@ -48,47 +48,43 @@ const VERTEX = `#version 300 es
 const vec2 corners[3] = vec2[3](vec2(-1, -1), vec2(3, -1), vec2(-1, 3));
 void main() { gl_Position = vec4(corners[gl_VertexID], 0, 1); }`;
 
+// Without a graphics card each operation per pixel counts: where a pixel lies in the texture is one
+// multiplication and addition, which are made ready here; what is beside the image is cut off by the
+// scissor, and no place of a texture is asked for that is not in it.
 const COMMON = `#version 300 es
 precision highp float;
 precision highp int;
 precision highp usampler2D;
 precision highp sampler2D;
-uniform vec2 canvas;      // size in pixels of the screen
-uniform vec3 view;        // x, y in the middle; pixels of the screen per pixel of the image
-uniform vec2 size;        // of the image
-uniform vec2 texels;      // of the texture, which may be smaller than the image
-uniform float factor;     // pixels of the image per texel
+uniform vec4 map;         // from pixels of the screen to texels: factors, and what is added
+uniform ivec2 last;       // texel of the texture
 out vec4 colour;
-vec2 place() {
-  vec2 p = vec2(gl_FragCoord.x, canvas.y - gl_FragCoord.y) - canvas * 0.5;
-  return view.xy + p / view.z;
-}
-bool outside(vec2 p) { return p.x < 0.0 || p.y < 0.0 || p.x >= size.x || p.y >= size.y; }
+vec2 place() { return gl_FragCoord.xy * map.xy + map.zw; }
 `;
 
 const layerShader = (sampler: string): string => `${COMMON}
 uniform ${sampler} image;
-uniform vec2 limits;
+uniform float low;
+uniform float gain;
 uniform vec3 tint;
-float at(ivec2 p) {
-  return float(texelFetch(image, clamp(p, ivec2(0), ivec2(texels) - 1), 0).r);
-}
 void main() {
-  vec2 p = place();
-  if (outside(p)) { colour = vec4(0); return; }
-  vec2 q = p / factor;
+  vec2 q = place();
   float value;
-  if (view.z * factor < 1.0) {  // smaller than it is: mean of neighbours
+  if (map.x > 1.0) {  // smaller than it is: mean of neighbours
     vec2 r = q - 0.5;
-    ivec2 i = ivec2(floor(r));
-    vec2 f = r - vec2(i);
-    value = mix(mix(at(i), at(i + ivec2(1, 0)), f.x),
-                mix(at(i + ivec2(0, 1)), at(i + ivec2(1, 1)), f.x), f.y);
+    vec2 whole = floor(r);
+    vec2 f = r - whole;
+    ivec2 a = clamp(ivec2(whole), ivec2(0), last);
+    ivec2 b = clamp(ivec2(whole) + 1, ivec2(0), last);
+    vec4 v = vec4(texelFetch(image, a, 0).r, texelFetch(image, ivec2(b.x, a.y), 0).r,
+                  texelFetch(image, ivec2(a.x, b.y), 0).r, texelFetch(image, b, 0).r);
+    vec2 rows = mix(v.xz, v.yw, f.x);
+    value = mix(rows.x, rows.y, f.y);
   } else {
-    value = at(ivec2(q));
+    value = float(texelFetch(image, clamp(ivec2(q), ivec2(0), last), 0).r);
   }
-  float shown = clamp((value - limits.x) / (limits.y - limits.x), 0.0, 1.0);
-  if (isnan(value)) shown = 0.0;
+  float shown = clamp((value - low) * gain, 0.0, 1.0);
+  ${sampler === "sampler2D" ? "if (isnan(value)) shown = 0.0;" : ""}
   colour = vec4(tint * shown, 1);
 }`;
 
@@ -101,31 +97,32 @@ uniform uint second;
 uniform uint hovered;
 uniform vec3 palette[8];
 uniform uint paletteSize;
-uniform float thin;
+uniform float thin;       // in texels
 uniform float thick;
-uint at(vec2 p) {
-  if (outside(p)) return 0u;
-  return texelFetch(labels, min(ivec2(p / factor), ivec2(texels) - 1), 0).r;
-}
-bool edge(vec2 p, uint label, float width) {
-  float d = width / view.z;
-  return at(p + vec2(d, 0)) != label || at(p - vec2(d, 0)) != label ||
-         at(p + vec2(0, d)) != label || at(p - vec2(0, d)) != label;
+uniform vec2 end;         // of the image, in texels
+uint at(int x, int y) { return texelFetch(labels, ivec2(x, y), 0).r; }
+bool edge(vec2 q, ivec2 i, uint label, float d) {
+  ivec2 a = clamp(ivec2(q - d), ivec2(0), last);
+  ivec2 b = clamp(ivec2(q + d), ivec2(0), last);
+  uvec4 near = uvec4(at(a.x, i.y), at(b.x, i.y), at(i.x, a.y), at(i.x, b.y));
+  return near != uvec4(label) || any(lessThan(q, vec2(d))) || any(greaterThanEqual(q + d, end));
 }
 void main() {
-  vec2 p = place();
-  uint label = at(p);
+  vec2 q = place();
+  ivec2 i = clamp(ivec2(q), ivec2(0), last);
+  uint label = at(i.x, i.y);
   colour = vec4(0);
   if (label == 0u) return;
-  if (label == chosen || label == second) {
-    if (edge(p, label, thick)) colour = vec4(1);
+  bool strong = label == chosen || label == second;
+  if (!edge(q, i, label, strong || label == hovered ? thick : thin)) return;
+  if (strong) {
+    colour = vec4(1);
     return;
   }
   vec4 own = label < lookupSize
     ? texelFetch(lookup, ivec2(int(label % ${LOOKUP_WIDTH}u), int(label / ${LOOKUP_WIDTH}u)), 0)
     : vec4(palette[label % paletteSize], 1);
-  if (own.a == 0.0) return;
-  if (edge(p, label, label == hovered ? thick : thin)) colour = vec4(own.rgb, 1);
+  if (own.a > 0.0) colour = vec4(own.rgb, 1);
 }`;
 
 interface Program {
@@ -210,7 +207,8 @@ export class Renderer {
     gl.useProgram(program.program);
     const texture = this.upload(`${slot} ${isFloat}`, layer.key, layer.pixels);
     this.setCommon(program, scene, texture);
-    gl.uniform2f(program.at("limits"), layer.low, layer.high);
+    gl.uniform1f(program.at("low"), layer.low);
+    gl.uniform1f(program.at("gain"), 1 / (layer.high - layer.low));
     gl.uniform3f(program.at("tint"), ...layer.colour);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
@@ -221,7 +219,7 @@ export class Renderer {
     gl.useProgram(program.program);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     const labels = this.upload("labels", outlines.key, outlines.labels);
-    this.setCommon(program, scene, labels);
+    const factor = this.setCommon(program, scene, labels);
     gl.activeTexture(gl.TEXTURE1);
     const n = this.uploadLookup(outlines.lookup);
     gl.uniform1i(program.at("labels"), 0);
@@ -233,22 +231,28 @@ export class Renderer {
     const flat = outlines.palette.flatMap((each) => [...each]);
     gl.uniform3fv(program.at("palette"), flat);
     gl.uniform1ui(program.at("paletteSize"), outlines.palette.length);
-    const ratio = globalThis.devicePixelRatio || 1;
-    gl.uniform1f(program.at("thin"), 1.25 * ratio);
-    gl.uniform1f(program.at("thick"), 2.5 * ratio);
+    const texels = (globalThis.devicePixelRatio || 1) / (scene.view.scale * factor);
+    gl.uniform1f(program.at("thin"), 1.25 * texels);
+    gl.uniform1f(program.at("thick"), 2.5 * texels);
+    gl.uniform2f(program.at("end"), scene.width / factor, scene.height / factor);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     gl.activeTexture(gl.TEXTURE0);
   }
 
-  private setCommon(program: Program, scene: Scene, texture: Texture): void {
+  /** Bind a texture, and tell where it lies; returns how many pixels of the image a texel is. */
+  private setCommon(program: Program, scene: Scene, texture: Texture): number {
     const { gl } = this;
+    const { width, height } = gl.canvas;
+    const { x, y, scale } = scene.view;
+    const factor = factorOf(texture.width, scene.width);
+    const step = 1 / (scale * factor);
     gl.activeTexture(gl.TEXTURE0);
     gl.bindTexture(gl.TEXTURE_2D, texture.texture);
-    gl.uniform2f(program.at("canvas"), gl.canvas.width, gl.canvas.height);
-    gl.uniform3f(program.at("view"), scene.view.x, scene.view.y, scene.view.scale);
-    gl.uniform2f(program.at("size"), scene.width, scene.height);
-    gl.uniform2f(program.at("texels"), texture.width, texture.height);
-    gl.uniform1f(program.at("factor"), factorOf(texture.width, scene.width));
+    gl.uniform4f(
+      program.at("map"), step, -step, x / factor - (width / 2) * step, y / factor + (height / 2) * step,
+    );
+    gl.uniform2i(program.at("last"), texture.width - 1, texture.height - 1);
+    return factor;
   }
 
   private program(name: string, fragment: string): Program {
