@@ -344,7 +344,7 @@ PINNED: dict[str, Found] = {
         "masks": "30 labels, 22642 pixels, 51b5734293652088",
         "tracks": "32 cells, 0 with a parent, c8f7c3180df35681",
     },
-    "lineage/10": {
+    "lineage/11": {
         "usual, labels": "10 labels, 22642 pixels, fb52ed95e55885ef",
         "usual, tracks": "10 cells, 0 with a parent, 0e37a9b3ba701c53",
         "usual, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],

@@ -12,7 +12,7 @@ from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
-ALGORITHM = "lineage/10"
+ALGORITHM = "lineage/11"
 
 
 class LineageParameters(MethodParameters):
