@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,14 @@ def test_frames_have_the_pixels_of_the_stacks(page, at, kind, channel):
     seen = read_pixels(page.get("/api/frame", at=at, fov=1, kind=kind, channel=channel, t=4))
     assert seen.dtype == ("uint16" if kind == "labels" else stack.dtype)
     np.testing.assert_array_equal(seen, stack[4])
+
+
+def test_a_sample_keeps_its_place_while_others_have_no_results_yet(copied_results):
+    results = open_results(copied_results)
+    results.assign_samples({"control": {"fovs": "0"}, "drug": {"fovs": "1-2"}})
+    shutil.rmtree(results.fov(0).folder)
+    told = Page([copied_results]).get("/api/overview", at=str(copied_results)).json
+    assert [(row["sample"], row["place"]) for row in told["samples"]] == [("drug", 1)]
 
 
 def test_label_images_are_under_corrections(copied_results):

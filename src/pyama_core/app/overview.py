@@ -46,6 +46,8 @@ class SampleRow(Message):
     """A condition, and its fields of view."""
 
     sample: str
+    place: int
+    """Among all samples, those without results included, by which its colour is known."""
     fovs: tuple[int, ...]
 
 
@@ -85,8 +87,8 @@ def overview_of(results: Results, fovs: Sequence[FovResults]) -> Overview:
         pixel_size_um=source.pixel_size_um if source else None,
         channels=tuple(results.channels),
         samples=tuple(
-            SampleRow(sample=name, fovs=tuple(fov for fov in members if fov in there))
-            for name, members in groups.items()
+            SampleRow(sample=name, place=place, fovs=tuple(fov for fov in members if fov in there))
+            for place, (name, members) in enumerate(groups.items())
             if there & set(members)
         ),
         samples_problem=problem,

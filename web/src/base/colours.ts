@@ -13,6 +13,17 @@ export const PALETTE: readonly string[] = [
   "#d55e00",
 ];
 
+/** What colours are mixed with when all were used once, twice: they stay apart in lightness. */
+const TINTS: readonly (readonly [number, number])[] = [[0, 0], [255, 0.55], [0, 0.45]];
+
+/** The colour of a sample by its place among all, the same wherever it is shown. */
+export function ofSample(place: number): string {
+  const colour = PALETTE[place % PALETTE.length] as string;
+  const [goal, share] = TINTS[Math.floor(place / PALETTE.length) % TINTS.length] as readonly [number, number];
+  const parts = rgb(colour).map((part) => Math.round(part * 255 * (1 - share) + goal * share));
+  return `#${parts.map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+}
+
 export const VERDICTS = { good: "#56b4e9", bad: "#d55e00", unknown: "#9a9a9a" } as const;
 
 export function ofCell(cell: number): string {

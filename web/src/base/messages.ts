@@ -687,6 +687,7 @@ export interface SampleOf {
 /** A condition, and its fields of view. */
 export interface SampleRow {
   sample: string;
+  place: number;
   fovs: readonly number[];
 }
 

@@ -5,7 +5,7 @@ import { get } from "../base/api.js";
 import { formatContrasts, formatWords, parseContrasts, readWords } from "./words.js";
 import { go, numberPart, part, resultsIn, shift } from "../base/address.js";
 import { column } from "../base/binary.js";
-import { ofChannel, PALETTE } from "../base/colours.js";
+import { ofChannel, ofSample } from "../base/colours.js";
 import { onEvent } from "../base/events.js";
 import type { Count, FovRow, Layer } from "../base/messages.js";
 import { resource } from "../base/resource.js";
@@ -335,10 +335,10 @@ export const row = computed<FovRow | undefined>(() =>
   overview.value.value?.fovs.find((each) => each.fov === fovNumber.value),
 );
 
-/** The colour of a sample, by its place among all. */
+/** The colour of a sample, by its place among all, those included that have no results yet. */
 export function sampleColour(sample: string): string {
-  const names = overview.value.value?.samples.map((each) => each.sample) ?? [];
-  return PALETTE[Math.max(names.indexOf(sample), 0) % PALETTE.length] as string;
+  const known = overview.value.value?.samples.find((each) => each.sample === sample);
+  return ofSample(known?.place ?? 0);
 }
 
 // Cells

@@ -3,7 +3,7 @@
 import { computed, signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { get } from "../base/api.js";
-import { PALETTE } from "../base/colours.js";
+import { ofSample } from "../base/colours.js";
 import { useKeysOf } from "../base/keys.js";
 import type { FovFact } from "../base/messages.js";
 import { tellError } from "../base/notices.js";
@@ -30,7 +30,7 @@ const channel = computed(() => shownChannel.value ?? cells.value ?? 0);
 
 function colourOf(sample: string | undefined): string {
   const place = samples.value.findIndex((each) => each.sample === sample);
-  return place < 0 ? "transparent" : (PALETTE[place % PALETTE.length] as string);
+  return place < 0 ? "transparent" : ofSample(place);
 }
 
 function toggleRun(numbers: Iterable<number>, on: boolean): void {
