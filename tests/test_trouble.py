@@ -67,26 +67,41 @@ def test_two_lost_cells_are_no_rate():
     assert there.find_lost(np.full(10, 4), np.array([0, 0, 1, 1, 0, 0, 0, 0, 0, 0])) is None
 
 
-def test_cells_with_unsure_links_ask_for_a_look_when_most_have_one():
-    assert there.find_unsure_links(np.array([0.5] * 4 + [0.93] * 2)) is None
+def test_cells_ask_for_a_look_where_many_are_probably_not_the_same_throughout():
+    assert there.find_unsure_links(np.array([0.1] * 5 + [1.0] * 20)) is None  # 4.5 of them
     assert there.find_unsure_links(np.zeros(0)) is None
-    some = there.find_unsure_links(np.array([0.91] * 5 + [0.92] * 15))
+    some = there.find_unsure_links(np.array([0.9] * 60 + [1.0] * 40))
     assert some is not None
-    assert some.score == pytest.approx(0.9 * 5 / 20)
+    assert some.score == pytest.approx(LOOK * 6 / 100 / 0.3)
+    assert "about 6 of 100 cells" in some.words
     many = there.find_unsure_links(np.array([0.1] * 12 + [1.0] * 8))
     assert many is not None
     assert many.score > LOOK
-    assert "12 of 20 cells" in many.words
+
+
+def test_all_unsure_links_of_a_cell_count_together(owned):
+    fov = owned.fov(0)
+    tables = fov.read_tables()
+    [first, second, *_] = tables.cells["cell"].tolist()
+    told = dataclasses.replace(
+        tables,
+        least_sure={first: (0.5, 3), second: (0.95, 2)},
+        unsure={first: [(3, 0.5), (7, 0.8)]},
+    )
+    measured = measure_fov(fov, tables=told)
+    assert measured.sure.tolist() == [0.5, 0.95]
+    assert measured.whole.tolist() == [0.4, 0.95]
 
 
 def test_links_of_cells_that_are_no_more_do_not_count(owned):
     fov = owned.fov(0)
     tables = fov.read_tables()
     sure = dict.fromkeys(tables.cells["cell"].tolist(), (0.5, 3))
-    told = dataclasses.replace(tables, least_sure={**sure, 60_000: (0.5, 3)})
+    told = dataclasses.replace(tables, least_sure={**sure, 60_000: (0.5, 3)}, unsure={})
     measured = measure_fov(fov, tables=told)
-    assert measured.sure.tolist() == [0.5] * len(tables.cells)
-    trouble = troubles_of([measured])[0]
+    assert measured.sure.tolist() == measured.whole.tolist() == [0.5] * len(tables.cells)
+    many = dataclasses.replace(measured, whole=np.full(20, 0.5))
+    trouble = troubles_of([many])[0]
     assert any(finding.about == "links" for finding in trouble.findings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -80,6 +81,8 @@ class FovMeasures:
         What was measured in the images.
     sure : (N,) float array
         How sure the tracker was of the least sure link of each cell, from 0 to 1, where it told.
+    whole : (N,) float array
+        How probable it is that all links of each of these cells are right.
     doubts : tuple of Doubt
         What contradicts what the run assumed of the cells.
     """
@@ -99,6 +102,7 @@ class FovMeasures:
     diameter: float = float("nan")
     images: ImageMeasures = field(default_factory=ImageMeasures)
     sure: FloatArray = field(default_factory=lambda: np.zeros(0))
+    whole: FloatArray = field(default_factory=lambda: np.zeros(0))
     doubts: tuple[Doubt, ...] = ()
 
     @property
@@ -209,6 +213,7 @@ def measure_fov(
         diameter=_diameter(traces),
         images=images or ImageMeasures(),
         sure=_sure(tables),
+        whole=_whole(tables),
         doubts=tuple(find_doubts(state)),
     )
 
@@ -255,6 +260,16 @@ def _sure(tables: FovTables) -> FloatArray:
     there = set(tables.cells["cell"].tolist())
     told = (sure for cell, (sure, _) in tables.least_sure.items() if cell in there)
     return np.fromiter(told, np.float64)
+
+
+def _whole(tables: FovTables) -> FloatArray:
+    there = set(tables.cells["cell"].tolist())
+    found = []
+    for cell, least in tables.least_sure.items():
+        if cell in there:
+            links = tables.unsure.get(cell) or (least[::-1],)
+            found.append(math.prod(sure for _, sure in links))
+    return np.array(found, np.float64)
 
 
 def _reasons(cells: pd.DataFrame, channels: Iterable[str]) -> dict[str, int]:

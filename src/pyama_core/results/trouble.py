@@ -30,6 +30,8 @@ _MAD = 1.4826  # of a normal distribution, its standard deviation over its MAD
 _OUT_OF_LINE = 6.0
 _LOST_PER_FRAME = 0.02
 _FEWEST_LOST = 5
+_WRONG_LINKS = 0.3
+"""A share of cells with a wrong link that needs a look."""
 UNSURE = 0.92
 """How sure a link must be that needs no look: of those below about one in seven is wrong."""
 _COUNT_CHANGE = 0.3
@@ -163,27 +165,27 @@ def _rate(about: str, counts: IntArray, events: IntArray, what: str) -> Finding 
     return Finding(about, score, f"{100 * rate:.2g} % of the cells {what}")
 
 
-def find_unsure_links(sure: FloatArray) -> Finding | None:
-    """Judge how many cells have a link of which the tracker was not sure.
+def find_unsure_links(whole: FloatArray) -> Finding | None:
+    """Judge how many cells are probably not the same throughout, by how sure the tracker is.
 
     Parameters
     ----------
-    sure : (N,) float array
-        How sure the least sure link of each cell is, from 0 to 1.
+    whole : (N,) float array
+        How probable it is, of each cell, that all of its links are right.
 
     Examples
     --------
-    >>> find_unsure_links(np.array([0.5] * 6 + [1.0] * 4)).words
-    '6 of 10 cells may not be the same throughout: the tracker is unsure of a link'
+    >>> find_unsure_links(np.array([0.25] * 8 + [1.0] * 12)).words
+    'about 6 of 20 cells may not be the same throughout: the tracker is unsure of links'
     """
-    n_unsure = int((sure < UNSURE).sum())
-    if n_unsure < _FEWEST_LOST:
+    expected = float((1 - whole).sum())
+    if expected < _FEWEST_LOST:
         return None
     words = (
-        f"{n_unsure} of {sure.size} cells may not be the same throughout: "
-        "the tracker is unsure of a link"
+        f"about {expected:.0f} of {whole.size} cells may not be the same throughout: "
+        "the tracker is unsure of links"
     )
-    return Finding("links", 0.9 * n_unsure / sure.size, words)
+    return Finding("links", min(0.9, LOOK * expected / whole.size / _WRONG_LINKS), words)
 
 
 def find_count_jump(counts: IntArray, missing: Collection[int], when: When) -> Finding | None:

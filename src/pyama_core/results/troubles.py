@@ -86,7 +86,7 @@ def _findings(each: FovMeasures, usual: _Usual) -> list[Finding | None]:
     found += [
         find_lost(each.counts, each.lost),
         find_born(each.counts, each.born),
-        find_unsure_links(each.sure),
+        find_unsure_links(each.whole),
         find_count_jump(each.counts, each.missing, each.when),
         find_few_good(each.n_good, each.n_cells, each.reasons),
         find_stage_jump(each.shifts, each.when),
