@@ -43,6 +43,8 @@ def averaged(image: NDArray[Any], level: int) -> NDArray[Any]:
         part = rows[:, first::size]
         sums[:, : part.shape[1]] += part
     n_rows, n_columns = (np.minimum(size, n - np.arange(0, n, size)) for n in image.shape)
+    if image.dtype == np.float32:
+        return np.divide(sums, np.outer(n_rows, n_columns).astype(np.float32))
     means = sums / np.outer(n_rows, n_columns)
     return (np.rint(means) if image.dtype.kind == "u" else means).astype(image.dtype)
 
@@ -50,7 +52,7 @@ def averaged(image: NDArray[Any], level: int) -> NDArray[Any]:
 def _wide_enough(dtype: np.dtype[Any], size: int) -> np.dtype[Any]:
     """Return a type that holds a sum over a square; the narrower, the sooner it is added up."""
     if dtype.kind != "u":
-        return np.dtype(np.float64)
+        return dtype if dtype == np.float32 else np.dtype(np.float64)
     largest = int(np.iinfo(dtype).max) * size**2
     return np.dtype(np.uint32 if largest <= np.iinfo(np.uint32).max else np.uint64)
 
