@@ -9,6 +9,7 @@ from browsing import needs_chromium, serving, tabs
 from pyama_core.demo import write_demo
 
 pytestmark = needs_chromium
+N_FRAMES = 4
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def tab(browser, server):
 
 @pytest.fixture(scope="module")
 def demo_file(root):
-    return write_demo(root / "ein Versuch", fovs=5, frames=4, size=128, seed=3).image
+    return write_demo(root / "ein Versuch", fovs=5, frames=N_FRAMES, size=128, seed=3).image
 
 
 def saved(page):
@@ -88,6 +89,34 @@ def test_positions_are_selected_by_dragging(tab, demo_file):
     page.mouse.move(third["x"] + 8, third["y"] + 20, steps=5)
     page.mouse.up()
     page.get_by_text("3 positions selected").wait_for()
+
+
+def test_positions_are_shown_in_their_first_and_last_frame(tab, demo_file):
+    page = tab.page
+    tab.open(place="setup", at=demo_file)
+    choice = page.get_by_label("frame of the pictures")
+    seen = [picture_after(page, "")]
+    for frame, t in (("first", 0), ("last", N_FRAMES - 1)):
+        with page.expect_response(
+            lambda answer, t=t: "fov=0" in answer.url and f"t={t}" in answer.url
+        ):
+            choice.select_option(frame)
+        seen.append(picture_after(page, seen[-1]))
+    assert len(set(seen)) == 3
+    choice.select_option("middle")
+    assert picture_after(page, seen[-1]) == seen[0]
+
+
+def picture_after(page, before):
+    """Wait until the first position has another picture; return it."""
+    return page.wait_for_function(
+        """before => {
+          const canvas = document.querySelector('.tile canvas');
+          const now = canvas?.width > 1 && canvas.toDataURL();
+          return now && now !== before && now;
+        }""",
+        arg=before,
+    ).json_value()
 
 
 def test_the_minutes_between_frames_are_typed_or_left_to_the_file(tab, demo_file):

@@ -19,6 +19,14 @@ export const selected = signal<ReadonlySet<number>>(new Set());
 const last = signal<number | null>(null);
 const asPlate = signal(true);
 const shownChannel = signal<number | null>(null);
+const FRAMES = ["first", "middle", "last"] as const;
+const shownFrame = signal<(typeof FRAMES)[number]>("middle");
+
+/** The frame of a position that its small picture shows; null for the one in the middle. */
+function frameOf(fov: FovFact | undefined): number | null {
+  if (!fov || shownFrame.value === "middle") return null;
+  return shownFrame.value === "first" ? 0 : Math.max(fov.n_frames - 1, 0);
+}
 
 const fovs = computed<readonly FovFact[]>(() => source.value.value?.fovs ?? []);
 const hasPlate = computed(
@@ -88,6 +96,19 @@ export function Positions() {
           >
             {known.channels.map((each) => (
               <option key={each.channel} value={each.channel}>{each.name}</option>
+            ))}
+          </select>
+        </label>
+        <label title="what drifts, dies or gets full is seen in the last frame">
+          <span class="hidden">frame of the pictures</span>
+          <select
+            value={shownFrame.value}
+            onChange={(event) => {
+              shownFrame.value = event.currentTarget.value as (typeof FRAMES)[number];
+            }}
+          >
+            {FRAMES.map((each) => (
+              <option key={each} value={each}>{each} frame</option>
             ))}
           </select>
         </label>
@@ -211,16 +232,17 @@ function Tile(props: { fov: FovFact }) {
   const { fov, name, n_frames: n } = props.fov;
   const element = useRef<HTMLButtonElement>(null);
   const shown = channel.value;
+  const t = frameOf(props.fov);
   useEffect(() => {
     if (!n) return;
     const observer = new IntersectionObserver((seen) => {
-      if (seen.some((each) => each.isIntersecting)) want(fov, shown, SIZE);
+      if (seen.some((each) => each.isIntersecting)) want(fov, shown, SIZE, t);
     });
     observer.observe(element.current as Element);
     return () => observer.disconnect();
-  }, [fov, shown, base.value]);
+  }, [fov, shown, t, base.value]);
   const sample = sampleOf.value.get(fov);
-  const picture = thumb(fov, shown, SIZE);
+  const picture = thumb(fov, shown, SIZE, t);
   const isRun = draft.value?.fovs?.includes(fov) ?? true;
   const told = picture?.error || `${fov} ${name}${sample ? `, ${sample}` : ""}${isRun ? "" : ", not run"}`;
   return (
@@ -288,9 +310,10 @@ function Well(props: { name: string; fovs: readonly FovFact[] }) {
   const own = props.fovs.map((each) => each.fov);
   const first = own[0];
   const shown = channel.value;
+  const t = frameOf(props.fovs[0]);
   useEffect(() => {
-    if (first !== undefined) want(first, shown, SIZE);
-  }, [first, shown, base.value]);
+    if (first !== undefined) want(first, shown, SIZE, t);
+  }, [first, shown, t, base.value]);
   if (first === undefined) return <span class="well empty" aria-hidden="true" />;
   const inIt = [...new Set(own.map((fov) => sampleOf.value.get(fov)))];
   const sample = inIt.length === 1 ? inIt[0] : undefined;

@@ -17,23 +17,26 @@ const known = signal<ReadonlyMap<string, Thumb>>(new Map());
 const waiting: { key: string; fetchIt: () => Promise<Pixels> }[] = [];
 const underway = new Set<string>();
 
-function keyOf(fov: number, channel: number, size: number): string {
-  return JSON.stringify([base.value, fov, channel, size]);
+/** Which frame: of a number, or the one in the middle. */
+type Frame = number | null;
+
+function keyOf(fov: number, channel: number, size: number, t: Frame): string {
+  return JSON.stringify([base.value, fov, channel, size, t]);
 }
 
-export function thumb(fov: number, channel: number, size: number): Thumb | undefined {
-  return known.value.get(keyOf(fov, channel, size));
+export function thumb(fov: number, channel: number, size: number, t: Frame = null): Thumb | undefined {
+  return known.value.get(keyOf(fov, channel, size, t));
 }
 
 /** Ask for a picture, which comes sooner or later. */
-export function want(fov: number, channel: number, size: number): void {
-  const key = keyOf(fov, channel, size);
+export function want(fov: number, channel: number, size: number, t: Frame = null): void {
+  const key = keyOf(fov, channel, size, t);
   const file = base.peek();
   if (!file || known.peek().has(key) || underway.has(key)) return;
   if (waiting.some((each) => each.key === key)) return;
   waiting.push({
     key,
-    fetchIt: () => get("/api/source/thumbnail", { ...file, fov, channel, size }),
+    fetchIt: () => get("/api/source/thumbnail", { ...file, fov, channel, size, t }),
   });
   void next();
 }
