@@ -12,6 +12,7 @@ from inline import run_inline
 from movies import metadata_of
 from nuclear_movies import write_nuclear_movie
 from pyama_core import open_results
+from pyama_core.viewing.layers import layers_of
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,28 @@ def test_ome_zarr_has_them_as_labels_with_what_became_of_each(results, tmp_path)
     zarr.core.sync.cleanup_resources()
 
 
+def test_viewers_get_them_by_the_same_numbers_in_each_frame(results):
+    fov = results.fov(0)
+    shown = layers_of(results.select([0]), fov).layers
+    layers = {about["name"].removeprefix("FOV 0: "): (data, about) for data, about, _ in shown}
+    (rings, about), (nuclei, _) = layers["rings"], layers["nuclei"]
+    assert not about["visible"]
+    assert rings.shape == nuclei.shape
+    assert any(rings[t].any() for t in range(len(rings)))
+    for t in (0, 3):
+        np.testing.assert_array_equal(rings[t], fov.ring_image(t))
+        np.testing.assert_array_equal(nuclei[t], fov.nuclei_image(t))
+    np.testing.assert_array_equal(rings[1:4, 5:40, ::2][-1], fov.ring_image(3)[5:40, ::2])
+    assert {*np.unique(rings[3])} - {*np.unique(rings[0])}  # the part that was cut off
+    named = {about["name"].removeprefix("FOV 0: ") for _, about, _ in shown}
+    assert {"segmentation", "rings", "nuclei", "cells"} <= named
+
+
 def test_without_nuclei_there_are_none(sampled, tmp_path):
     assert not sampled.fov(0).has_rings
     names = {path.name for path in sampled.export("fiji", tmp_path / "fiji").iterdir()}
     assert not [name for name in names if "nuclei" in name or "rings" in name]
+    layers = layers_of(sampled.select([0]), sampled.fov(0)).layers
+    assert not [
+        name for _, each, _ in layers if (name := each["name"]).endswith(("rings", "nuclei"))
+    ]

@@ -1,8 +1,8 @@
-"""Label images of a movie under corrections, read frame by frame."""
+"""Label images of a movie under corrections, or made anew, read frame by frame."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,25 @@ class LabelStack:
     def _frame(self, t: int) -> NDArray[Any]:
         frame = np.asarray(self._labels[t])
         return relabelled(frame, self._numbers.get(t, {})).astype(self.dtype, copy=False)
+
+
+class MadeLabels(LabelStack):
+    """A stack of labels that lies in no file, but is made frame by frame as it is read.
+
+    Parameters
+    ----------
+    like : LabelStack or (T, Y, X) integer array
+        What has its shape and type.
+    make : callable
+        Makes the (Y, X) label image of a frame.
+    """
+
+    def __init__(self, like: Any, make: Callable[[int], NDArray[Any]]) -> None:
+        super().__init__(like, {})
+        self._make = make
+
+    def _frame(self, t: int) -> NDArray[Any]:
+        return self._make(t).astype(self.dtype, copy=False)
 
 
 def _is_wide(key: Any) -> bool:

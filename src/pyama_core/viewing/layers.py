@@ -21,7 +21,7 @@ from pyama_core.results.fov_results import FovResults
 from pyama_core.results.grey_range import grey_range
 from pyama_core.results.proof import released
 from pyama_core.results.selection import Selection
-from pyama_core.viewing.label_stack import LabelStack
+from pyama_core.viewing.label_stack import LabelStack, MadeLabels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,25 +148,38 @@ class _Showing:
     # Cells
 
     def labels(self) -> Iterator[Layer]:
-        """Yield what was segmented, hidden, and nuclei and cells by the numbers of the tables."""
+        """Yield what was segmented, then rings, nuclei and cells by the numbers of the tables.
+
+        What was segmented and rings are hidden: the one is cells again, the others are slow.
+        """
         if (masks := _readable_stack(self.fov, "masks")) is not None:
             whole = masks.view(np.uint8) if masks.dtype == bool else masks
             shown = {**self.common("segmentation"), "visible": False, "multiscale": False}
             yield whole, shown, "labels"
-        numbered = {"nuclei": _readable_stack(self.fov, "nuclei")}
-        numbered["cells"] = _readable_stack(self.fov, "labels")
-        for name, labels in numbered.items():
-            if labels is None:
-                continue
-            changed = ((t, self.fov.numbers_in(t)) for t in range(len(labels)))
-            numbers = {t: new for t, new in changed if new}
-            shown = {
-                **self.common(name),
-                "features": _features_of_cells(self.selection.read(self.fov, ()).cells),
-                "opacity": 0.6,
-                "multiscale": False,
-            }
-            yield LabelStack(labels, numbers) if numbers else labels, shown, "labels"
+        nuclei, cells = (self._numbered(which) for which in ("nuclei", "labels"))
+        if cells is not None and nuclei is not None and self.fov.has_rings:
+            rings = MadeLabels(cells, self.fov.ring_image)
+            yield rings, {**self._labelled("rings"), "visible": False}, "labels"
+        for name, labels in (("nuclei", nuclei), ("cells", cells)):
+            if labels is not None:
+                yield labels, self._labelled(name), "labels"
+
+    def _numbered(self, which: Literal["nuclei", "labels"]) -> Any:
+        """Return label images under corrections; None if they cannot be read."""
+        labels = _readable_stack(self.fov, which)
+        if labels is None:
+            return None
+        changed = ((t, self.fov.numbers_in(t)) for t in range(len(labels)))
+        numbers = {t: new for t, new in changed if new}
+        return LabelStack(labels, numbers) if numbers else labels
+
+    def _labelled(self, name: str) -> dict[str, Any]:
+        return {
+            **self.common(name),
+            "features": _features_of_cells(self.selection.read(self.fov, ()).cells),
+            "opacity": 0.6,
+            "multiscale": False,
+        }
 
     def tracks(self) -> Iterator[Layer]:
         """Yield the tracks of cells, with what was measured, and who descends from whom."""
