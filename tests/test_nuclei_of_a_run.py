@@ -31,6 +31,8 @@ from pyama_core.exports.columns import meaning_of
 from pyama_core.io.storage.naming import find_records
 from pyama_core.io.storage.records import load_record
 from pyama_core.outputs import step_names
+from pyama_core.processing.workflow.doubts import About, find_doubts
+from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.steps.nuclei import _counted
@@ -135,6 +137,31 @@ def test_cells_without_a_nucleus_or_with_several_are_said_and_not_good(done):
     }
     counts = {row["cell"]: row["n_nuclei"] for row in traces(done)}
     assert counts == {"1": "1.0", "2": "2.0", "3": "0.0", "4": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "none", "several", "told"),
+    [
+        (40, 9, 8, "nuclei may be missed"),
+        (40, 4, 8, "cells may be put together"),
+        (40, 4, 5, None),
+        (16, 8, 8, None),  # of so few by chance
+    ],
+)
+def test_nuclei_and_cells_that_do_not_go_together_are_a_doubt(done, cells, none, several, told):
+    [path] = find_records(done)
+    record = load_record(path)
+    [name] = [name for name, entry in record.outputs.items() if entry.kind == "nuclei_csv"]
+    summary = {"cells": cells, "without nucleus": none, "with several nuclei": several}
+    assert record.outputs[name].summary.keys() >= summary.keys()
+    entry = record.outputs[name].model_copy(update={"summary": summary})
+    outputs = {**record.outputs, name: entry}
+    found = find_doubts(FovState(record.model_copy(update={"outputs": outputs})))
+    doubts = [doubt for doubt in found if doubt.about is About.OWNERS]
+    assert len(doubts) == (told is not None)
+    if told:
+        assert told in doubts[0].advice
+        assert f"of {cells} cells, counted in each frame, {none} have no nucleus" in doubts[0].text
 
 
 def test_how_many_nuclei_a_good_cell_may_lack_is_a_limit(movie, tmp_path):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pyama_core.io.storage.records import OutputEntry
-from pyama_core.outputs import NUCLEI, SEG, OutputKind
+from pyama_core.outputs import NUCLEI, NUCLEI_CSV, SEG, OutputKind
 from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.fov_state import FovState
@@ -30,6 +30,9 @@ _MOST_UNLIKE_SHOWN = 1.6
 """The same of the one that a frame shows, which is no more than an estimate."""
 _HARDLY_ANY = 0.2
 _ENOUGH_TRACES = 8
+_MANY_ODD = 0.25
+"""Part of the cells, in all frames, that have no nucleus or several; a tenth is usual."""
+_ENOUGH_CELLS = 20
 _JUMP = 4.0
 """Factor between the numbers of objects in fields of view."""
 _ENOUGH_OBJECTS = 12
@@ -44,6 +47,7 @@ class About(StrEnum):
     NOTHING = "nothing found"
     SIZE = "size"
     NUCLEI = "size of nuclei"
+    OWNERS = "nuclei of cells"
     GOOD = "good cells"
     COUNTS = "counts"
 
@@ -86,6 +90,7 @@ def find_doubts(state: FovState) -> list[Doubt]:
         found += [
             _of_size(state, SEG, About.SIZE),
             _of_size(state, NUCLEI, About.NUCLEI),
+            _of_owners(state),
             _of_good(state),
         ]
     return [doubt for doubt in found if doubt is not None]
@@ -152,6 +157,27 @@ def _of_size(state: FovState, kind: OutputKind, about: About) -> Doubt | None:
 
 def _is_unlike(diameter: int, assumed: int, factor: float) -> bool:
     return bool(diameter and assumed) and not 1 / factor <= diameter / assumed <= factor
+
+
+def _of_owners(state: FovState) -> Doubt | None:
+    """Tell whether nuclei and cells do not go together: many cells have none or several."""
+    entry = _entry_of(state, NUCLEI_CSV)
+    told = {} if entry is None else entry.summary
+    cells, none, several = (
+        told.get(name, 0) for name in ("cells", "without nucleus", "with several nuclei")
+    )
+    if cells < _ENOUGH_CELLS or none + several < _MANY_ODD * cells:
+        return None
+    if several > none:
+        advice = "cells may be put together or nuclei cut to pieces"
+    else:
+        advice = "nuclei may be missed, or what is no cell be taken for one"
+    return Doubt(
+        About.OWNERS,
+        f"of {cells} cells, counted in each frame, {none} have no nucleus and {several} several",
+        f"{advice}: look at the outlines of both, and give their diameters as you see them "
+        "(--cell-diameter, nuclei.cell_diameter)",
+    )
 
 
 def _of_good(state: FovState) -> Doubt | None:
