@@ -224,6 +224,12 @@ def test_what_lies_outside_and_what_does_not_exist_are_told_in_the_same_words(tm
     assert told[0] == told[1]
 
 
+def test_a_name_that_is_longer_than_any_file_s_is_told_in_words(tmp_path):
+    roots = Roots.of([tmp_path])
+    with pytest.raises(InputError, match="there is no"):
+        roots.inside(tmp_path / ("x" * 5000))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
 @pytest.mark.parametrize("linked", ["fov", "stack", "record", "table of samples", "log of edits"])
 def test_results_whose_files_are_links_to_the_outside_are_not_shown(

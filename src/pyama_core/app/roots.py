@@ -66,7 +66,8 @@ class Roots:
         if not text or "\0" in text or not os.path.isabs(text):  # noqa: PTH117  text is not yet a path
             raise InputError(f"expected a whole path, found {text!r}")
         real = Path(os.path.realpath(text))
-        if not self._holds(real) or not real.exists():
+        # os.path answers no, where pathlib raises, for names that are too long or may not be seen.
+        if not self._holds(real) or not os.path.exists(real):  # noqa: PTH110
             raise InputError(
                 f"there is no {text} below {', '.join(map(str, self.folders))}; "
                 "start pyama app with the folder that holds it"
