@@ -546,6 +546,36 @@ def test_a_picture_is_what_is_on_the_screen_with_scale_bar_and_time(tab, at):
 
 
 @pytest.mark.slow
+def test_a_folder_that_was_away_is_shown_again_when_it_is_back(browser, copied_results):
+    with serving(copied_results.parent) as server, tabs(browser, server) as [tab]:
+        tab.open(place="look", at=copied_results, show="phase")
+        tab.wait_for_picture("phase 0 0")
+        away = copied_results.rename(copied_results.with_name("away"))
+        tab.page.keyboard.press("End")
+        tab.page.locator(".problem.over").wait_for()
+        away.rename(copied_results)
+        tab.page.get_by_role("button", name="try again").click()
+        tab.wait_for_picture("phase 0 9")
+        tab.errors.clear()  # what was refused meanwhile is in the console too
+
+
+def test_a_place_that_there_is_not_is_that_of_files(tab, at):
+    tab.open(place="nowhere", at=at)
+    tab.page.get_by_role("navigation", name="folder").wait_for()
+
+
+@pytest.mark.slow
+def test_the_scale_bar_of_a_film_strip_is_a_line_in_its_picture(tab, at):
+    tab.open(place="look", at=at, cell=1)
+    bar, picture = tab.page.locator(".strip-bar"), tab.page.locator(".strip .square").first
+    bar.wait_for()
+    inner, outer = bar.bounding_box(), picture.bounding_box()
+    assert inner["height"] < 22
+    assert inner["x"] + inner["width"] <= outer["x"] + outer["width"]
+    assert bar.evaluate("each => getComputedStyle(each).backgroundColor") == "rgba(0, 0, 0, 0)"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("lacks", ["nothing", "mp4"])
 def test_a_film_holds_the_frames_that_were_asked_for(tab, at, lacks):
     """A browser that makes no MP4, as Firefox, makes WebM."""

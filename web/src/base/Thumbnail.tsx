@@ -1,13 +1,14 @@
 // A small grey picture.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Pixels } from "./binary.js";
 
 export function Thumbnail(props: { picture: Pixels | null }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { picture } = props;
   const [height = 1, width = 1] = picture?.shape ?? [];
-  useEffect(() => {
+  // Before the browser paints: a canvas of another size is blank.
+  useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context || !picture) return;
     const image = new ImageData(width, height);

@@ -13,7 +13,11 @@ import { Says, StateOf } from "../base/Says.js";
 import { Thumbnail } from "../base/Thumbnail.js";
 import { bytes, count, when } from "../base/units.js";
 
-const isHere = computed(() => (address.value["place"] ?? "files") === "files");
+/** Files is shown where the address asks for it, or for a place that there is not. */
+const isHere = computed(() => {
+  const place = address.value["place"] ?? "files";
+  return place === "files" || (knownPlaces.value.length > 0 && !knownPlaces.value.some((each) => each.name === place));
+});
 const dir = part("dir");
 const turn = signal(0);
 

@@ -89,7 +89,7 @@ function Strip(props: { table: Table; asks: Asks }) {
               <span class="square">
                 <Square table={table} i={i} side={side} />
                 {i === Math.max(place, 0) && (
-                  <span class="bar" style={{ width: `${bar.pixels}px` }}>
+                  <span class="strip-bar" style={{ width: `${bar.pixels}px` }}>
                     {bar.words}
                   </span>
                 )}

@@ -287,7 +287,14 @@ export function FovPicture() {
         {known && !(known.n_frames && known.layers.length) && (
           <NothingToShow missing={known.missing} />
         )}
-        {failure && <p class="problem over">{failure}</p>}
+        {failure && (
+          <p class="problem over">
+            {failure}{" "}
+            <button type="button" onClick={() => frames.retry()}>
+              try again
+            </button>
+          </p>
+        )}
         <CellLabel />
         <ScaleBar />
       </Picture>

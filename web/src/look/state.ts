@@ -187,6 +187,7 @@ onEvent((event) => {
     return;
   }
   if (event.kind !== "results" || event.at !== at.peek()) return;
+  frames.retry();
   if (event.corrections) {
     for (const each of [...heard]) each();
     cellsChanged(event.corrected);

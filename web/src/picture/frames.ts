@@ -66,6 +66,14 @@ export class Frames {
     this.next();
   }
 
+  /** Ask again for what could not be had, for it may be there now. */
+  retry(): void {
+    if (this.failures.size === 0) return;
+    this.failures.clear();
+    this.news.value += 1;
+    this.next();
+  }
+
   private next(): void {
     for (const asks of this.wanted) {
       if (this.underway.size >= AT_ONCE) return;
