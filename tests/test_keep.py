@@ -34,8 +34,6 @@ from pyama_core.processing.workflow.sizes import most_at_once, size_of_fov
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
 from runs import data_files, describe, inodes, new_context, run
 
-pytestmark = pytest.mark.usefixtures("workers_inline")
-
 STACKS = {"pc", "fl", "seg", "fl_corrected", "seg_labeled"}
 
 

@@ -298,11 +298,11 @@ def test_corrections_made_elsewhere_show_by_themselves(browser, copied_results):
     with serving(copied_results) as server, tabs(browser, server, n=3) as opened:
         for tab in opened:
             tab.open(place="look", at=str(copied_results), cell=cell)
-            tab.page.locator('.row[aria-selected="true"] .mark.good').wait_for()
+            tab.page.locator('.row[aria-selected="true"] > .mark.good').wait_for()
         results.fov(0).mark_bad(cell, "dead")
         for tab in opened:
             selected = tab.page.locator('.row[aria-selected="true"]')
-            selected.locator(".mark.bad").wait_for()
+            selected.locator("> .mark.bad").wait_for()
             assert "dead" in selected.inner_text()
         streams = [url for tab in opened for url in tab.requests if "/api/events" in url]
         # A page that was left ends its stream; three that are open share one.
@@ -381,11 +381,11 @@ def test_cells_are_corrected_by_keys_and_all_of_it_outlives_the_server(browser, 
     with serving(copied_results) as server, tabs(browser, server) as [tab]:
         press = tab.page.keyboard.press
         tab.open(place="look", at=at, cell=dead)
-        tab.page.locator('.row[aria-selected="true"] .mark.good').wait_for()
+        tab.page.locator('.row[aria-selected="true"] > .mark.good').wait_for()
         press("e")
         tab.page.get_by_label("note").fill("it is dead")
         press("Enter")
-        tab.page.locator('.row[aria-selected="true"] .mark.bad').wait_for()
+        tab.page.locator('.row[aria-selected="true"] > .mark.bad').wait_for()
         wait_for_words(tab, f"{dead} is bad: it is dead")
         # Cut at the frame that is shown, after a look at what comes of it.
         tab.open(place="look", at=at, cell=cut, t=5)
@@ -481,13 +481,13 @@ def test_two_pages_see_each_others_corrections_and_conflicts(browser, copied_res
     ):
         for tab in (mine, theirs):
             tab.open(place="look", at=at, cell=cell)
-            tab.page.locator('.row[aria-selected="true"] .mark.good').wait_for()
+            tab.page.locator('.row[aria-selected="true"] > .mark.good').wait_for()
         theirs.page.keyboard.press("c")
         mine.page.keyboard.press("b")
-        theirs.page.locator('.row[aria-selected="true"] .mark.bad').wait_for()
+        theirs.page.locator('.row[aria-selected="true"] > .mark.bad').wait_for()
         theirs.page.keyboard.press("Escape")
         theirs.page.keyboard.press("u")
-        mine.page.locator('.row[aria-selected="true"] .mark.good').wait_for()
+        mine.page.locator('.row[aria-selected="true"] > .mark.good').wait_for()
         mine.page.keyboard.press("x")
         wait_for_words(mine, "is removed")
         mine.page.keyboard.press("Enter")
