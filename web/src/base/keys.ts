@@ -13,6 +13,8 @@ const groups = signal<ReadonlyMap<string, readonly Key[]>>(new Map());
 
 export const knownKeys = groups;
 export const helpIsOpen = signal(false);
+/** The small dialog that is open beside its button, which knows its name; empty if none is. */
+export const popover = signal("");
 
 /** Make keys valid, in place of those that had the same title; returns what ends that. */
 export function useKeysOf(title: string, keys: readonly Key[]): () => void {
@@ -34,7 +36,7 @@ export function keyName(key: string): string {
     " ": "space",
     Escape: "Esc",
   };
-  const parts = key.split("+");
+  const parts = key.split(/\+(?=.)/);
   return parts.map((name) => names[name] ?? name).join(" ");
 }
 
@@ -43,29 +45,33 @@ export function withKey(words: string, key: string): string {
   return `${words} (${keyName(key)})`;
 }
 
-function isTyping(event: KeyboardEvent): boolean {
-  const target = event.target as HTMLElement | null;
-  if (!target) return false;
-  if (target.isContentEditable || target.tagName === "TEXTAREA" || target.tagName === "SELECT") {
-    return true;
-  }
-  return target.tagName === "INPUT" && (target as HTMLInputElement).type !== "checkbox";
+/** Close the small dialog that is open; who was in it is at its button again. */
+export function closePopover(): void {
+  const button = document.activeElement?.closest(".popover")?.parentElement?.querySelector("button");
+  popover.value = "";
+  button?.focus();
+}
+
+/** Whether a key means something to a control. */
+export function isFor(tag: string, type: string, key: string): boolean {
+  if (tag === "TEXTAREA" || tag === "SELECT") return true;
+  if (tag !== "INPUT" || type === "checkbox") return false;
+  return type !== "range" || /^(Arrow|Page|Home|End)/.test(key);
 }
 
 function pressed(event: KeyboardEvent): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Escape" && helpIsOpen.value) {
+  const target = event.target as HTMLInputElement;
+  if (event.key === "Escape" && (helpIsOpen.value || popover.value)) {
     helpIsOpen.value = false;
+    closePopover();
     return;
   }
-  if (isTyping(event)) return;
-  if (event.key === "?") {
-    helpIsOpen.value = !helpIsOpen.value;
-    return;
-  }
-  const target = event.target as HTMLElement | null;
+  if (isFor(target.tagName, target.type, event.key)) return;
+  if (event.key === "?") helpIsOpen.value = !helpIsOpen.value;
+  if (event.key === "?" || helpIsOpen.value) return;
   const presses = event.key === " " || event.key === "Enter";
-  if (presses && target?.closest("button, a, summary, [role=row], [role=button]")) return;
+  if (presses && target.closest("button, a, summary, input, [role=row], [role=button]")) return;
   const isLong = event.key.length > 1;
   const name = event.shiftKey && isLong ? `Shift+${event.key}` : event.key;
   for (const keys of groups.value.values()) {
@@ -79,5 +85,17 @@ function pressed(event: KeyboardEvent): void {
 }
 
 export function listenToKeys(): void {
-  window.addEventListener("keydown", pressed);
+  let isMouse = false;
+  window.addEventListener("keydown", (event) => {
+    isMouse = false;
+    pressed(event);
+  });
+  window.addEventListener("pointerdown", () => (isMouse = true), true);
+  // What was used by the mouse does not keep the keys to itself.
+  const leave = ({ target }: Event) => {
+    const control = (target as Element).closest<HTMLElement>("button, select, [type=checkbox], [type=range]");
+    if (isMouse) control?.blur();
+  };
+  window.addEventListener("click", leave);
+  window.addEventListener("change", leave);
 }

@@ -51,11 +51,7 @@ export function CorrectBar() {
       disabled={isNone}
       aria-pressed={kind && begun.value?.kind === kind}
       title={withKey(words, key)}
-      onClick={(event) => {
-        // After a click, Enter does what was begun, and does not begin it again.
-        if (event.detail > 0) event.currentTarget.blur();
-        act();
-      }}
+      onClick={act}
     >
       {name}
     </button>

@@ -1,12 +1,12 @@
 // A layer in the row below the picture: shown or not, and between which grey values.
 
-import { useSignal } from "@preact/signals";
+import { closePopover, popover } from "../base/keys.js";
 import { short } from "../base/units.js";
 import { hasBoth, setContrast, setRaw, toggleLayer, type ShownLayer } from "./state.js";
 
 export function Contrast(props: { shown: ShownLayer; place: number }) {
   const { shown } = props;
-  const isOpen = useSignal(false);
+  const isOpen = popover.value === String(props.place);
   const { layer } = shown;
   return (
     <div class="layer">
@@ -19,21 +19,21 @@ export function Contrast(props: { shown: ShownLayer; place: number }) {
       <button
         type="button"
         class="quiet"
-        aria-expanded={isOpen.value}
+        aria-expanded={isOpen}
         title="contrast"
         aria-label={`contrast of ${shown.title}`}
         onClick={() => {
-          isOpen.value = !isOpen.value;
+          popover.value = isOpen ? "" : String(props.place);
         }}
       >
         ◐
       </button>
-      {isOpen.value && <Limits shown={shown} onClose={() => (isOpen.value = false)} />}
+      {isOpen && <Limits shown={shown} />}
     </div>
   );
 }
 
-function Limits(props: { shown: ShownLayer; onClose: () => void }) {
+function Limits(props: { shown: ShownLayer }) {
   const { id, layer, low, high } = props.shown;
   // The whole range of a slider is what the picture uses, three times over.
   const span = Math.max(layer.high - layer.low, 1e-6);
@@ -66,10 +66,7 @@ function Limits(props: { shown: ShownLayer; onClose: () => void }) {
             <input
               type="checkbox"
               checked={layer.kind === "raw"}
-              onChange={(event) => {
-                setRaw(layer.channel, event.currentTarget.checked);
-                props.onClose();
-              }}
+              onChange={(event) => setRaw(layer.channel, event.currentTarget.checked)}
             />
             raw, with background
           </label>
@@ -77,7 +74,7 @@ function Limits(props: { shown: ShownLayer; onClose: () => void }) {
         <button type="button" onClick={() => setContrast(id, null)}>
           as at first
         </button>
-        <button type="button" onClick={props.onClose}>
+        <button type="button" onClick={closePopover}>
           close
         </button>
       </div>

@@ -4,12 +4,22 @@ import { computed, effect, signal, untracked } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { PALETTE, rgb, VERDICTS } from "../base/colours.js";
 import type { AskFrame } from "../base/messages.js";
-import { useKeysOf, withKey } from "../base/keys.js";
+import { popover, useKeysOf, withKey } from "../base/keys.js";
 import { Says, StateOf } from "../base/Says.js";
 import { count, hoursAndMinutes } from "../base/units.js";
 import { Picture } from "../picture/Picture.js";
 import { labelAt, type DrawnLayer, type Lookup, type Scene } from "../picture/renderer.js";
-import { fitting, formatView, levelFor, parseView, showing, type Size, type View } from "../picture/view.js";
+import {
+  fitting,
+  formatView,
+  levelFor,
+  parseView,
+  showing,
+  toPicture,
+  zoomed,
+  type Size,
+  type View,
+} from "../picture/view.js";
 import { rowAt } from "../traces/traces.js";
 import { Contrast } from "./Contrast.js";
 import {
@@ -203,20 +213,30 @@ effect(() => {
   return () => clearInterval(timer);
 });
 
+/** Where the chosen cell is in the image. */
+function placeOfChosen(): readonly [number, number] | null {
+  const found = traces.value.value;
+  const where = found && cell.value !== null ? untracked(() => rowAt(found, cell.value as number, t.value)) : -1;
+  return found && where >= 0 ? [found.positionX[where] as number, found.positionY[where] as number] : null;
+}
+
 // A cell that is chosen is seen.
 effect(() => {
-  const chosen = cell.value;
-  const found = traces.value.value;
-  if (chosen === null || !found) return;
-  untracked(() => {
-    const current = chosenView.peek();
-    const where = rowAt(found, chosen, t.peek());
-    if (!current || where < 0) return;
-    const [x, y] = [found.positionX[where] as number, found.positionY[where] as number];
-    const next = showing(current, x, y, size.peek());
-    if (formatView(next) !== formatView(current)) setView(next);
-  });
+  const place = placeOfChosen();
+  const current = chosenView.peek();
+  if (!place || !current) return;
+  const next = showing(current, ...place, size.peek());
+  if (formatView(next) !== formatView(current)) untracked(() => setView(next));
 });
+
+/** Zoom to the chosen cell, or to the middle. */
+function zoom(factor: number): void {
+  const [now, picture] = [view.peek(), size.peek()];
+  if (!now) return;
+  const place = untracked(placeOfChosen);
+  const at = place ? toPicture(now, ...place, picture) : ([picture.width / 2, picture.height / 2] as const);
+  setView(zoomed(now, factor, ...at, picture));
+}
 
 function shownNow(): Shown | null {
   return view.peek() && image.peek() ? { view: view.peek() as View, image: image.peek() as Size } : null;
@@ -249,6 +269,8 @@ const KEYS = [
   })),
   { key: "o", words: "outlines by verdict, by cell, by sample, or none", act: nextOutlines },
   { key: "s", words: "save what is seen as a picture", act: () => void (shownNow() && savePicture(shownNow() as Shown)) },
+  { key: "+", words: "zoom in, to the chosen cell", act: () => zoom(1.25) },
+  { key: "-", words: "zoom out", act: () => zoom(0.8) },
   { key: "f", words: "the whole image", act: fit },
   { key: "Escape", words: "choose no cell", act: escape },
 ];
@@ -260,7 +282,13 @@ function nextOutlines(): void {
 
 export function FovPicture() {
   useEffect(() => useKeysOf("Picture", KEYS), []);
-  useEffect(() => () => void (playing.value = false), []);
+  useEffect(
+    () => () => {
+      playing.value = false;
+      popover.value = "";
+    },
+    [],
+  );
   const known = fov.value.value;
   const failures = known ? asksAt(t.value).map((asks) => (frames.news.value, frames.failure(asks))) : [];
   const failure = failures.find((each) => each !== undefined);
@@ -367,10 +395,20 @@ function Controls() {
         >
           {playing.value ? "❚❚" : "▶"}
         </button>
-        <button type="button" title={withKey("frame before", "ArrowLeft")} onClick={() => step(-1)}>
+        <button
+          type="button"
+          title={withKey("frame before", "ArrowLeft")}
+          aria-label="frame before"
+          onClick={() => step(-1)}
+        >
           ◂
         </button>
-        <button type="button" title={withKey("next frame", "ArrowRight")} onClick={() => step(1)}>
+        <button
+          type="button"
+          title={withKey("next frame", "ArrowRight")}
+          aria-label="next frame"
+          onClick={() => step(1)}
+        >
           ▸
         </button>
         <input

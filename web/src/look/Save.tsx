@@ -1,7 +1,7 @@
 // What is saved of the screen: a picture or a film.
 
 import { useSignal } from "@preact/signals";
-import { withKey } from "../base/keys.js";
+import { closePopover, popover, withKey } from "../base/keys.js";
 import { fov } from "./state.js";
 import { filming, kindOfFilm, saveFilm, savePicture, stamps, stopFilm, type Shown } from "./saving.js";
 
@@ -10,10 +10,11 @@ export interface SaveProps {
   readonly isThere: (frame: number) => boolean;
 }
 
+const SAVE = "save …";
 const STAMPS = { bar: "scale bar", time: "time", name: "position and sample" } as const;
 
 export function Save(props: SaveProps) {
-  const isOpen = useSignal(false);
+  const isOpen = popover.value === SAVE;
   const now = filming.value;
   return (
     <div class="layer save">
@@ -31,19 +32,19 @@ export function Save(props: SaveProps) {
         <button
           type="button"
           class="quiet"
-          aria-expanded={isOpen.value}
+          aria-expanded={isOpen}
           title={withKey("a picture or a film of what is on the screen", "s")}
-          onClick={() => (isOpen.value = !isOpen.value)}
+          onClick={() => (popover.value = isOpen ? "" : SAVE)}
         >
-          save …
+          {SAVE}
         </button>
       )}
-      {isOpen.value && !now && <Choices {...props} onClose={() => (isOpen.value = false)} />}
+      {isOpen && !now && <Choices {...props} />}
     </div>
   );
 }
 
-function Choices(props: SaveProps & { onClose: () => void }) {
+function Choices(props: SaveProps) {
   const last = Math.max((fov.value.value?.n_frames ?? 1) - 1, 0);
   const from = useSignal(0);
   const to = useSignal(last);
@@ -93,7 +94,7 @@ function Choices(props: SaveProps & { onClose: () => void }) {
               onClick={() => {
                 const film = { first: from.value, last: to.value, perSecond: perSecond.value };
                 if (props.shown()) void saveFilm(film, () => props.shown() as Shown, props.isThere);
-                props.onClose();
+                closePopover();
               }}
             >
               film ({kind[1] === "mp4" ? "MP4" : "WebM"})
