@@ -198,7 +198,13 @@ def test_as_large_a_share_of_the_cells_of_real_movies_is_good_as_ever(name, shar
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        pytest.param(name, marks=pytest.mark.nightly if len(seeds) > 2 else ())
+        for name, seeds in SEEDS.items()
+    ],
+)
 @pytest.mark.parametrize("kind", DemoKind)
 def test_the_demo_of_each_kind_is_measured_as_well_as_ever(kind, seeds):
     scores = [score_seed(kind, seed, run) for seed in SEEDS[seeds]]

@@ -24,6 +24,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX"),
 ]
 
+PART = pytest.param(3, id="a third")
+"""Of the rounds that take minutes, those that fit beside all the other tests."""
+ALL = pytest.param(1, id="all", marks=pytest.mark.nightly)
+
 KINDS = ("rename", "record", "lock", "unlock")
 
 
@@ -55,15 +59,16 @@ def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(experim
 
 
 @pytest.mark.timeout(1800)
-def test_a_run_killed_at_any_boundary_is_completed_to_the_same_bytes(experiment, tmp_path):
+@pytest.mark.parametrize("every", [PART, ALL])
+def test_a_run_killed_at_any_boundary_is_completed_to_the_same_bytes(experiment, tmp_path, every):
     # Claims on locks are made only where another run died.
     claim = [
         [Kill("after-lock fov_000 1 main", "group"), Kill(f"{when} fov_000/claim 1 main", "group")]
         for when in ("before-lock", "after-lock", "before-unlock", "after-unlock")
     ]
-    rounds = boundary_rounds(experiment, VICTIMS, in_a_row=6) + claim
+    rounds = boundary_rounds(experiment, VICTIMS, in_a_row=6)[::every] + claim
     tally = play(experiment, rounds, tmp_path)
-    assert (tally.faults, tally.killed) == ([], len(experiment.boundaries) + 2 * len(claim))
+    assert (tally.faults, tally.killed) == ([], sum(map(len, rounds)))
 
 
 # Runs that release what they do not keep
@@ -117,11 +122,13 @@ def test_a_run_that_keeps_labels_killed_anywhere_is_completed_to_the_same_bytes(
 
 
 @pytest.mark.timeout(1800)
-def test_a_run_killed_at_random_times_is_completed_to_the_same_bytes(experiment, tmp_path):
+@pytest.mark.parametrize("every", [PART, ALL])
+def test_a_run_killed_at_random_times_is_completed_to_the_same_bytes(experiment, tmp_path, every):
     # How many kills come too late, after the end of their run, depends on how busy the machine is.
+    n_rounds = 25 // every
     killed, seeds = 0, iter(range(1, 8))
-    while killed <= 25:
-        rounds = random_rounds(experiment, 25, seed=next(seeds), in_a_row=4)
+    while killed <= n_rounds:
+        rounds = random_rounds(experiment, n_rounds, seed=next(seeds), in_a_row=4)
         tally = play(experiment, rounds, tmp_path)
         assert tally.faults == []
         killed += tally.killed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -34,6 +35,24 @@ def whole(movie, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "out"
     assert run_inline(describe(movie), new_context(out)).ok
     return out
+
+
+def test_a_folder_that_goes_while_records_are_looked_for_hides_none_of_the_others(
+    whole, tmp_path, monkeypatch
+):
+    out = shutil.copytree(whole, tmp_path / "out")
+    list_folder = Path.iterdir
+
+    def list_and_lose(folder):
+        listed = [*list_folder(folder)]
+        if folder == out:
+            shutil.rmtree(out / "fov_001")
+        return iter(listed)
+
+    monkeypatch.setattr(Path, "iterdir", list_and_lose)
+    assert [path.parent.name for path in find_records(out)] == ["fov_000", "fov_002"]
+    shutil.rmtree(out)
+    assert find_records(out) == []
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_images_that_are_links_to_the_outside_are_not_read(root, tmp_path):
 def test_the_demo_is_written_where_it_is_asked_for_and_never_over_anything(root, monkeypatch):
     monkeypatch.setattr(
         "pyama_core.app.routes.files.write_demo",
-        lambda place: write_demo(place, fovs=1, frames=2, size=64),
+        lambda place, kind: write_demo(place, fovs=1, frames=2, size=64, kind=kind),
     )
     page = Page([root])
     assert page.post("/api/demo", at=str(root)).json["at"] == str(root / "demo" / "demo.ome.tif")
@@ -126,3 +126,19 @@ def test_the_demo_is_written_where_it_is_asked_for_and_never_over_anything(root,
     assert "there already" in again.json["error"]
     assert page.post("/api/demo", at=str(root.parent)).status == 400
     assert "demo.ome.tif" in listed(page, root / "demo")
+
+
+def test_a_demo_of_each_kind_that_is_offered_is_written_beside_the_others(root, monkeypatch):
+    monkeypatch.setattr(
+        "pyama_core.app.routes.files.write_demo",
+        lambda place, kind: write_demo(place, fovs=1, frames=2, size=128, kind=kind),
+    )
+    page = Page([root])
+    offered = page.get("/api/demos").json["demos"]
+    assert [each["kind"] for each in offered] == ["adherent", "nuclei", "cells", "bacteria"]
+    channels = set()
+    for each in offered:
+        made = page.post("/api/demo", at=str(root), kind=each["kind"]).json["at"]
+        channels.add(page.get("/api/card", at=made).json["words"])
+    assert len(channels) == 4
+    assert page.post("/api/demo", at=str(root), kind="yeast").status == 400

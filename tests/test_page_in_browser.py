@@ -354,7 +354,7 @@ def test_results_are_found_and_opened_by_a_click(tab, results_of_demo):
 def test_an_empty_folder_says_how_to_begin(browser, tmp_path):
     with serving(tmp_path) as server, tabs(browser, server) as [tab]:
         tab.open()
-        tab.page.get_by_role("button", name="write the demo here").wait_for()
+        tab.page.get_by_role("button", name="adherent cells").wait_for()
         assert "ND2" in tab.page.locator(".says").inner_text()
         tab.open(place="look")
         tab.page.get_by_role("button", name="to the files").click()

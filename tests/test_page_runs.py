@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -250,3 +251,17 @@ def test_the_like_doubts_of_several_positions_are_told_once(copied_results):
     doubt_diameters(copied_results, {1: 20})
     [told] = Follower(copied_results).look(RunJobs()).doubts
     assert told.is_same
+
+
+def test_results_of_an_earlier_version_are_done_and_said_to_be_older(copied_results):
+    for path in find_records(copied_results):
+        made = path.read_text(encoding="utf-8")
+        older, n_made = re.subn('("algorithm": "[a-z ]+)/[0-9]+"', '\\1/0"', made)
+        assert n_made > 0
+        path.write_text(older, encoding="utf-8")
+    told = Follower(copied_results).look(RunJobs())
+    assert (told.state, told.counts) == ("older", {"older": 3})
+    lost = next((copied_results / "fov_001").glob("*traces*.csv"))
+    lost.unlink()
+    told = Follower(copied_results).look(RunJobs())
+    assert (told.state, told.counts) == ("unfinished", {"older": 2, "unfinished": 1})

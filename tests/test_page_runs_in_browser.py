@@ -31,7 +31,7 @@ def in_a_terminal(file, out, *more):
 def test_the_whole_job_from_an_empty_folder_to_a_table(browser, tmp_path):
     with serving(tmp_path) as server, tabs(browser, server) as [tab]:
         page = tab.page
-        page.get_by_role("button", name="write the demo here").click()
+        page.get_by_role("button", name="adherent cells").click()
         page.locator("a.card").filter(has_text="positions").click(timeout=_LONG_MS)
         page.get_by_text("shows").first.wait_for(timeout=_LONG_MS)
         page.get_by_role("button", name="Run …").click()

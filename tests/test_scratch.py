@@ -120,12 +120,21 @@ def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_run_killed_anywhere_is_completed_to_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("every", "n_random"),
+    [
+        pytest.param(6, 3, id="a third"),
+        pytest.param(2, 8, id="all", marks=pytest.mark.nightly),
+    ],
+)
+def test_a_run_killed_anywhere_is_completed_to_the_same_bytes(
+    tmp_path: Path, every: int, n_random: int
+) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     experiment = prepare(tmp_path / "experiment", keep="labels", scratch=scratch)
-    rounds = boundary_rounds(experiment, VICTIMS, in_a_row=10)[::2]
-    rounds += random_rounds(experiment, 8, seed=5, in_a_row=4)
+    rounds = boundary_rounds(experiment, VICTIMS, in_a_row=10)[::every]
+    rounds += random_rounds(experiment, n_random, seed=5, in_a_row=4)
     assert play(experiment, rounds, tmp_path).faults == []
     assert list(scratch.iterdir()) == []
 

@@ -11,6 +11,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +38,7 @@ def as_typescript(known: Sequence[Endpoint]) -> str:
     asked = _reachable(endpoint.asks for endpoint in known)
     answers = [endpoint.answers for endpoint in known if issubclass(endpoint.answers, Message)]
     told = _reachable([*answers, *typing.get_args(Event), Failure, TableHeader])
-    models = sorted({*asked, *told}, key=lambda model: model.__name__)
+    models = _by_name({*asked, *told})
     parts = [_HEAD, *(_interface(model, optional=model not in told) for model in models)]
     parts.append(f"export type Event = {_type(Event)};\n")
     for name, method in (("Reads", "GET"), ("Changes", "POST")):
@@ -48,6 +49,19 @@ def as_typescript(known: Sequence[Endpoint]) -> str:
         ]
         parts.append("\n".join([f"export interface {name} {{", *lines, "}\n"]))
     return "\n".join(parts)
+
+
+def _by_name(models: Iterable[type[Message]]) -> list[type[Message]]:
+    """Sort models by name, of which TypeScript knows one each."""
+    known: dict[str, type[Message]] = {}
+    for model in models:
+        other = known.setdefault(model.__name__, model)
+        if other is not model:
+            raise TypeError(
+                f"{other.__module__} and {model.__module__} both have a message called "
+                f"{model.__name__}; give one another name"
+            )
+    return [known[name] for name in sorted(known)]
 
 
 def _interface(model: type[Message], *, optional: bool) -> str:
@@ -73,6 +87,8 @@ def _type(annotation: Any) -> str:
     """
     if isinstance(annotation, type) and issubclass(annotation, Message):
         return annotation.__name__
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return " | ".join(f'"{value}"' for value in annotation)
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)

@@ -43,10 +43,12 @@ RunKind = Literal[
     "refused",
     "unfinished",
     "failed",
+    "older",
     "done",
 ]
-FovKind = Literal["done", "failed", "running", "waiting", "unfinished", "damaged"]
+FovKind = Literal["done", "older", "failed", "running", "waiting", "unfinished", "damaged"]
 
+_SETTLED: tuple[FovKind, ...] = ("done", "older", "failed", "damaged")
 _MOST_FOLLOWED = 16
 _FIRST_LOOKED_AT = 3
 _LEAST_ELAPSED_S = 3.0
@@ -197,7 +199,7 @@ class Follower:
             if word != "not asked for"
         }
         doubts = tuple(find_doubts(state))
-        return _Record(seen, state, steps, state.standing_in(path.parent), doubts)
+        return _Record(seen, state, steps, _standing_of(state, path.parent), doubts)
 
     def _described(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Return names of fields of view, and how many frames each has."""
@@ -407,18 +409,27 @@ def _state_of(
         return "none"
     if set(counts) <= {"done"}:
         return "done"
-    return "failed" if set(counts) <= {"done", "failed", "damaged"} else "unfinished"
+    if set(counts) <= {"done", "older"}:
+        return "older"
+    return "failed" if set(counts) <= {"done", "older", "failed", "damaged"} else "unfinished"
+
+
+def _standing_of(state: FovState, folder: Path) -> str:
+    """Return how a field of view stands; "older" if other versions made all that was asked for."""
+    standing = state.standing_in(folder)
+    if standing == "missing" and FovState(state.record, any_version=True).is_done(folder):
+        return "older"
+    return standing
 
 
 def _fov_kind(record: _Record | None, *, is_held: bool) -> FovKind:
     if record is None:
         return "waiting"
-    if record.standing == "done":
-        return "done"
-    if record.standing == "damaged":
-        return "damaged"
-    if record.standing == "failed":
-        return "failed"
+    if record.standing == "older" and is_held:
+        return "waiting"
+    for kind in _SETTLED:
+        if record.standing == kind:
+            return kind
     return "waiting" if is_held else "unfinished"
 
 

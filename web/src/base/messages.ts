@@ -40,6 +40,10 @@ export interface AskCourses {
   fovs?: readonly number[];
 }
 
+/** The demos that there are. */
+export interface AskDemos {
+}
+
 /** A folder; empty for where to begin. */
 export interface AskFolder {
   at?: string;
@@ -358,6 +362,17 @@ export interface Courses {
   courses: readonly Course[];
 }
 
+/** A demo, and what is in it in words. */
+export interface Demo {
+  kind: "adherent" | "nuclei" | "cells" | "bacteria";
+  about: string;
+}
+
+/** The demos that there are. */
+export interface Demos {
+  demos: readonly Demo[];
+}
+
 /** What was asked for has happened. */
 export interface Done {
 }
@@ -484,7 +499,7 @@ export interface Fov {
 export interface FovAt {
   fov: number;
   name: string;
-  state: "done" | "failed" | "running" | "waiting" | "unfinished" | "damaged";
+  state: "done" | "older" | "failed" | "running" | "waiting" | "unfinished" | "damaged";
   step: string;
   done: number;
   total: number;
@@ -561,9 +576,10 @@ export interface Made {
   at: string;
 }
 
-/** Write the demo into a folder. */
+/** Write a demo into a folder. */
 export interface MakeDemo {
   at: string;
+  kind?: "adherent" | "nuclei" | "cells" | "bacteria";
 }
 
 /** A method of a step, and its parameters. */
@@ -647,7 +663,7 @@ export interface ResultsChanged {
 /** How the runs into an output folder are. */
 export interface RunAt {
   out: string;
-  state: "none" | "starting" | "running" | "stopping" | "finishing" | "refused" | "unfinished" | "failed" | "done";
+  state: "none" | "starting" | "running" | "stopping" | "finishing" | "refused" | "unfinished" | "failed" | "older" | "done";
   by: readonly RunBy[];
   done: number;
   total: number;
@@ -822,6 +838,7 @@ export interface Reads {
   "/api/folder": { asks: AskFolder; answers: Folder };
   "/api/card": { asks: AskThing; answers: Card };
   "/api/thumbnail": { asks: AskThing; answers: Pixels };
+  "/api/demos": { asks: AskDemos; answers: Demos };
   "/api/source": { asks: AskSource; answers: SourceFacts };
   "/api/source/look": { asks: AskSource; answers: Look };
   "/api/source/thumbnail": { asks: AskSourceThumbnail; answers: Pixels };

@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { get, post } from "../base/api.js";
 import { address, go, linkTo, part, type Change } from "../base/address.js";
 import type { Pixels } from "../base/binary.js";
-import type { Card, Entry, Folder } from "../base/messages.js";
+import type { Card, Demo, Entry, Folder } from "../base/messages.js";
 import { tellError } from "../base/notices.js";
 import { knownPlaces } from "../base/places.js";
 import { inWords, resource } from "../base/resource.js";
@@ -156,31 +156,47 @@ function Content(props: { known: Folder }) {
   );
 }
 
-const isWriting = signal(false);
+/** What demo is being written, if any. */
+const writing = signal("");
+const demos = resource(
+  () => (isHere.value ? {} : null),
+  (asks, abort) => get("/api/demos", asks, abort),
+);
 
 /** How to begin, where there is nothing to open. */
 function Begin(props: { at: string }) {
-  const write = async () => {
-    isWriting.value = true;
+  const write = async (kind: Demo["kind"]) => {
+    writing.value = kind;
     try {
-      const made = await post("/api/demo", { at: props.at });
+      const made = await post("/api/demo", { at: props.at, kind });
       const parts = made.at.split(/[\\/]/).slice(0, -1);
       go({ place: "files", dir: parts.join(made.at.includes("\\") ? "\\" : "/") });
     } catch (reason) {
       tellError(reason);
     }
-    isWriting.value = false;
+    writing.value = "";
   };
   return (
     <Says title="Nothing to open here yet">
       <p>
         Put a microscope file (ND2, CZI, TIFF, OME-Zarr) or a folder of images here, or go to another
-        folder. To try everything without data of your own, write the demo: a small experiment of cells
-        that are known.
+        folder. To try everything without data of your own, write a demo here: a small experiment of
+        cells that are known.
       </p>
-      <button type="button" class="first" disabled={isWriting.value || !props.at} onClick={write}>
-        {isWriting.value ? "writing the demo, some seconds …" : "write the demo here"}
-      </button>
+      <ul class="demos" aria-label="demos">
+        {demos.value.value?.demos.map(({ kind, about }, i) => (
+          <li key={kind}>
+            <button
+              type="button"
+              class={i === 0 ? "first" : ""}
+              disabled={writing.value !== "" || !props.at}
+              onClick={() => write(kind)}
+            >
+              {writing.value === kind ? "writing it, some seconds …" : about}
+            </button>
+          </li>
+        ))}
+      </ul>
     </Says>
   );
 }

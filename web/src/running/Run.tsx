@@ -47,6 +47,7 @@ const TITLES: Record<RunAt["state"], string> = {
   refused: "The run did not begin",
   unfinished: "Stopped before the end",
   failed: "Done, but for what failed",
+  older: "Done by an earlier version",
   done: "Done",
 };
 
@@ -58,6 +59,12 @@ function Head(props: { now: RunAt }) {
     <header class="run-head">
       <h1 aria-live="polite">{TITLES[now.state]}</h1>
       <p class="quiet">into {now.out}</p>
+      {now.state === "older" && (
+        <p>
+          These results can be looked at and exported as they are. To go on makes anew what this version
+          makes otherwise.
+        </p>
+      )}
       {now.said && <pre class="problem" role="alert">{now.said}</pre>}
       {now.total > 0 && (
         <p class="run-bar">
@@ -110,7 +117,7 @@ function Head(props: { now: RunAt }) {
             {now.state === "stopping" ? "stopping …" : "stop"}
           </button>
         )}
-        {(now.counts["done"] ?? 0) > 0 && (
+        {(now.counts["done"] || now.counts["older"]) && (
           <button
             type="button"
             class={now.state === "done" ? "first" : ""}
@@ -134,7 +141,7 @@ function Head(props: { now: RunAt }) {
   );
 }
 
-const ORDER = ["done", "running", "waiting", "unfinished", "failed", "damaged"];
+const ORDER = ["done", "older", "running", "waiting", "unfinished", "failed", "damaged"];
 
 function counted(counts: RunAt["counts"]): string {
   return ORDER.filter((name) => counts[name]).map((name) => `${counts[name]} ${name}`).join(", ");
@@ -222,6 +229,7 @@ function Failures(props: { now: RunAt }) {
 
 const MARKS: Record<FovAt["state"], readonly [string, string]> = {
   done: ["✓", "good"],
+  older: ["✓", "warn"],
   running: ["↻", "warn"],
   waiting: ["·", ""],
   unfinished: ["…", "warn"],

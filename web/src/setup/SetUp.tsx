@@ -60,7 +60,7 @@ export function NotRead() {
 export function NothingOpen() {
   return (
     <Says title="No microscope file is open">
-      <p>Choose a file; or write the demo, with which everything can be tried.</p>
+      <p>Choose a file; or write a demo, with which everything can be tried.</p>
       <button type="button" class="first" onClick={() => go({ place: "files" })}>
         to the files
       </button>

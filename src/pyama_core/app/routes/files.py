@@ -9,9 +9,8 @@ from pyama_core.app.listing import Folder, list_folder
 from pyama_core.app.messages import Message, Pixels
 from pyama_core.app.routing import changes, reads
 from pyama_core.demo import write_demo
+from pyama_core.demo.kinds import KINDS, DemoKind
 from pyama_core.errors import InputError
-
-_DEMO = "demo"
 
 
 class AskFolder(Message):
@@ -26,10 +25,28 @@ class AskThing(Message):
     at: str
 
 
+class AskDemos(Message):
+    """The demos that there are."""
+
+
+class Demo(Message):
+    """A demo, and what is in it in words."""
+
+    kind: DemoKind
+    about: str
+
+
+class Demos(Message):
+    """The demos that there are."""
+
+    demos: tuple[Demo, ...]
+
+
 class MakeDemo(Message):
-    """Write the demo into a folder."""
+    """Write a demo into a folder."""
 
     at: str
+    kind: DemoKind = DemoKind.ADHERENT
 
 
 class Made(Message):
@@ -53,17 +70,24 @@ def thumbnail(desk: Desk, asked: AskThing) -> Pixels:
     return Pixels.of(thumbnail_of(desk, asked.at))
 
 
+def demos(_desk: Desk, _asked: AskDemos) -> Demos:
+    """List the synthetic experiments that can be written."""
+    return Demos(demos=tuple(Demo(kind=kind, about=known.about) for kind, known in KINDS.items()))
+
+
 def demo(desk: Desk, asked: MakeDemo) -> Made:
     """Write a small synthetic experiment, with which everything can be tried."""
-    place = desk.roots.inside(asked.at) / _DEMO
+    name = "demo" if asked.kind is DemoKind.ADHERENT else f"demo_{asked.kind}"
+    place = desk.roots.inside(asked.at) / name
     if place.exists():
         raise InputError(f"{place} is there already; open it, or delete it first")
-    return Made(at=str(write_demo(place).image))
+    return Made(at=str(write_demo(place, kind=asked.kind).image))
 
 
 ENDPOINTS = (
     reads("/api/folder", folder),
     reads("/api/card", card),
     reads("/api/thumbnail", thumbnail),
+    reads("/api/demos", demos),
     changes("/api/demo", demo),
 )

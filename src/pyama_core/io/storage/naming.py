@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pyama_core.io.base_names import APPLE_DOUBLE
@@ -62,8 +64,7 @@ def find_records(output_dir: Path) -> list[Path]:
 
 def holds_records(folder: Path) -> bool:
     """Whether a folder is one of outputs; without listing all of it."""
-    records = folder.glob(f"fov_*/*{_RECORD_SUFFIX}")
-    return any(not path.name.startswith(APPLE_DOUBLE) for path in records)
+    return next(_records_below(folder), None) is not None
 
 
 def find_misplaced_records(output_dir: Path) -> list[Path]:
@@ -76,11 +77,25 @@ def find_misplaced_records(output_dir: Path) -> list[Path]:
 
 
 def _all_records(output_dir: Path) -> list[Path]:
-    records = output_dir.glob(f"fov_*/*{_RECORD_SUFFIX}")
     return sorted(
-        (path for path in records if not path.name.startswith(APPLE_DOUBLE)),
+        _records_below(output_dir),
         key=lambda path: (len(path.parent.name), path.parent.name, path.name),
     )
+
+
+def _records_below(output_dir: Path) -> Iterator[Path]:
+    for folder in _listed(output_dir):
+        if folder.name.startswith("fov_"):
+            for path in _listed(folder):
+                is_record = path.name.endswith(_RECORD_SUFFIX)
+                if is_record and not path.name.startswith(APPLE_DOUBLE):
+                    yield path
+
+
+def _listed(folder: Path) -> Iterator[Path]:
+    """List a folder; nothing where it is none, is not to be read, or just went away."""
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        yield from folder.iterdir()
 
 
 def fov_of_record(name: str) -> int | None:
