@@ -17,7 +17,9 @@ from typer.testing import CliRunner, Result
 
 from movies import rough_squares, write_movie
 from pyama_core.cli.app import app
-from pyama_core.cli.run_line import as_line, words_of_run
+from pyama_core.cli.run_line import UNKNOWN_CHANNEL, as_line, words_of_run
+from pyama_core.demo import write_demo
+from pyama_core.demo.kinds import DemoKind
 from pyama_core.io.microscopy import load_microscopy_file
 from pyama_core.io.readers.frame_source import MicroscopyMetadata
 from pyama_core.io.readers.phase_contrast import find_phase_contrast
@@ -155,6 +157,78 @@ def test_the_line_can_be_typed_as_it_stands_and_runs(tmp_path, monkeypatch):
         _, *words = shlex.split(line)
         assert CliRunner().invoke(app, words).exit_code == 0
         assert len(find_records(Path("results"))) == 1
+
+
+class PlannedError(Exception):
+    """A run was planned to the last word, and would begin."""
+
+
+@pytest.fixture
+def only_planned(monkeypatch):
+    def plan(parse, **_):
+        parse()
+        raise PlannedError
+
+    monkeypatch.setattr("pyama_core.cli.run.carry_out", plan)
+
+
+def is_planned_as_proposed(path: Path, out: Path) -> bool:
+    words = json.loads(inspect(path, "--json").stdout)["run"]
+    words[words.index("results")] = str(out)
+    words = [word.replace(UNKNOWN_CHANNEL, "0") for word in words]
+    return isinstance(CliRunner().invoke(app, words[1:]).exception, PlannedError)
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        [("Phase", "both sides")],
+        [("Phase", "both sides"), ("Größe µ", "bright")],
+        [("w1", "bright")],
+        [("BF", "both sides"), ("dark", "dark")],
+        [("one", "even"), ("two", "even")],
+    ],
+)
+def test_what_is_proposed_is_taken(tmp_path, only_planned, channels):
+    folder = tmp_path / "ein Ordner"
+    folder.mkdir()
+    path, _, _ = looked_at(folder, channels)
+    assert is_planned_as_proposed(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", DemoKind)
+def test_what_is_proposed_for_a_demo_is_taken(tmp_path, only_planned, kind):
+    image = write_demo(tmp_path / "ä b", fovs=1, frames=2, size=128, kind=kind).image
+    assert is_planned_as_proposed(image, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("incucyte", marks=pytest.mark.slow),
+        pytest.param("il1b", marks=pytest.mark.slow),
+        pytest.param("nanog", marks=pytest.mark.slow),
+        "t98g",
+        "nd2/cluster.nd2",
+        "nd2/example-pbmc.nd2",
+        "nd2/example-timelapse.nd2",
+        "nd2/example-zstack.nd2",
+        "czi/WellD6-7_S2.czi",
+        "czi/CellDivision_T3_Z5_CH2_X240_Y170.czi",
+    ],
+)
+def test_what_is_proposed_for_real_images_is_taken(shared_data, tmp_path, only_planned, name):
+    assert is_planned_as_proposed(shared_data / name, tmp_path / "out")
+
+
+def test_cells_are_followed_where_nothing_is_measured(tmp_path, workers_inline):
+    path, _, _ = looked_at(tmp_path, [("Phase", "both sides")])
+    result = CliRunner().invoke(app, ["run", str(path), "-o", str(tmp_path / "out"), "--pc", "0"])
+    assert result.exit_code == 0
+    assert "cells are tracked, but not measured" in result.stderr
+    [tracks] = (tmp_path / "out").glob("fov_*/*_tracks.csv")
+    assert tracks.is_file()
+    assert not list((tmp_path / "out").glob("fov_*/*_traces_*"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")

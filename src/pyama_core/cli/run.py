@@ -343,7 +343,7 @@ class _Places:
 
 def _find_channels(config: RunConfig, metadata: MicroscopyMetadata, places: _Places) -> Channels:
     words, names = config.channels, metadata.channel_names
-    if (words.pc is None and words.segment is None) or not words.fl:
+    if words.pc is None and words.segment is None:
         known = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
         raise InputError(
             "choose channels: --pc and --fl, or --segment and --fl without phase contrast; "
