@@ -92,6 +92,16 @@ def test_what_is_set_up_is_run_and_followed_to_its_end(opened, demo_file, root):
 
 
 @pytest.mark.slow
+def test_cells_are_followed_where_no_channel_is_measured(opened, demo_file, root):
+    out = root / "ohne Messung"
+    channels = {"pc": 0, "segment": None, "nuclei": None, "fl": []}
+    set_up(opened, demo_file, out, channels=channels)
+    assert opened.post("/api/run/start", at=str(demo_file), out=str(out)).status == 200
+    told = wait_for(opened, demo_file, "done", "refused", out=out)
+    assert (told["state"], told["said"]) == ("done", "")
+
+
+@pytest.mark.slow
 def test_a_run_that_cannot_begin_says_why(opened, demo_file, root):
     out = root / "verweigert"
     set_up(opened, demo_file, out)

@@ -343,7 +343,9 @@ class _Places:
 
 def _find_channels(config: RunConfig, metadata: MicroscopyMetadata, places: _Places) -> Channels:
     words, names = config.channels, metadata.channel_names
-    if words.pc is None and words.segment is None:
+    # To measure nothing is said by an empty list, or goes without saying where there is no more.
+    is_complete = words.fl or "fl" in words.model_fields_set or len(names) == 1
+    if (words.pc is None and words.segment is None) or not is_complete:
         known = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
         raise InputError(
             "choose channels: --pc and --fl, or --segment and --fl without phase contrast; "

@@ -32,7 +32,9 @@ def words_of_run(
     path = f"./{path}" if path.startswith("-") else path
     words = ["pyama", "run", path, "-o", "results", "--segment" if roles.pc is None else "--pc"]
     words.append(UNKNOWN_CHANNEL if cells is None else word_of(cells, metadata.channel_names))
-    for channel in roles.fl:
+    # A run asks what it measures where there is a choice, even if none looks like fluorescence.
+    others = tuple(c for c in range(len(metadata.channel_names)) if c != cells)
+    for channel in roles.fl or others:
         words += ["--fl", word_of(channel, metadata.channel_names)]
     for option, value in options.items():
         words.append(f"--{option}")

@@ -74,10 +74,9 @@ def start(desk: Desk, asked: StartRun) -> Started:
     out = place.out_for(desk.roots, about)
     _require_nobody(out)
     config = _config(desk, place.file, out, about)
-    if analysis_of(config, about).channels.cells is None or not config.channels.fl:
+    if analysis_of(config, about).channels.cells is None:
         raise InputError(
-            f"{config_path(out)} does not say in which channel cells are found, and which are "
-            "measured; choose them in Set up"
+            f"{config_path(out)} does not say in which channel cells are found; choose it in Set up"
         )
     find_fovs(config.fovs, about.fov_names)
     fovs = None
