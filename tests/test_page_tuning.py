@@ -5,10 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
+import types
+from importlib.machinery import ModuleSpec
 
 import numpy as np
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -164,7 +168,7 @@ def demo_frames(demo_file):
     [
         ({"steps": {"segmentation": {"method": "instances", "cell_diameter": 2}}}, "6 to 2000"),
         ({"steps": {"segmentation": {"method": "log-std", "square_size": 8}}}, "odd"),
-        ({"steps": {"segmentation": {"method": "cellpose"}}}, "weights"),
+        ({"steps": {"segmentation": {"method": "cellpose"}}}, "weights: needed, and not given"),
         ({"channels": {"fl": [1]}}, "no channel was chosen"),
         ({"fov": 9}, "9"),
         ({"t": 4}, "frame 4: expected 0 to 3"),
@@ -205,6 +209,79 @@ def test_a_process_that_dies_is_told_of_and_replaced(opened, demo_file):
     after = found(opened, "outlines", demo_file, draft, t=2)
     assert after["number"] != before["number"]
     assert after["counts"] == before["counts"]
+
+
+def test_a_process_of_which_nothing_is_asked_ends_and_the_next_one_finds_the_same(
+    opened, demo_file
+):
+    draft = draft_of(opened, demo_file)
+    before = found(opened, "outlines", demo_file, draft, t=1)
+    tuner = opened.desk.tuner
+    pid = tuner.ask("x", Haste.OUTLINES, os.getpid)
+    tuner.end_if_idle()
+    assert psutil.pid_exists(pid)
+    tuner.end_if_idle(0.0)
+    assert not psutil.pid_exists(pid)
+    tuner.end_if_idle(0.0)  # there is none
+    after = found(opened, "outlines", demo_file, draft, t=1)
+    assert {**after, "number": 0, "seconds": 0} == {**before, "number": 0, "seconds": 0}
+    assert tuner.ask("x", Haste.OUTLINES, os.getpid) != pid
+
+
+def test_a_process_that_is_at_work_or_waited_for_is_never_idle():
+    tuner, began = Tuner(), threading.Event()
+    tuner.ask("a", Haste.OUTLINES, time.sleep, 0)
+    answers = []
+
+    def ask():
+        began.set()
+        answers.append(tuner.ask("a", Haste.OUTLINES, os.getpid))
+
+    asking = threading.Thread(target=ask)
+    try:
+        asking.start()
+        began.wait()
+        while asking.is_alive():
+            tuner.end_if_idle(0.0)
+        asking.join()
+        assert len(answers) == 1
+    finally:
+        tuner.close()
+
+
+def test_masks_that_change_are_read_anew_and_others_are_not(opened, demo_file, root):
+    path = root / "masks.npy"
+    labels = np.zeros((4, 192, 192), np.uint16)
+    labels[:, 10:30, 10:30] = 1
+    np.save(path, labels)
+    draft = draft_of(opened, demo_file, segmentation={"method": "files", "path": str(path)})
+    assert found(opened, "outlines", demo_file, draft)["count"] == 1
+    labels[:, 50:70, 10:30] = 2
+    np.save(path, labels)
+    assert found(opened, "outlines", demo_file, draft)["count"] == 2
+    path.unlink()
+    assert "masks.npy" in tried(opened, "outlines", demo_file, draft)["problem"]
+
+
+def test_weights_are_saved_as_they_were_set(opened, demo_file, root):
+    (root / "Modell für Zellen.bin").write_bytes(b"weights")
+    chosen = {"method": "cellpose", "weights": str(root / "Modell für Zellen.bin")}
+    draft, out = draft_of(opened, demo_file, segmentation=chosen), root / "with weights"
+    answer = opened.post("/api/draft/save", at=str(demo_file), out=str(out), draft=draft)
+    assert answer.status == 200, answer.json
+    kept = opened.get("/api/draft", at=str(demo_file), out=str(out)).json["draft"]
+    assert kept["steps"]["segmentation"] == chosen
+
+
+def test_what_a_method_needs_is_said_before_it_is_tried(monkeypatch):
+    for package in ("cellcast", "bioimageio"):
+        monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, "instanseg", types.ModuleType("instanseg"))
+    sys.modules["instanseg"].__spec__ = ModuleSpec("instanseg", None)
+    known = {each.name: each.problem for each in known_methods().segmentation}
+    for method in ("stardist", "bioimageio"):
+        assert f'pip install "pyama-core[{method}]"' in known[method]
+    assert known["instances"] == known["files"] == known["instanseg"] == ""
 
 
 def test_only_the_newest_of_a_page_is_done_and_outlines_come_before_tracks(tmp_path):

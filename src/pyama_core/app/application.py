@@ -97,6 +97,7 @@ def _watching(desk: Desk) -> Callable[..., Any]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(desk.watcher.watch)
             tasks.start_soon(desk.watch_runs)
+            tasks.start_soon(desk.rest_when_idle)
             yield
             desk.exports.cancel_all()
             tasks.cancel_scope.cancel()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.app.file_state import FileState, state_of
 from pyama_core.app.kept import Kept
 from pyama_core.errors import InputError
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
@@ -50,7 +51,7 @@ class Trial:
     ----------
     metadata : MicroscopyMetadata
         The source.
-    stamp : int
+    stamp : FileState
         Changes when the file does.
     analysis : Analysis
         As a configuration asks for it.
@@ -59,7 +60,7 @@ class Trial:
     """
 
     metadata: MicroscopyMetadata
-    stamp: int
+    stamp: FileState
     analysis: Analysis
     fov: int
 
@@ -120,10 +121,7 @@ class Bench:
         ready = self._make_ready(trial, on)
         chosen = on.analysis.parameters.segmentation
         key = (*_source_key(trial), trial.fov, _segmentation_key(on), t)
-        if chosen.method in _read_files(on):
-            frame = try_segmentation(on, ready, t)
-        else:
-            frame = self._segmented.get(key, lambda: try_segmentation(on, ready, t))
+        frame = self._segmented.get(key, lambda: try_segmentation(on, ready, t))
         return Segmented(frame, chosen.method, on.analysis.picture, ready.calibration)
 
     def _segment_roughly(self, trial: Trial, on: TrialFov, t: int) -> Segmented | None:
@@ -177,8 +175,6 @@ class Bench:
         return TrialFov(trial.metadata, analysis, trial.fov, read)
 
     def _make_ready(self, trial: Trial, on: TrialFov) -> ReadySegmenter:
-        if on.analysis.parameters.segmentation.method in _read_files(on):
-            return make_ready(on)  # what the files hold may have changed
         place = (*_source_key(trial), trial.fov)
 
         def make() -> ReadySegmenter:
@@ -205,7 +201,7 @@ def _source_key(trial: Trial) -> tuple[Hashable, ...]:
 
 
 def _segmentation_key(on: TrialFov) -> str:
-    """Return what decides on labels: channels, plane, parameters."""
+    """Return what decides on labels: channels, plane, parameters, and files that are read."""
     return _key(on, on.analysis.parameters.segmentation.model_dump(mode="json"))
 
 
@@ -219,14 +215,19 @@ def _calibration_key(on: TrialFov) -> str:
 def _key(on: TrialFov, parameters: dict[str, Any]) -> str:
     channels = [cell_channel(on.analysis), on.nuclei]
     plane = chosen_plane(on.metadata, on.analysis)
-    return json.dumps([channels, plane, on.metadata.pixel_size_um, parameters], sort_keys=True)
+    about = [channels, plane, on.metadata.pixel_size_um, parameters, _files_as_they_are(on)]
+    return json.dumps(about, sort_keys=True)
 
 
-def _read_files(on: TrialFov) -> tuple[str, ...]:
-    """Return the name of the segmentation, if it reads files; none otherwise."""
+def _files_as_they_are(on: TrialFov) -> list[tuple[str, str, FileState]]:
+    """Return what changes when a file does that the segmentation reads."""
     parameters = on.analysis.parameters.segmentation
-    method = find_segmentation(parameters.method)
-    return (parameters.method,) if method.files(parameters, on.fov, on.n_frames) else ()
+    files = find_segmentation(parameters.method).files(parameters, on.fov, on.n_frames)
+    return [
+        (what, str(path), state_of(path))
+        for found in files.values()
+        for what, path in found.items()
+    ]
 
 
 _bench: list[Bench] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
@@ -88,16 +89,36 @@ def known_methods() -> Methods:
 def _methods(names: list[str], find: Callable[[str], _HasParameters]) -> Iterator[Method]:
     for name in names:
         try:
-            model = find(name).parameters
+            method = find(name)
         except InputError as error:
             yield Method(name=name, description="", controls=(), problem=str(error))
             continue
+        model = method.parameters
         yield Method(
             name=name,
             description=(model.__doc__ or "").partition("\n")[0],
             controls=tuple(_controls(model)),
-            problem="",
+            problem=_want_of(getattr(method, "needs", ""), name),
         )
+
+
+def _want_of(package: str, method: str) -> str:
+    """Return what to do about a package that is not installed; empty if it is, or none is needed.
+
+    Examples
+    --------
+    >>> _want_of("json", "mine")
+    ''
+    """
+    try:
+        if not package or find_spec(package) is not None:
+            return ""
+    except ModuleNotFoundError:  # not even what it is a part of
+        pass
+    return (
+        f"{method} needs the package {package}, which is not installed here: "
+        f'pip install "pyama-core[{method}]", then start pyama app again'
+    )
 
 
 def _controls(model: type[BaseModel]) -> Iterator[Control]:

@@ -15,9 +15,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pyama_core.app.events import Hub, RunMoved, Watcher, modified_ns, rest
+from pyama_core.app.events import Hub, RunMoved, Watcher, rest
 from pyama_core.app.export_jobs import ExportJobs
 from pyama_core.app.file_cards import FileCards
+from pyama_core.app.file_state import FileState, state_of
 from pyama_core.app.following import Followers
 from pyama_core.app.kept import Kept
 from pyama_core.app.readings import Readings
@@ -31,13 +32,14 @@ from pyama_core.results.fov_results import FovResults
 from pyama_core.results.results import Results, open_results
 
 _MOST_OPEN = 16
+_IDLE_LOOK_S = 60.0
 _MOST_THUMBNAIL_BYTES = 48 << 20
 
 
 @dataclass(frozen=True)
 class _Opened:
     results: Results
-    seen: tuple[int, int]
+    seen: tuple[int, FileState]
 
 
 class Desk:
@@ -100,11 +102,11 @@ class Desk:
         """
         folder = self.roots.inside(place)
         self.roots.require_links_inside(folder)
-        seen = (_names_in(folder), modified_ns(folder / SOURCE_NAME))
+        now = (_names_in(folder), state_of(folder / SOURCE_NAME))
         with self._lock:
             opened = self._opened.get(folder)
-            if opened is None or opened.seen != seen:
-                opened = _Opened(open_results(folder), seen)
+            if opened is None or opened.seen != now:
+                opened = _Opened(open_results(folder), now)
                 self._opened[folder] = opened
             self._opened.move_to_end(folder)
             while len(self._opened) > _MOST_OPEN:
@@ -144,6 +146,12 @@ class Desk:
                 for folder in await asyncio.to_thread(self.followers.changed):
                     self.hub.publish(RunMoved(at=str(folder)))
             await rest(started)
+
+    async def rest_when_idle(self) -> None:
+        """Give back what trying parameters holds when nobody does, until cancelled."""
+        while True:
+            await asyncio.sleep(_IDLE_LOOK_S)
+            await asyncio.to_thread(self.tuner.end_if_idle)
 
     @property
     def open_folders(self) -> list[Path]:

@@ -12,9 +12,11 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pyama_core.app.file_state import FileState, state_of
 from pyama_core.app.messages import Message
 from pyama_core.errors import StorageError
 from pyama_core.io.storage.locks import LOCK_NAME
@@ -127,14 +129,24 @@ def _put(queue: asyncio.Queue[Event], event: Event) -> None:
     queue.put_nowait(event)
 
 
-class _Seen(Message):
-    """What was there when a folder was looked at last."""
+@dataclass(frozen=True)
+class _Look:
+    """What was there when a folder was looked at.
 
-    records: dict[int, tuple[int, int]]
-    corrections: int
+    Attributes
+    ----------
+    records : dict
+        Record and lock, by field of view.
+    corrections, samples : FileState
+        The log of corrections, and the table of samples.
+    edits : dict
+        Lines of that log, by field of view.
+    """
+
+    records: dict[int, tuple[FileState, FileState]]
+    corrections: FileState
     edits: dict[int, int]
-    """Lines of the log of corrections, by field of view."""
-    samples: int
+    samples: FileState
 
 
 async def rest(since: float) -> None:
@@ -156,7 +168,7 @@ class Watcher:
 
     def __init__(self, hub: Hub, folders: Callable[[], Iterable[Path]]) -> None:
         self._hub, self._folders = hub, folders
-        self._seen: dict[Path, _Seen] = {}
+        self._seen: dict[Path, _Look] = {}
         self._logs: dict[Path, EditLog] = {}
         self._lock = threading.Lock()
 
@@ -187,24 +199,24 @@ class Watcher:
                 self._seen = {folder: self._seen[folder] for folder in folders}
                 self._logs = {folder: self._logs[folder] for folder in folders}
 
-    def _look_at(self, folder: Path) -> _Seen:
+    def _look_at(self, folder: Path) -> _Look:
         log = self._logs.setdefault(folder, EditLog(folder))
-        corrections, edits = modified_ns(folder / EDITS_NAME), {}
+        corrections, edits = state_of(folder / EDITS_NAME), {}
         with contextlib.suppress(StorageError):  # who reads results is told
             content = log.read()
             edits = {fov: len(content.of_fov(fov)) for fov in content.fovs}
-        return _Seen(
+        return _Look(
             records={
-                fov: (modified_ns(path), modified_ns(path.parent / LOCK_NAME))
+                fov: (state_of(path), state_of(path.parent / LOCK_NAME))
                 for fov, path in records_by_fov(folder).items()
             },
             corrections=corrections,
             edits=edits,
-            samples=modified_ns(folder / SAMPLES_NAME),
+            samples=state_of(folder / SAMPLES_NAME),
         )
 
 
-def _difference(folder: Path, before: _Seen, now: _Seen) -> ResultsChanged:
+def _difference(folder: Path, before: _Look, now: _Look) -> ResultsChanged:
     corrections = before.corrections != now.corrections
     known = before.edits.keys() | now.edits.keys()
     corrected = _changed(before.edits, now.edits)
@@ -222,11 +234,3 @@ def _changed(before: Mapping[int, object], now: Mapping[int, object]) -> tuple[i
     return tuple(
         fov for fov in sorted(before.keys() | now.keys()) if before.get(fov) != now.get(fov)
     )
-
-
-def modified_ns(path: Path) -> int:
-    """Return when a file was changed last; 0 if there is none."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.app.events import modified_ns
+from pyama_core.app.file_state import FileState, state_of
 from pyama_core.app.levels import MOST, averaged, shown
 from pyama_core.app.messages import Message
 from pyama_core.app.overview import State
@@ -41,7 +41,7 @@ class FileCards:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[Path, int], tuple[Card, NDArray[Any]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path, FileState], tuple[Card, NDArray[Any]]] = OrderedDict()
 
     def of_file(self, roots: Roots, path: Path) -> tuple[Card, NDArray[Any]]:
         """Describe a microscope file, and draw its first position.
@@ -51,7 +51,7 @@ class FileCards:
         InputError
             It cannot be read, or is made of files that lie outside of the roots.
         """
-        key = (path, modified_ns(path))
+        key = (path, state_of(path))
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = _look_into(roots, path)

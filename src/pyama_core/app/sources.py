@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyama_core.app.events import modified_ns
+from pyama_core.app.file_state import FileState, state_of
 from pyama_core.app.messages import Message
 from pyama_core.app.roots import Roots
 from pyama_core.errors import InputError
@@ -89,7 +89,7 @@ class _Opened:
     looking: threading.Lock = field(default_factory=threading.Lock)
 
 
-_Key = tuple[Path, int, tuple[tuple[str, Any], ...]]
+_Key = tuple[Path, FileState, tuple[tuple[str, Any], ...]]
 
 
 class OpenSources:
@@ -128,7 +128,7 @@ class OpenSources:
     @contextlib.contextmanager
     def _lent(self, path: Path, reading: Reading) -> Iterator[_Opened]:
         options = reading.options()
-        key = (path, modified_ns(path), tuple(sorted(options.items())))
+        key = (path, state_of(path), tuple(sorted(options.items())))
         with self._lock:
             opened = self._opened.get(key)
             if opened is None:

@@ -2,13 +2,16 @@
 
 It does one thing at a time. Of what the same page asks for of the same kind only the newest is of
 use: what has not begun when a newer one comes is dropped. A process that dies, of a fault in a
-library or for want of memory, is replaced when something is asked for next.
+library or for want of memory, is replaced when something is asked for next. One of which nothing
+was asked for a while is ended, as frames and models that it keeps may fill much of the memory; the
+next request starts another.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError
 from enum import IntEnum
@@ -20,6 +23,8 @@ from pyama_core.processing.workflow.pool import WorkerDiedError, WorkerPool
 P = ParamSpec("P")
 T = TypeVar("T")
 
+IDLE_S = 600.0
+"""How long the process is kept when nothing is asked for."""
 _NOTHING_IS_HEARD = 100
 """Level of log records above all that there are: what goes wrong is in the answer."""
 
@@ -49,6 +54,7 @@ class Tuner:
         self._waiting: list[tuple[Haste, int, str]] = []
         self._newest: dict[tuple[str, Haste], int] = {}
         self._busy = False
+        self._last_asked = time.monotonic()
         self._closed = False
         self._pool: WorkerPool | None = None
 
@@ -96,6 +102,7 @@ class Tuner:
         finally:
             with self._turn:
                 self._busy = False
+                self._last_asked = time.monotonic()
                 self._turn.notify_all()
 
     def _wait_for_turn(self, page: str, haste: Haste) -> None:
@@ -128,6 +135,16 @@ class Tuner:
             if self._pool is None:
                 self._pool = WorkerPool(1, _NOTHING_IS_HEARD)
             return self._pool
+
+    def end_if_idle(self, idle_s: float = IDLE_S) -> None:
+        """End the process if nothing was asked of it for so many seconds."""
+        with self._turn:
+            since = time.monotonic() - self._last_asked
+            if self._busy or self._waiting or since < idle_s:
+                return
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            _end(pool)
 
     def close(self) -> None:
         """End the process, whatever it is doing."""

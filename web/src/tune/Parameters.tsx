@@ -10,8 +10,8 @@ export function MethodChoice(props: { step: Step }) {
   const all = methods.value.value?.[step] ?? [];
   const needs = (each: Method) => each.controls.some((control) => control.is_required);
   const option = (each: Method) => (
-    <option key={each.name} value={each.name} disabled={each.problem !== ""} title={each.problem || each.description}>
-      {each.name}
+    <option key={each.name} value={each.name} title={each.problem || each.description}>
+      {each.name}{each.problem && " · not here"}
     </option>
   );
   if (all.length < 2) return null;
@@ -31,6 +31,7 @@ export function Parameters(props: { step: Step }) {
   if (!method) return null;
   return (
     <>
+      {method.problem && <p class="problem" role="alert">{method.problem}</p>}
       {method.controls.map((each) => (
         <Parameter key={`${method.name} ${each.name}`} step={props.step} control={each} />
       ))}
@@ -106,6 +107,7 @@ function Input(props: InputProps & { id: string }) {
     <input
       id={id}
       type="text"
+      class={control.kind}
       spellcheck={false}
       value={words.value ?? now}
       placeholder={control.is_required ? "needed" : told(control.default)}

@@ -16,8 +16,8 @@ from pyama_core.app.drafts import (
     save_draft,
     saved_config,
 )
-from pyama_core.app.events import modified_ns
 from pyama_core.app.file_cards import small_picture
+from pyama_core.app.file_state import state_of
 from pyama_core.app.messages import Message, Pixels
 from pyama_core.app.places import SourcePlace, source_place
 from pyama_core.app.routing import changes, reads
@@ -116,7 +116,7 @@ def thumbnail(desk: Desk, asked: AskSourceThumbnail) -> Pixels:
         n_frames = opened.metadata.shape_of(asked.fov)[0]
         t = n_frames // 2 if asked.t is None else asked.t
         what = (asked.fov, asked.channel, t, asked.size)
-        key = (place.file, modified_ns(place.file), reading, *what)
+        key = (place.file, state_of(place.file), reading, *what)
         return Pixels.of(
             desk.thumbnails.get(
                 key,

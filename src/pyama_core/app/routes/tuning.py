@@ -16,7 +16,7 @@ from pyama_core.app.bench import Trial
 from pyama_core.app.controls import Methods, known_methods
 from pyama_core.app.desk import Desk
 from pyama_core.app.drafts import Draft, analysis_of, config_of, saved_config
-from pyama_core.app.events import modified_ns
+from pyama_core.app.file_state import state_of
 from pyama_core.app.levels import MOST, averaged, sampled, shown
 from pyama_core.app.messages import Message, Pixels, Table
 from pyama_core.app.places import source_place
@@ -334,7 +334,7 @@ def _trial_of(desk: Desk, asked: AskTrial) -> Trial:
         out = place.out_for(desk.roots, about)
         known = saved_config(out, place.file)
         config = config_of(asked.draft, place.file, out, about, desk.roots, known)
-        return Trial(about, modified_ns(place.file), analysis_of(config, about), asked.fov)
+        return Trial(about, state_of(place.file), analysis_of(config, about), asked.fov)
 
 
 def _range(stack: NDArray[Any], *, shines: bool = False) -> GreyRange:

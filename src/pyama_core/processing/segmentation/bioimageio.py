@@ -48,7 +48,10 @@ class BioimageioParameters(GrowthParameters):
 def segmentation_method() -> SegmentationMethod:
     """Describe the method."""
     return SegmentationMethod(
-        BioimageioParameters, ALGORITHM, lambda parameters, _fov: BioimageioSegmenter(parameters)
+        BioimageioParameters,
+        ALGORITHM,
+        lambda parameters, _fov: BioimageioSegmenter(parameters),
+        needs="bioimageio.core",
     )
 
 

@@ -52,7 +52,10 @@ class CellposeParameters(CellDiameterParameters):
 def segmentation_method() -> SegmentationMethod:
     """Describe the method."""
     return SegmentationMethod(
-        CellposeParameters, ALGORITHM, lambda parameters, _fov: CellposeSegmenter(parameters)
+        CellposeParameters,
+        ALGORITHM,
+        lambda parameters, _fov: CellposeSegmenter(parameters),
+        needs="cellpose",
     )
 
 

@@ -55,7 +55,10 @@ class InstanSegParameters(GrowthParameters):
 def segmentation_method() -> SegmentationMethod:
     """Describe the method."""
     return SegmentationMethod(
-        InstanSegParameters, ALGORITHM, lambda parameters, _fov: InstanSegSegmenter(parameters)
+        InstanSegParameters,
+        ALGORITHM,
+        lambda parameters, _fov: InstanSegSegmenter(parameters),
+        needs="instanseg",
     )
 
 

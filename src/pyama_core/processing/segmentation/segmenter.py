@@ -162,6 +162,8 @@ class SegmentationMethod:
         Calls that compile parts of these, so that processes can share them before it runs as a
         whole, those that take longest first. Each is given parameters, a frame and the (Y, X)
         uint16 labels of its cells.
+    needs
+        The package to import that the extra of the method's name installs; empty if none.
     """
 
     parameters: type[BaseModel]
@@ -177,6 +179,7 @@ class SegmentationMethod:
     labels: bool = True
     compiled: bool = False
     parts: tuple[Callable[[Any, NDArray[Any], NDArray[np.uint16]], object], ...] = ()
+    needs: str = ""
 
 
 def known_segmentations() -> list[str]:

@@ -51,7 +51,10 @@ class StarDistParameters(GrowthParameters):
 def segmentation_method() -> SegmentationMethod:
     """Describe the method."""
     return SegmentationMethod(
-        StarDistParameters, ALGORITHM, lambda parameters, _fov: StarDistSegmenter(parameters)
+        StarDistParameters,
+        ALGORITHM,
+        lambda parameters, _fov: StarDistSegmenter(parameters),
+        needs="cellcast",
     )
 
 

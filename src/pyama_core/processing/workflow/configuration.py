@@ -228,7 +228,11 @@ def _commented(name: str, value: Any, field: Any, indent: str) -> Iterator[str]:
         yield ""
     else:
         text = yaml.safe_dump(
-            value, default_flow_style=True, allow_unicode=True, width=1000, sort_keys=False
+            str(value) if isinstance(value, Path) else value,
+            default_flow_style=True,
+            allow_unicode=True,
+            width=1000,
+            sort_keys=False,
         )
         plain = text.removesuffix("...\n").rstrip("\n")
         yield f"{indent}{name}: {plain}"

@@ -228,6 +228,8 @@ def _explained(error: ValidationError, model: type[BaseModel]) -> ParameterError
         known = _known_keys(model, place[:-1])
         hint = _of_another_method(place) or nearest(place[-1], known)
         return ParameterError(f"unknown key {'.'.join(place)!r}{hint}", place)
+    if problem["type"] == "missing":
+        return ParameterError(f"{'.'.join(place)}: needed, and not given", place)
     reason = problem["msg"].removeprefix("Value error, ")
     if reason == problem["msg"] or "found" not in reason:
         reason = f"{reason[:1].lower()}{reason[1:]}, found {problem.get('input')!r}"
