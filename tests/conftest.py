@@ -36,6 +36,17 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Try a test in a browser once more that waited in vain; the summary counts it as rerun.
+
+    On a busy machine a browser may stand still for longer than a test is patient. What
+    is wrong in the page is so the second time as well; other failures are not tried again.
+    """
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["Timeout .*exceeded"]))
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
     """Write a small experiment: 3 fields of view, 10 frames of 256×256, 3 channels."""
