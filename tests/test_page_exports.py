@@ -14,6 +14,7 @@ from pyama_core.app.events import Hub
 from pyama_core.app.export_jobs import ExportJobs, Wanted
 from pyama_core.errors import InputError
 from pyama_core.exports.forms import all_forms
+from pyama_core.io.storage.atomic import temporary_path
 from pyama_core.results.results import open_results
 
 
@@ -80,7 +81,7 @@ def test_an_export_lands_below_the_roots_and_nowhere_else(page, copied_results, 
         copied_results.parent / "file out",
         copied_results.parent / "not there" / "csv",
         copied_results / ".." / ".." / "csv",
-        "csv",
+        "../../../csv",
     ):
         told = page.post("/api/export", at=at, form="csv", path=str(path))
         assert told.status == 400, path
@@ -178,3 +179,27 @@ def test_progress_is_told_step_by_step(sampled, tmp_path):
     running = [event for event in told if event.state == "running"]
     assert any(0 < event.done <= event.total and event.words for event in running)
     assert told[-1].state == "done"
+
+
+def test_an_export_that_comes_back_is_told_to_be_there_and_is_replaced_on_request(
+    page, copied_results
+):
+    at = str(copied_results)
+    place = Path(page.post("/api/export", at=at, form="csv").json["path"])
+    assert ended(page.desk.exports, copied_results).state == "done"
+    # As the process that was to replace it left it when it was killed.
+    place.rename(temporary_path(place))
+    [csv] = [each for each in page.get("/api/forms", at=at).json["forms"] if each["name"] == "csv"]
+    assert csv["is_there"]
+    assert not place.exists(), "who only looks moves nothing"
+    page.post("/api/export", at=at, form="csv", overwrite=True)
+    assert ended(page.desk.exports, copied_results).state == "done"
+    assert (place / "export.json").is_file()
+    assert [each.name for each in place.parent.iterdir()] == ["csv"]
+
+
+def test_a_name_alone_lands_beside_the_usual_place(page, copied_results):
+    page.post("/api/export", at=str(copied_results), form="csv", path="for Anna")
+    last = ended(page.desk.exports, copied_results)
+    assert (last.state, last.path) == ("done", str(copied_results / "exports" / "for Anna"))
+    assert (copied_results / "exports" / "for Anna" / "export.json").is_file()

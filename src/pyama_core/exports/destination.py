@@ -106,19 +106,43 @@ def recover(path: Path) -> None:
     StorageError
         The file system refuses.
     """
-    if os.path.lexists(path):
-        return
     try:
-        left = _left_at(path)
-        if any(find_holder(folder) is not None for folder in left):
-            return  # somebody is at it right now
-        whole = [folder for folder in left if _is_whole_export(folder)]
+        latest = _last_that_was_here(path)
     except OSError as error:
         raise StorageError.about("read", path.parent, error) from error
-    if whole:
-        latest = max(whole, key=lambda folder: (folder / ABOUT_NAME).stat().st_mtime_ns)
+    if latest is not None:
         move_into_place(latest, path)
         logger.warning("%s is back: an export that was to replace it was killed", path)
+
+
+def is_taken(path: Path) -> bool:
+    """Tell whether something is at a place, or comes back there with the next export (`recover`).
+
+    Parameters
+    ----------
+    path : Path
+        The place.
+
+    Returns
+    -------
+    bool
+        Whether only an export that replaces another can land there.
+    """
+    try:
+        return os.path.lexists(path) or _last_that_was_here(path) is not None
+    except OSError:
+        return False  # who exports is told why it cannot be read
+
+
+def _last_that_was_here(path: Path) -> Path | None:
+    """Return the export that lost its name at a place which is free now; None if none did."""
+    if os.path.lexists(path):
+        return None
+    left = _left_at(path)
+    if any(find_holder(folder) is not None for folder in left):
+        return None  # somebody is at it right now
+    whole = [folder for folder in left if _is_whole_export(folder)]
+    return max(whole, key=lambda folder: (folder / ABOUT_NAME).stat().st_mtime_ns, default=None)
 
 
 def _is_whole_export(folder: Path) -> bool:

@@ -236,7 +236,7 @@ function Card(props: { form: Form }) {
             />
           </label>
           <footer>
-            {isThere && (
+            {(isThere || path.value) && (
               <label title="what an earlier export wrote, and nobody changed since">
                 <input
                   type="checkbox"

@@ -17,6 +17,7 @@ from pyama_core.app.messages import Done, Message
 from pyama_core.app.routes.looking import AskResults
 from pyama_core.app.routing import changes, reads
 from pyama_core.errors import InputError
+from pyama_core.exports.destination import is_taken
 from pyama_core.exports.exporting import place_of
 from pyama_core.exports.forms import ExportForm, all_forms, form_named
 from pyama_core.exports.options import FeatureOptions
@@ -27,7 +28,7 @@ class StartExport(AskResults):
 
     form: str
     path: str = ""
-    """What to write; empty for the usual place in the results."""
+    """What to write; empty for the usual place, and a name alone for one beside it."""
     fovs: tuple[int, ...] = ()
     """Only these; none stands for all."""
     samples: tuple[str, ...] = ()
@@ -103,7 +104,7 @@ def _form(form: ExportForm, folder: Path) -> Form:
         options=tuple(_options_of(form)),
         has_features=issubclass(form.options, FeatureOptions),
         path=str(path),
-        is_there=os.path.lexists(path),
+        is_there=is_taken(path),
     )
 
 
@@ -146,15 +147,12 @@ def _place(desk: Desk, asked: StartExport, form: ExportForm, folder: Path) -> Pa
     InputError
         It is not below the roots, or its folder does not exist.
     """
-    if asked.path:
-        given = Path(asked.path)
-        place = desk.roots.inside(given.parent) / given.name
-        if not given.name or given.name in (".", ".."):
-            raise InputError(f"expected the name of a {form.name} export, found {asked.path!r}")
-    else:
-        place = place_of(folder, form)
-        if os.path.lexists(place.parent):
-            desk.roots.inside(place.parent)
+    usual = place_of(folder, form)
+    place = usual.parent / asked.path if asked.path else usual
+    if Path(asked.path or usual).name in ("", ".", ".."):
+        raise InputError(f"expected the name of a {form.name} export, found {asked.path!r}")
+    if place.parent != usual.parent or os.path.lexists(usual.parent):
+        place = desk.roots.inside(place.parent) / place.name
     if os.path.lexists(place):
         place = desk.roots.inside(place)
     return place
