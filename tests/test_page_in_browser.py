@@ -188,6 +188,11 @@ def test_labels_of_16_and_32_bits_have_outlines_and_can_be_clicked(tab, at, labe
     assert [255, 255, 255] in picture[ys[100] - 1 : ys[100] + 1, xs[90]].tolist()
 
 
+def wait_for_cells(tab):
+    """Wait until the cells are known, which have outlines of other colours from then on."""
+    tab.page.locator(".table .scroll .row").first.wait_for()
+
+
 def no_cells():
     numbers = ("cell", "parent", "first_frame", "last_frame", "n_frames")
     return {name: [] for name in (*numbers, "fate", "good", "reason", "corrections", "verdicts")}
@@ -216,6 +221,7 @@ def test_a_click_on_a_trace_goes_to_its_cell_and_frame(tab, at):
     traces = open_results(at).fov(0).traces
     tab.open(place="look", at=at, fov=0, column="area")
     tab.page.locator(".legend", has_text="median").wait_for()
+    tab.page.get_by_text("reading traces").wait_for(state="detached")
     # The largest value of all, at a place of its own.
     row = traces.loc[traces["area"].idxmax()]
     box = tab.page.locator(".chart .u-over").bounding_box()
@@ -268,10 +274,11 @@ def test_playing_goes_on_and_stops(tab, at):
     tab.page.keyboard.press(" ")
     tab.wait_for_picture("phase 0 3")
     tab.page.keyboard.press(" ")
-    tab.page.wait_for_timeout(400)
-    stopped = tab.state["t"]
-    tab.page.wait_for_timeout(400)
-    assert tab.state["t"] == stopped
+    tab.page.get_by_role("button", name="play").wait_for()
+    slider = tab.page.get_by_label("frame", exact=True)
+    stopped = slider.input_value()
+    tab.page.wait_for_timeout(400)  # in which four frames would be played
+    assert slider.input_value() == stopped
 
 
 def test_cells_are_found_and_sorted(tab, at):
@@ -441,7 +448,8 @@ def test_a_cell_to_join_is_clicked_and_a_conflict_is_told_in_words(browser, copi
     with serving(copied_results) as server, tabs(browser, server) as [tab]:
         held = []
         tab.page.route("**/api/doubts?*", lambda route: held.append(route))
-        tab.open(place="look", at=at, cell=first, t=6)
+        with tab.page.expect_request("**/api/doubts?*"):
+            tab.open(place="look", at=at, cell=first, t=6)
         tab.wait_for_picture("phase 0 6")
         tab.page.locator(".row", has_text=str(new)).first.wait_for()
         tab.page.keyboard.press("j")
@@ -615,7 +623,8 @@ def test_a_film_holds_the_frames_that_were_asked_for(tab, at, lacks):
     )
     assert (width % 2, height % 2) == (0, 0)
     assert min(width, height) > 200
-    assert 0.9 < seconds < 3
+    # Four frames at five a second, by the clock of a computer that may be busy.
+    assert 0.7 < seconds < 10
     # The frame that was looked at before is looked at again.
     tab.wait_for_state(t=2)
 
@@ -626,6 +635,7 @@ def test_zoom_contrast_and_samples_stand_in_the_address(browser, sampled):
     with serving(sampled.folder) as server, tabs(browser, server) as [tab]:
         tab.open(place="look", at=at, fov=1, show="phase", scope="samples")
         tab.wait_for_picture("phase 1 0")
+        wait_for_cells(tab)
         tab.page.mouse.move(*in_page(tab, 60, 60))
         tab.page.mouse.wheel(0, -600)
         tab.page.get_by_label("contrast of phase").click()
@@ -640,6 +650,7 @@ def test_zoom_contrast_and_samples_stand_in_the_address(browser, sampled):
         tab.page.goto("about:blank")
         tab.page.goto(link)
         tab.wait_for_picture("phase 1 0")
+        wait_for_cells(tab)
         np.testing.assert_allclose(tab.read_picture().astype(int), shown, atol=3)
         boxes = tab.page.locator(".legend label", has_text="good cell").get_by_role("checkbox")
         boxes.first.wait_for()

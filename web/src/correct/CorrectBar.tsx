@@ -161,7 +161,11 @@ function Unfinished(props: { now: Begun }) {
         {now.kind === "parent" && now.other === null && `Mother of cell ${number}: click her, her trace or her row.`}
         {now.kind === "cut" && !found && `Cut cell ${number} at frame ${t.value} …`}
         {preview.error.value && <span class="bad">{preview.error.value}</span>}
-        {found && (found.refused ? <span class="bad">{found.refused}</span> : <b>{found.words}</b>)}
+        {saving.value ? (
+          <span class="quiet">saving …</span>
+        ) : said.value ? (
+          <span class="bad">{said.value.words}</span>
+        ) : found && (found.refused ? <span class="bad">{found.refused}</span> : <b>{found.words}</b>)}
       </p>
       {now.kind === "cut" && <span class="quiet nowrap">← → frame</span>}
       {now.kind === "remove" && (
@@ -201,7 +205,11 @@ function Note() {
   const isGood = where !== undefined && cells.value.value?.good[where] === true;
   return (
     <div class="line begun">
-      <span class="nowrap">cell {cell.value}:</span>
+      {said.value ? (
+        <p class="told bad" role="status">{said.value.words}</p>
+      ) : (
+        <span class="nowrap">cell {cell.value}:</span>
+      )}
       <input
         ref={input}
         type="text"

@@ -79,6 +79,7 @@ effect(() => {
 
 effect(() => {
   const now = begun.value;
+  if (now) said.value = null;
   second.value = now && "other" in now ? now.other : null;
   picking.value = now && {
     pick: "other" in now ? (other) => (begun.value = { kind: now.kind, other }) : null,
@@ -114,7 +115,6 @@ export const preview = resource(
 );
 
 export function begin(next: Begun): void {
-  said.value = null;
   if (cell.peek() === null) {
     say("Choose a cell first: click it, or press n for one that is doubted.");
     return;
@@ -161,7 +161,13 @@ export function unsetParent(): void {
   void send({ at: question.at, fov: question.fov, cell: number, action: "parent", other: null });
 }
 
+/** What is begun and on its way: it is not asked for twice. */
+let confirmed: Begun | null = null;
+
 async function send(asks: AskCorrection): Promise<void> {
+  const now = begun.peek();
+  if (now && now === confirmed) return;
+  confirmed = now;
   await change(asks.fov, asks.cell, () => post("/api/correct", asks), "");
 }
 
@@ -194,6 +200,7 @@ function change(fov: number, number: number | null, ask: () => Promise<Answer>, 
       }
       say(how + done.words.join("; "));
     } catch (reason) {
+      confirmed = null;
       say(inWords(reason), true);
     } finally {
       saving.value = false;
@@ -211,18 +218,22 @@ effect(() => {
   const all = doubts.value.value?.doubts ?? [];
   if (all.some((each) => each.cell === cell.value)) remembered = all;
 });
+/** What is done as soon as the doubts of a position are known. */
+let onceKnown: (() => void) | null = null;
 effect(() => {
   fovNumber.value;
   remembered = [];
+  onceKnown = null;
 });
 let wasAtEnd = false;
-/** Go to the first doubt of a position as soon as it is known. */
-let isWaiting = false;
 
 /** Go to the next cell that is doubted, or the one before. */
 export function walk(by: 1 | -1, positions: readonly number[]): void {
   const all = doubts.value.peek()?.doubts;
-  if (!all) return;
+  if (!all) {
+    onceKnown = () => walk(by, positions);
+    return;
+  }
   const next = nextDoubt(all, remembered, cell.peek(), by);
   if (next) {
     wasAtEnd = false;
@@ -234,8 +245,8 @@ export function walk(by: 1 | -1, positions: readonly number[]): void {
   const key = by > 0 ? "n" : "p";
   if (wasAtEnd && beyond !== undefined) {
     wasAtEnd = false;
-    isWaiting = true;
     goToFov(beyond);
+    onceKnown = () => goToFirst(key);
     return;
   }
   wasAtEnd = true;
@@ -245,18 +256,21 @@ export function walk(by: 1 | -1, positions: readonly number[]): void {
 }
 
 effect(() => {
-  const all = doubts.value.value?.doubts;
-  if (!all || !isWaiting || doubts.loading.value) return;
-  isWaiting = false;
-  const first = nextDoubt(all, [], null, 1);
-  untracked(() => {
-    if (first) chooseCell(first.cell, first.frame);
-    else {
-      wasAtEnd = true;
-      say("No cell of this position is doubted; n again goes on.");
-    }
-  });
+  const act = onceKnown;
+  if (!doubts.value.value || doubts.loading.value || !act) return;
+  onceKnown = null;
+  untracked(act);
 });
+
+function goToFirst(key: string): void {
+  const first = nextDoubt(doubts.value.peek()?.doubts ?? [], [], null, 1);
+  if (first) chooseCell(first.cell, first.frame);
+  else {
+    wasAtEnd = true;
+    say(`No cell of this position is doubted; ${key} again goes on.`);
+  }
+}
+
 effect(() => {
   cell.value;
   wasAtEnd = false;
