@@ -34,10 +34,12 @@ from pinned_scenes import (
 )
 from pyama_core.processing.background import corrector
 from pyama_core.processing.background.corrector import find_correction
+from pyama_core.processing.extraction.compartments import CellNuclei
 from pyama_core.processing.extraction.measure import measure_cells
+from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.quality import judge_tracks
 from pyama_core.processing.extraction.selection import ALGORITHM as FEATURES
-from pyama_core.processing.extraction.selection import select_features
+from pyama_core.processing.extraction.selection import ALGORITHM_OF_COMPARTMENTS, select_features
 from pyama_core.processing.segmentation import scale, segmenter
 from pyama_core.processing.segmentation.bright.segmenter import ObjectSegmenter
 from pyama_core.processing.segmentation.instances import (
@@ -236,6 +238,21 @@ def measure() -> Found:
     return found | {"verdicts": verdicts()}
 
 
+def measure_compartments() -> Found:
+    """Measure as by default; the first cell has no ring, the second a few pixels of one."""
+    labels, light = labels_of(SHAPE, CELLS), fluorescence(SHAPE, CELLS, 9)
+    inner = [(y, x, radius // 2) for y, x, radius in CELLS]
+    inner[:2] = [CELLS[0], (CELLS[1][0] - 1, CELLS[1][1] - 1, CELLS[1][2])]
+    nuclei = np.where(labels_of(SHAPE, inner[:8]) == labels, labels, 0)
+    counts = dict.fromkeys(np.unique(nuclei).tolist(), 1)
+    of_cells = CellNuclei(nuclei, counts, ExtractionParameters().ring_in_pixels(None))
+    selection = select_features(("compartments", "intensity_median_ring", "intensity_std_nucleus"))
+    images = [light.astype(np.float32) - 410]
+    shapes, [channel] = measure_cells(labels, images, selection, nuclei=of_cells)
+    columns = {name: (shapes | channel)[name] for name in selection.columns}
+    return {name: rounded(np.nan_to_num(values[:9], nan=-1)) for name, values in columns.items()}
+
+
 def verdicts() -> str:
     """Judge 200 cells in 12 frames, some of which change or leap; return how many for each reason.
 
@@ -271,6 +288,7 @@ COMPUTED: dict[str, Callable[[], Found]] = {
     "iou": track_by_overlap,
     "lineage": track_lineages,
     "features": measure,
+    "compartments": measure_compartments,
 }
 
 PINNED: dict[str, Found] = {
@@ -387,6 +405,56 @@ PINNED: dict[str, Found] = {
         "intensity_p95": [243.2, 398.7, 610.0, 901.3, 1028.1, 406.6],
         "background_local": [-8.0, -5.0, 7.0, 29.0, -8.0, -2.0],
     },
+    "features/3.1": {
+        "n_nuclei": [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0],
+        "area_nucleus": [517.0, 480.0, 109.0, 193.0, 69.0, 109.0, 69.0, 109.0, -1.0],
+        "area_ring": [-1.0, 7.0, 284.0, 344.0, 244.0, 284.0, 244.0, 284.0, -1.0],
+        "intensity_mean_nucleus": [
+            168.6306,
+            265.625,
+            393.5321,
+            593.5855,
+            564.1014,
+            676.8899,
+            739.9565,
+            902.7706,
+            -1.0,
+        ],
+        "intensity_std_nucleus": [
+            48.299,
+            45.9513,
+            11.80854,
+            18.42515,
+            9.664135,
+            12.69497,
+            8.276796,
+            11.03259,
+            -1.0,
+        ],
+        "intensity_mean_ring": [
+            -1.0,
+            -1.0,
+            319.6056,
+            492.4767,
+            506.6885,
+            602.9296,
+            680.5164,
+            828.6972,
+            -1.0,
+        ],
+        "intensity_median_ring": [-1.0, -1.0, 319.0, 494.0, 506.0, 601.0, 683.0, 830.0, -1.0],
+        "ratio_nucleus_ring": [
+            -1.0,
+            -1.0,
+            1.231305,
+            1.205307,
+            1.11331,
+            1.122668,
+            1.087346,
+            1.089385,
+            -1.0,
+        ],
+    },
 }
 
 
@@ -402,7 +470,7 @@ def versions() -> dict[str, str]:
         for name, find in names.items()
         if name not in OF_OTHER_PACKAGES | COMPUTES_NOTHING
     }
-    return found | {"features": FEATURES}
+    return found | {"features": FEATURES, "compartments": ALGORITHM_OF_COMPARTMENTS}
 
 
 def test_every_algorithm_is_pinned_in_its_present_version() -> None:

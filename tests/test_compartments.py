@@ -249,6 +249,32 @@ def test_in_a_crowd_a_nucleus_without_room_for_a_ring_has_empty_values():
     assert channel["ratio_nucleus_ring"][0] == 1
 
 
+@settings(max_examples=40, deadline=None)
+@given(shape=SHAPES, seed=seeds, n=st.integers(0, 6), least=st.integers(1, 40))
+def test_rings_below_the_least_area_have_no_light_and_all_others_what_they_had(
+    shape, seed, n, least
+):
+    cells = label_image(shape, seed, n)
+    labels = owned_nuclei(cells, seed)
+    image = np.random.default_rng(seed).normal(50, 9, shape)
+    for_all, for_large = (
+        measure_cells(
+            cells, [image], EVERYTHING, nuclei=in_nuclei(labels, size=RingSize(3, 1, few))
+        )
+        for few in (1, least)
+    )
+    areas = {name: for_large[0][name] for name in COMPARTMENT_SHAPES}
+    for name, values in areas.items():
+        np.testing.assert_array_equal(values, for_all[0][name])
+    rings = rings_plain(cells, labels, RingSize(3, 1))
+    is_large = [np.count_nonzero(rings == cell) >= least for cell in for_large[0]["cell"]]
+    for name in COMPARTMENT_INTENSITIES:
+        expected = for_all[1][0][name]
+        if not name.endswith("_nucleus"):
+            expected = np.where(is_large, expected, np.nan)
+        np.testing.assert_array_equal(for_large[1][0][name], expected)
+
+
 def test_where_nuclei_are_not_known_nothing_is_said_about_them():
     cells = label_image((20, 20), 3)
     found, [channel] = measure_cells(cells, [np.ones(cells.shape)], EVERYTHING)
@@ -283,6 +309,11 @@ def test_compartments_come_by_group_or_by_name_and_stand_beside_the_features_of_
         "ratio_nucleus_ring",
     )
     assert not select_features(("shape", "intensity")).has_compartments
+    assert select_features(("intensity_median_ring",)).compartment_shapes == (
+        "n_nuclei",
+        "area_ring",
+    )
+    assert select_features(("area_nucleus",)).compartment_shapes == ("n_nuclei", "area_nucleus")
 
 
 def test_every_name_is_a_feature_of_the_configuration():

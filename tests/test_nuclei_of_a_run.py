@@ -30,6 +30,7 @@ from pyama_core.errors import DamagedFileError
 from pyama_core.exports.columns import meaning_of
 from pyama_core.io.storage.naming import find_records
 from pyama_core.io.storage.records import load_record
+from pyama_core.io.yaml_files import load_yaml
 from pyama_core.outputs import step_names
 from pyama_core.processing.workflow.doubts import About, find_doubts
 from pyama_core.processing.workflow.fov_state import FovState
@@ -37,6 +38,8 @@ from pyama_core.processing.workflow.outcome import FovStatus, RunOutcome
 from pyama_core.processing.workflow.release import release_stacks
 from pyama_core.processing.workflow.services.steps.nuclei import _counted
 from pyama_core.processing.workflow.status import describe_folder, verify_folder
+from pyama_core.report.write import write_report
+from pyama_core.results.doubts import doubts_of, needed_columns
 from runs import data_files, inodes
 
 pytestmark = pytest.mark.usefixtures("workers_inline")
@@ -162,6 +165,68 @@ def test_nuclei_and_cells_that_do_not_go_together_are_a_doubt(done, cells, none,
     if told:
         assert told in doubts[0].advice
         assert f"of {cells} cells, counted in each frame, {none} have no nucleus" in doubts[0].text
+
+
+@pytest.mark.parametrize(
+    ("nuclei", "none", "small", "is_told"),
+    [(40, 6, 4, True), (40, 6, 3, False), (16, 16, 0, False)],
+)
+def test_many_nuclei_without_a_ring_are_a_doubt(done, nuclei, none, small, is_told):
+    record = load_record(find_records(done)[0])
+    [name] = [name for name, entry in record.outputs.items() if entry.kind == "traces_csv"]
+    assert record.outputs[name].summary.items() >= {"cells": 4, "good": 2}.items()
+    counts = {"nuclei of cells": nuclei, "without ring": none, "with too small a ring": small}
+    summary = record.outputs[name].summary | counts
+    entry = record.outputs[name].model_copy(update={"summary": summary})
+    outputs = {**record.outputs, name: entry}
+    found = find_doubts(FovState(record.model_copy(update={"outputs": outputs})))
+    doubts = [doubt for doubt in found if doubt.about is About.RINGS]
+    assert len(doubts) == is_told
+    for doubt in doubts:
+        assert "of 40 nuclei in cells, counted in each frame, 6 have no ring" in doubt.text
+
+
+def test_missing_rings_are_said_in_the_log_the_status_the_results_file_and_the_report(
+    movie, tmp_path, caplog
+):
+    with caplog.at_level(logging.INFO):
+        assert run(movie, tmp_path, extraction={"min_ring_area": 289}).ok
+    told = "of 12 nuclei in cells, counted in each frame, 4 have no ring and 4 too small a one"
+    odd = "of 16 cells, counted in each frame, 4 have no nucleus and 4 several"
+    assert f"FOV 0, channel 2: {told}" in caplog.text
+    assert (
+        entries(tmp_path)["traces_ch_2.csv"].summary.items()
+        >= {
+            "nuclei of cells": 12,
+            "without ring": 4,
+            "with too small a ring": 4,
+        }.items()
+    )
+    assert describe_folder(tmp_path)["fovs"]["0"]["compartments"] == [odd, told]
+    shown = CliRunner().invoke(app, ["status", str(tmp_path)]).stdout
+    assert odd in shown
+    assert told in shown
+    written = load_yaml(tmp_path / "processing_results.yaml")
+    assert written["compartments"] == {0: [odd, told]}
+    report = write_report(tmp_path)[0].read_text(encoding="utf-8")
+    assert odd in report
+    assert told in report
+
+
+def test_in_a_ring_that_is_too_small_nothing_is_measured_and_its_area_is_told(movie, tmp_path):
+    assert run(movie, tmp_path, extraction={"min_ring_area": 289}).ok
+    for row in traces(tmp_path):
+        assert bool(row["intensity_mean_ring"]) == (row["cell"] == "2")
+        assert bool(row["ratio_nucleus_ring"]) == (row["cell"] == "2")
+    first = traces(tmp_path)[0]
+    assert (first["area_ring"], bool(first["intensity_mean_nucleus"])) == ("288.0", True)
+
+
+def test_a_person_is_told_to_look_at_cells_whose_nucleus_has_no_ring(done):
+    fov = open_results(done).fov(0)
+    found = doubts_of(fov.read_tables(needed_columns(["KTR"])), N_FRAMES)
+    words = {doubt.cell: doubt.words for doubt in found if "ring" in doubt.words}
+    assert words == {4: "its nucleus has no ring in 4 of 4 frames"}
 
 
 def test_how_many_nuclei_a_good_cell_may_lack_is_a_limit(movie, tmp_path):

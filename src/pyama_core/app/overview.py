@@ -11,6 +11,7 @@ from pyama_core.app.messages import Message
 from pyama_core.errors import DamagedFileError, InputError
 from pyama_core.io.storage.locks import find_holder
 from pyama_core.outputs import TRACES_CSV, TRACKS_CSV, step_names
+from pyama_core.processing.extraction.quality import reasons_in
 from pyama_core.processing.workflow.doubts import About, find_doubts
 from pyama_core.processing.workflow.fov_state import DONE, FovState
 from pyama_core.results.fov_results import FovResults
@@ -19,7 +20,6 @@ from pyama_core.results.results import Results
 State = Literal["done", "running", "unfinished", "failed", "damaged"]
 
 _FEW_GOOD = 0.5
-_COUNTS = ("cells", "good", "rows")
 
 
 class FovRow(Message):
@@ -155,7 +155,7 @@ def _counted(state: FovState) -> _Counted:
             found.append(entry.summary.get("cells", 0))
             if "good" in entry.summary:
                 good.append(entry.summary["good"])
-                reasons |= Counter({k: n for k, n in entry.summary.items() if k not in _COUNTS})
+                reasons |= Counter(reasons_in(entry.summary))
     return _Counted(max(found, default=None), min(good, default=None), len(good), reasons)
 
 

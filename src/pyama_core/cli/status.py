@@ -61,6 +61,9 @@ def show(folder: Path, *, as_json: bool) -> int:
         for doubt in found.get("doubts", []):
             if doubt["about"] != About.NOTHING:
                 echo(f"FOV {fov}: {doubt['text']}; {doubt['advice']}")
+        for words in found.get("compartments", []):
+            if words not in {doubt["text"] for doubt in found["doubts"]}:
+                echo(f"FOV {fov}: {words}")
         for name in found.get("kept_aside", []):
             echo(f"FOV {fov}: kept beside its outputs, for somebody changed it: {name}")
         if counts := found.get("edits"):

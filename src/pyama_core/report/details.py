@@ -132,6 +132,7 @@ def _detail(
             el("span", f" {sample}", class_="quiet") if len(found.samples) > 1 else None,
         ),
         el("p", words, class_="bad" if level == "look" else "quiet"),
+        [el("p", told, class_="quiet") for told in position.measures.compartments],
         pictures,
         el("div", charts, class_="charts") if (charts := _charts(position, fov, found)) else None,
         _verdicts(position),

@@ -8,7 +8,7 @@ two cells, or a track that ends where another begins) comes before what cannot (
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ _OTHERS: Mapping[str, float] = {
     "no nucleus": 0.5,
     "several nuclei": 0.6,
 }
+_NO_RING = 0.15
+"""How much a cell needs a look whose nucleus mostly has no ring; nothing but room can mend that."""
 _ABOUT_ALL = ("not corrected",)
 """What speaks against all cells of a field of view alike."""
 
@@ -68,7 +70,9 @@ class Doubt:
 
 def needed_columns(channels: Collection[str]) -> set[str]:
     """Return the columns of traces by which doubts are explained."""
-    return {"position_x", "position_y", "area", *(f"intensity_total_{name}" for name in channels)}
+    of_rings = ("n_nuclei", "area_ring")
+    of_light = (f"intensity_total_{name}" for name in channels)
+    return {"position_x", "position_y", "area", *of_rings, *of_light}
 
 
 def doubts_of(tables: FovTables, n_frames: int) -> list[Doubt]:
@@ -87,6 +91,7 @@ def doubts_of(tables: FovTables, n_frames: int) -> list[Doubt]:
         *_of_verdicts(tables, traces),
         *_of_links(tables),
         *_of_lost(tables.cells, traces, n_frames),
+        *_of_rings(tables.cells["cell"].tolist(), traces),
     ):
         found.setdefault(doubt.cell, []).append(doubt)
     merged = [_as_one(doubts) for doubts in found.values()]
@@ -260,6 +265,21 @@ def _of_lost(cells: pd.DataFrame, traces: _Traces, n_frames: int) -> Iterator[Do
                 f"at frame {start}"
             )
             yield Doubt(cell, last, _CONTINUED, words, number)
+
+
+def _of_rings(cells: Iterable[int], traces: _Traces) -> Iterator[Doubt]:
+    """Yield cells whose nucleus has no ring in most of the frames in which they have one."""
+    for cell in cells:
+        n_nuclei, area = traces.of(cell, "n_nuclei"), traces.of(cell, "area_ring")
+        if n_nuclei.size == 0 or area.size == 0:
+            continue
+        has_nucleus = n_nuclei > 0
+        without = has_nucleus & np.isnan(area)
+        n, n_known = int(np.count_nonzero(without)), int(np.count_nonzero(has_nucleus))
+        if 2 * n > n_known:
+            frame = int(traces.of(cell, "frame")[without.argmax()])
+            words = f"its nucleus has no ring in {n} of {_frames(n_known)}"
+            yield Doubt(cell, frame, _NO_RING, words)
 
 
 @dataclass(frozen=True)

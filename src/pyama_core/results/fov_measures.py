@@ -13,7 +13,12 @@ import numpy as np
 from pyama_core.errors import DamagedFileError
 from pyama_core.outputs import SHIFTS_CSV, TRACES_CSV, TRACKS_CSV, step_names
 from pyama_core.processing.tracking.fates import NEAR_EDGE_PX
-from pyama_core.processing.workflow.doubts import About, Doubt, find_doubts
+from pyama_core.processing.workflow.doubts import (
+    About,
+    Doubt,
+    count_compartments,
+    find_doubts,
+)
 from pyama_core.processing.workflow.fov_state import DONE, FovState
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.tables import FovTables
@@ -85,6 +90,8 @@ class FovMeasures:
         How probable it is that all links of each of these cells are right.
     doubts : tuple of Doubt
         What contradicts what the run assumed of the cells.
+    compartments : tuple of str
+        How nuclei, cells and rings go together, where they were counted.
     """
 
     fov: int
@@ -104,6 +111,7 @@ class FovMeasures:
     sure: FloatArray = field(default_factory=lambda: np.zeros(0))
     whole: FloatArray = field(default_factory=lambda: np.zeros(0))
     doubts: tuple[Doubt, ...] = ()
+    compartments: tuple[str, ...] = ()
 
     @property
     def usual_count(self) -> float:
@@ -215,6 +223,7 @@ def measure_fov(
         sure=_sure(tables),
         whole=_whole(tables),
         doubts=tuple(find_doubts(state)),
+        compartments=tuple(count_compartments(state)),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pyama_core.errors import DamagedFileError
 from pyama_core.outputs import TRACES_CSV
+from pyama_core.processing.extraction.quality import reasons_in
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.results.fov_measures import FovMeasures, standing_of
 from pyama_core.results.fov_results import FovResults
@@ -130,9 +131,8 @@ def _findings_on_record(fov: FovResults) -> list[Finding | None]:
     ]
     if summaries:
         worst = min(summaries, key=lambda summary: summary.get("good", 0))
-        known = ("cells", "good", "rows")
-        reasons = {reason: n for reason, n in worst.items() if reason not in known}
-        found.append(find_few_good(worst.get("good", 0), worst.get("cells", 0), reasons))
+        good, cells = worst.get("good", 0), worst.get("cells", 0)
+        found.append(find_few_good(good, cells, reasons_in(worst)))
     return found
 
 

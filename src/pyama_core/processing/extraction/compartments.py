@@ -36,7 +36,7 @@ class CellNuclei:
     counts
         How many nuclei a cell has; cells that are not in it have none.
     ring
-        Size of the rings around them.
+        Size of the rings around them, and which are too small to be measured.
     """
 
     labels: NDArray[Any]
@@ -56,12 +56,15 @@ class Compartments:
         (n,) float64: how many nuclei each has; NaN if that is not known.
     nuclei, rings
         Of those cells that have them; None if that is not known.
+    min_ring_area
+        Light is measured in rings of so many pixels and more.
     """
 
     cell: NDArray[np.int64]
     n_nuclei: Float64Array
     nuclei: FrameCells | None
     rings: FrameCells | None
+    min_ring_area: int = 1
 
     @classmethod
     def of(cls, cells: FrameCells, nuclei: CellNuclei | None) -> Self:
@@ -77,7 +80,7 @@ class Compartments:
         counts = [nuclei.counts.get(cell, 0) for cell in cells.cell.tolist()]
         found = FrameCells.of(nuclei.labels)
         rings = FrameCells.of(find_rings(cells, found, nuclei.ring))
-        return cls(cells.cell, np.array(counts, np.float64), found, rings)
+        return cls(cells.cell, np.array(counts, np.float64), found, rings, nuclei.ring.min_area)
 
     def measure_shapes(self, wanted: Collection[str] = COMPARTMENT_SHAPES) -> Columns:
         """Measure the shapes of nuclei and the area of rings.
@@ -124,8 +127,9 @@ class Compartments:
         -------
         dict of str to ndarray
             Columns of float64, a value per cell: what `intensities.measure_intensities` has, with
-            ``_nucleus`` or ``_ring`` at its end, and ``ratio_nucleus_ring``, that of their means,
-            NaN where the mean of the ring is not above 0.
+            ``_nucleus`` or ``_ring`` at its end, NaN where a ring is too small, and
+            ``ratio_nucleus_ring``, that of their means, NaN where the mean of the ring is not
+            above 0.
 
         Raises
         ------
@@ -135,7 +139,7 @@ class Compartments:
         means = {"intensity_mean_nucleus", "intensity_mean_ring"}
         needed = {*wanted, *(means if "ratio_nucleus_ring" in wanted else ())}
         found = self._measure(self.nuclei, "nucleus", image, needed)
-        found |= self._measure(self.rings, "ring", image, needed)
+        found |= self._measure(self.rings, "ring", image, needed, self.min_ring_area)
         if "ratio_nucleus_ring" in wanted:
             ring = found["intensity_mean_ring"]
             ratio = np.full(ring.size, np.nan)
@@ -145,13 +149,20 @@ class Compartments:
         return {name: found[name] for name in wanted}
 
     def _measure(
-        self, objects: FrameCells | None, which: str, image: NDArray[Any], needed: Collection[str]
+        self,
+        objects: FrameCells | None,
+        which: str,
+        image: NDArray[Any],
+        needed: Collection[str],
+        min_area: int = 1,
     ) -> Columns:
         names = [name for name in IN_COMPARTMENTS if f"{name}_{which}" in needed]
         measured: Columns = {}
         if objects is not None and names:
             beyond = [name for name in names if name != "intensity_total"]
             measured = measure_intensities(objects, image, beyond)
+            is_large = objects.area >= min_area
+            measured = {name: np.where(is_large, measured[name], np.nan) for name in names}
         return {f"{name}_{which}": self._spread(objects, measured.get(name)) for name in names}
 
     def _spread(self, objects: FrameCells | None, values: NDArray[Any] | None) -> Float64Array:

@@ -35,6 +35,12 @@ class ExtractionParameters(QualityParameters):
         1.0,
         description="how far from the nucleus, and from those of other cells, the ring begins",
     )
+    min_ring_area: int = Field(
+        10,
+        ge=1,
+        description="least area of a ring in pixels; in a smaller one, as crowds leave, nothing is "
+        "measured",
+    )
     background_ring: int = Field(
         10,
         ge=1,
@@ -64,6 +70,7 @@ class ExtractionParameters(QualityParameters):
         return RingSize(
             length_in_pixels(self.ring_width, pixel_size_um, "ring_width"),
             length_in_pixels(self.ring_gap, pixel_size_um, "ring_gap"),
+            self.min_ring_area,
         )
 
     @field_validator("features")

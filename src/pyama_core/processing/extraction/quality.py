@@ -47,6 +47,7 @@ OF_NUCLEI: Mapping[Reason, tuple[str, ...]] = {
 """The same, where nuclei are known."""
 REASONS: tuple[Reason, ...] = tuple(LIMITS)
 NOT_CORRECTED: Reason = "not corrected"
+_ALL_REASONS = {*REASONS, *OF_NUCLEI, NOT_CORRECTED}
 _USUAL_MIN_FRAMES = 30
 _ENOUGH_CELLS = 20
 """That are seen long enough tell how widely the sizes of cells are spread."""
@@ -194,6 +195,17 @@ class Verdicts:
         """Return verdicts by which no cell is good, for its fluorescence was not corrected."""
         reasons: list[Reason] = [reason or "not corrected" for reason in self.reason]
         return Verdicts(self.cell, reasons)
+
+
+def reasons_in(summary: Mapping[str, int]) -> dict[str, int]:
+    """Return how many cells are not good for each reason, by the summary of a table of traces.
+
+    Examples
+    --------
+    >>> reasons_in({"cells": 7, "good": 5, "merged": 2, "too short": 0, "rows": 70})
+    {'merged': 2}
+    """
+    return {reason: n for reason, n in summary.items() if n and reason in _ALL_REASONS}
 
 
 def judge_tracks(

@@ -11,10 +11,14 @@ LARGEST_RADIUS = 1000.0
 
 @dataclass(frozen=True)
 class RingSize:
-    """How wide a ring is, and how far from the nucleus it begins; in pixels."""
+    """How wide a ring is, and how far from the nucleus it begins; in pixels.
+
+    Rings of an area below `min_area` are too small to be measured.
+    """
 
     width: float
     gap: float
+    min_area: int = 1
 
     def __post_init__(self) -> None:
         if not (self.width >= 1 and self.gap >= 0 and self.gap + self.width <= LARGEST_RADIUS):

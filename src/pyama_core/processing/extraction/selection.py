@@ -19,6 +19,8 @@ from pyama_core.processing.extraction.feature_names import (
 )
 
 ALGORITHM = "features/3"
+ALGORITHM_OF_COMPARTMENTS = f"{ALGORITHM}.1"
+"""Where nuclei and rings are measured, which has versions of its own."""
 
 BASIC_COLUMNS = (
     "cell",
@@ -97,6 +99,8 @@ def select_features(words: tuple[str, ...]) -> Selection:
     named = names_of(words)
     if are_of_compartments(words):
         named.add("n_nuclei")  # without which the other columns, and verdicts, say little
+    if any(name.endswith("_ring") for name in named):
+        named.add("area_ring")  # which tells where there is none, and which are small
     selection = Selection(
         tuple(name for name in SHAPE_FEATURES if name in named),
         tuple(name for name in INTENSITY_FEATURES if name in named),

@@ -12,10 +12,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pyama_core.io.storage.records import OutputEntry
-from pyama_core.outputs import NUCLEI, NUCLEI_CSV, SEG, OutputKind
+from pyama_core.outputs import NUCLEI, NUCLEI_CSV, SEG, TRACES_CSV, OutputKind
 from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.services.steps.compartment_counts import (
+    OWNERS,
+    RINGS,
+    tell_owners,
+    tell_rings,
+)
 from pyama_core.processing.workflow.services.steps.found_objects import (
     ASSUMED,
     FOUND,
@@ -48,6 +54,7 @@ class About(StrEnum):
     SIZE = "size"
     NUCLEI = "size of nuclei"
     OWNERS = "nuclei of cells"
+    RINGS = "rings around nuclei"
     GOOD = "good cells"
     COUNTS = "counts"
 
@@ -91,6 +98,7 @@ def find_doubts(state: FovState) -> list[Doubt]:
             _of_size(state, SEG, About.SIZE),
             _of_size(state, NUCLEI, About.NUCLEI),
             _of_owners(state),
+            _of_rings(state),
             _of_good(state),
         ]
     return [doubt for doubt in found if doubt is not None]
@@ -163,9 +171,7 @@ def _of_owners(state: FovState) -> Doubt | None:
     """Tell whether nuclei and cells do not go together: many cells have none or several."""
     entry = _entry_of(state, NUCLEI_CSV)
     told = {} if entry is None else entry.summary
-    cells, none, several = (
-        told.get(name, 0) for name in ("cells", "without nucleus", "with several nuclei")
-    )
+    cells, none, several = (told.get(name, 0) for name in OWNERS)
     if cells < _ENOUGH_CELLS or none + several < _MANY_ODD * cells:
         return None
     if several > none:
@@ -174,10 +180,36 @@ def _of_owners(state: FovState) -> Doubt | None:
         advice = "nuclei may be missed, or what is no cell be taken for one"
     return Doubt(
         About.OWNERS,
-        f"of {cells} cells, counted in each frame, {none} have no nucleus and {several} several",
+        tell_owners(told),
         f"{advice}: look at the outlines of both, and give their diameters as you see them "
         "(--cell-diameter, nuclei.cell_diameter)",
     )
+
+
+def _of_rings(state: FovState) -> Doubt | None:
+    """Tell whether many nuclei have no ring that could be measured."""
+    entry = _entry_of(state, TRACES_CSV)
+    told = {} if entry is None else entry.summary
+    nuclei, none, small = (told.get(name, 0) for name in RINGS)
+    if nuclei < _ENOUGH_CELLS or none + small < _MANY_ODD * nuclei:
+        return None
+    return Doubt(
+        About.RINGS,
+        tell_rings(told),
+        "rings tell of those cells alone that have room around the nucleus: look at the outlines, "
+        "and take a smaller gap (extraction.ring_gap), or let cells that are grown nuclei grow "
+        "farther (segmentation.grow_by)",
+    )
+
+
+def count_compartments(state: FovState) -> list[str]:
+    """Say how nuclei, cells and rings go together in a field of view, as far as was counted."""
+    of_nuclei, of_traces = (_entry_of(state, kind) for kind in (NUCLEI_CSV, TRACES_CSV))
+    told = (
+        "" if of_nuclei is None else tell_owners(of_nuclei.summary),
+        "" if of_traces is None else tell_rings(of_traces.summary),
+    )
+    return [words for words in told if words]
 
 
 def _of_good(state: FovState) -> Doubt | None:

@@ -23,7 +23,11 @@ from pyama_core.io.storage.naming import RESULTS_NAME, find_records, records_by_
 from pyama_core.io.storage.records import FovRecord, load_record
 from pyama_core.io.yaml_files import dump_yaml
 from pyama_core.outputs import all_kinds
-from pyama_core.processing.workflow.doubts import find_doubts, find_unlike_counts
+from pyama_core.processing.workflow.doubts import (
+    count_compartments,
+    find_doubts,
+    find_unlike_counts,
+)
 from pyama_core.processing.workflow.edits.log import EditLog
 from pyama_core.processing.workflow.edits.standing import counts_in
 from pyama_core.processing.workflow.fov_state import FovState
@@ -193,6 +197,9 @@ def summarise(records: list[tuple[Path, FovRecord]]) -> dict[str, Any]:
             state.record.fov: [str(doubt) for doubt in doubts]
             for _, state in states
             if (doubts := find_doubts(state))
+        },
+        "compartments": {
+            state.record.fov: told for _, state in states if (told := count_compartments(state))
         },
         "released": {
             state.record.fov: released

@@ -14,6 +14,7 @@ from pyama_core.io.storage.naming import find_records, fov_of_record, records_by
 from pyama_core.io.storage.records import load_record
 from pyama_core.processing.workflow.asked_fovs import load_asked
 from pyama_core.processing.workflow.doubts import (
+    count_compartments,
     count_objects,
     find_doubts,
     find_unlike_counts,
@@ -141,6 +142,7 @@ def _describe_fov(path: Path, state: FovState) -> dict[str, Any]:
         "estimated_diameter": state.estimated_diameter(),
         "objects": count_objects(state),
         "doubts": [asdict(doubt) for doubt in find_doubts(state)],
+        "compartments": count_compartments(state),
         "in_use_by": find_holder(path.parent),
         "channels": settings.channels if settings else None,
         "picture": record.picture.model_dump() if record.picture else None,

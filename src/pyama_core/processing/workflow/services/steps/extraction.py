@@ -30,9 +30,10 @@ from pyama_core.outputs import (
     Output,
 )
 from pyama_core.processing.extraction.parameters import ExtractionParameters
-from pyama_core.processing.extraction.quality import Verdicts, judge_tracks
+from pyama_core.processing.extraction.quality import Verdicts, judge_tracks, reasons_in
 from pyama_core.processing.extraction.selection import (
     ALGORITHM,
+    ALGORITHM_OF_COMPARTMENTS,
     BASIC_COLUMNS,
     Selection,
     current_features,
@@ -47,6 +48,7 @@ from pyama_core.processing.workflow.services.base import (
     cell_channel,
 )
 from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.steps.compartment_counts import RINGS, tell_rings
 from pyama_core.processing.workflow.services.steps.nuclei import (
     Counts,
     nuclei_channel,
@@ -89,7 +91,7 @@ class ExtractionService(BaseProcessingService):
 
     def algorithm(self, analysis: Analysis) -> str:
         """Return the version of the measurements."""
-        return ALGORITHM
+        return ALGORITHM_OF_COMPARTMENTS if analysis.has_compartments else ALGORITHM
 
     def inputs_there(self, job: FovJob, declared: Declaration) -> Mapping[str, Output]:
         """Leave the table of cells out where the label images are not those that it belongs to."""
@@ -221,7 +223,7 @@ def _write_table(
         verdicts = verdicts.without_correction()
     else:
         verdicts = judge_tracks(table, tracks, shape, job.analysis.parameters.extraction)
-    summary = {**verdicts.summary, "rows": order.size}
+    summary = {**verdicts.summary, "rows": order.size, **_count_rings(table, job)}
     _tell(job, channel.output, summary)
     columns = tabulate(table, verdicts, frame_times(job), selection)
     job.folder.write_table(channel.output, trace_blocks(job.fov, columns), summary)
@@ -229,11 +231,7 @@ def _write_table(
 
 def _tell(job: FovJob, output: PlannedOutput, summary: dict[str, int]) -> None:
     """Log how many cells are good, and why the others are not."""
-    reasons = [
-        f"{n} {reason}"
-        for reason, n in summary.items()
-        if n and reason not in ("cells", "good", "rows")
-    ]
+    reasons = [f"{n} {reason}" for reason, n in reasons_in(summary).items()]
     logger.info(
         "FOV %d, channel %d: %d cells, %d of them good%s",
         job.fov,
@@ -242,6 +240,18 @@ def _tell(job: FovJob, output: PlannedOutput, summary: dict[str, int]) -> None:
         summary["good"],
         f" ({', '.join(reasons)})" if reasons else "",
     )
+    if told := tell_rings(summary):
+        logger.info("FOV %d, channel %d: %s", job.fov, output.output.channel, told)
+
+
+def _count_rings(table: Columns, job: FovJob) -> dict[str, int]:
+    """Count nuclei of cells, and those without a ring or with too small a one, if rings are."""
+    if "area_ring" not in table:
+        return {}
+    least = job.analysis.parameters.extraction.min_ring_area
+    has_nucleus, area = table["n_nuclei"] > 0, table["area_ring"]
+    counted = (has_nucleus, has_nucleus & np.isnan(area), has_nucleus & (area < least))
+    return dict(zip(RINGS, (int(np.count_nonzero(each)) for each in counted), strict=True))
 
 
 def frame_times(job: FovJob) -> list[float | None]:
