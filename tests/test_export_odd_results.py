@@ -14,8 +14,10 @@ import pytest
 import zarr
 from yaozarrs import validate_zarr_store
 
+from inline import run_inline
 from movies import metadata_of, rough_squares, write_movie
 from pyama_core import open_results
+from pyama_core.errors import InputError
 from pyama_core.exports.forms import all_forms, form_named
 from pyama_core.processing.workflow.pipeline import run_workflow
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
@@ -105,3 +107,23 @@ def test_anndata_tells_the_names_of_channels(odd, tmp_path):
         variables = file["var/_index"].asstr()[:].tolist()
         assert f"intensity_total_{SCRIPT}" in variables
         assert file["X"].shape == (len(odd.traces), len(variables))
+
+
+def test_cells_that_were_followed_alone_are_exported_but_where_positions_are_needed(
+    odd, tmp_path, caplog
+):
+    context = ProcessingContext(output_dir=tmp_path / "out", channels=Channels(pc=0))
+    assert run_inline(metadata_of(odd.folder.parent / "ä.ome.tif"), context).ok
+    results = open_results(tmp_path / "out")
+    caplog.set_level("INFO")
+    for form in ("csv", "ctc", "fiji"):
+        assert any(results.export(form, tmp_path / form).iterdir())
+    cells = pd.read_csv(tmp_path / "csv" / "cells.csv")
+    assert len(cells) == sum(len(results.fov(fov).cells) for fov in range(3)) > 0
+    assert cells["good"].isna().all()
+    assert "are not good" not in caplog.text
+    for form in ("geff", "anndata"):
+        path = tmp_path / f"out{form_named(form).suffix}"
+        with pytest.raises(InputError, match="no channel was measured"):
+            results.export(form, path)
+        assert not path.exists()

@@ -22,7 +22,7 @@ from pyama_core.exports.columns import meanings_table
 from pyama_core.exports.names import cell_of_fov_name, plain_keys
 from pyama_core.exports.options import FeatureOptions, Options
 from pyama_core.exports.progress import Steps
-from pyama_core.exports.reading import tell_missing
+from pyama_core.exports.reading import NOT_MEASURED, tell_missing
 from pyama_core.results.selection import ALWAYS, SelectedTables, Selection
 from pyama_core.results.tables import TIMES
 
@@ -50,7 +50,7 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
     missing = tell_missing(selection)
     features = list((selection if words is None else selection.with_features(words)).features)
     if not features:
-        raise InputError(f"there is nothing to export: {next(iter(missing), 'no traces')}")
+        raise InputError(f"there is nothing to export: {next(iter(missing), NOT_MEASURED)}")
     steps.expect(len(selection.fovs))
     parts = []
     for fov in selection.fovs:

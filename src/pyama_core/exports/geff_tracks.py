@@ -26,7 +26,7 @@ from pyama_core.exports.labels import LabelImages, labels_if_any
 from pyama_core.exports.left_out import tell_left_out
 from pyama_core.exports.options import Options
 from pyama_core.exports.progress import Steps
-from pyama_core.exports.reading import missing_tables, tell_missing
+from pyama_core.exports.reading import NOT_MEASURED, missing_tables, tell_missing
 from pyama_core.exports.scale import Scale
 from pyama_core.exports.zarr_images import ImageShape, ImageWriter
 from pyama_core.io.storage.naming import fov_folder_name
@@ -48,7 +48,7 @@ def write(selection: Selection, path: Path, options: Options, steps: Steps) -> N
     del options
     missing = tell_missing(selection)
     if not set(_AXES.values()).issubset({*ALWAYS, *selection.columns}):
-        raise InputError(f"there are no tracks to export: {next(iter(missing), 'no traces')}")
+        raise InputError(f"there are no tracks to export: {next(iter(missing), NOT_MEASURED)}")
     fovs = [fov for fov in selection.fovs if _has_tracks(selection, fov)]
     left_out: list[str] = []
     labels = {fov.number: labels_if_any(selection, fov, left_out) for fov in fovs}

@@ -20,6 +20,10 @@ from pyama_core.results.selection import SelectedTables, Selection
 
 logger = logging.getLogger(__name__)
 
+NOT_MEASURED = (
+    "no channel was measured, and positions of cells come with measurements; run with --fl"
+)
+
 _TABLES = (TRACES_CSV.name, TRACKS_CSV.name, "record")
 
 
@@ -50,23 +54,23 @@ class TablesToWrite:
     def read(self) -> Iterator[tuple[str, SelectedTables]]:
         """Yield sample and tables of each field of view."""
         missing = tell_missing(self.selection)
-        n_cells = n_good = 0
+        n_cells = n_bad = 0
         for fov in self.selection.fovs:
             tables = self.selection.read(fov)
             sample = self.selection.samples.of(fov.number)
             n_cells += len(tables.cells)
-            n_good += int(tables.cells["good"].fillna(value=False).sum())
+            n_bad += int((~tables.cells["good"].fillna(value=True).astype(bool)).sum())
             if self.options.layout != "long":
                 self.wide.add(sample, fov.number, tables)
             yield sample, tables
             self._steps.done(f"FOV {fov.number}")
         if missing and not n_cells:
             raise InputError(f"there are no tables to export: {missing[0]}")
-        if n_good < n_cells and self.options.layout != "long":
+        if n_bad and self.options.layout != "long":
             logger.info(
                 "%d of %d cells are not good, and in the wide tables like all others; "
                 "--good-only leaves them out",
-                n_cells - n_good,
+                n_bad,
                 n_cells,
             )
         self._steps.expect(self.wide.n_tables)

@@ -116,8 +116,8 @@ export function TracesPanel() {
               <StateOf of={traces} what="traces" />
               {bySample.value && column && <StateOf of={courses} what="the curves of all samples" />}
               {!column && fov.value.value && (
-                <Says title="Nothing is measured yet">
-                  <p>Traces are there once the run has extracted this position.</p>
+                <Says title="Nothing is measured">
+                  <p>Traces are there once a run has measured a channel of this position.</p>
                 </Says>
               )}
               <Chart
