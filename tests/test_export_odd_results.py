@@ -123,7 +123,7 @@ def test_cells_that_were_followed_alone_are_exported_but_where_positions_are_nee
     assert cells["good"].isna().all()
     assert "are not good" not in caplog.text
     for form in ("geff", "anndata"):
-        path = tmp_path / f"out{form_named(form).suffix}"
+        path = tmp_path / f"made{form_named(form).suffix}"
         with pytest.raises(InputError, match="no channel was measured"):
             results.export(form, path)
         assert not path.exists()
