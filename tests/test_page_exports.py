@@ -203,3 +203,13 @@ def test_a_name_alone_lands_beside_the_usual_place(page, copied_results):
     last = ended(page.desk.exports, copied_results)
     assert (last.state, last.path) == ("done", str(copied_results / "exports" / "for Anna"))
     assert (copied_results / "exports" / "for Anna" / "export.json").is_file()
+
+
+def test_what_an_export_leaves_out_is_told_beside_what_it_wrote(page, copied_results):
+    damaged = next(copied_results.rglob("*_traces_ch_1.csv"))
+    damaged.write_text("", encoding="utf-8")
+    page.post("/api/export", at=str(copied_results), form="csv")
+    last = ended(page.desk.exports, copied_results)
+    assert last.state == "done"
+    assert damaged.name in last.words
+    assert "left out" in last.words

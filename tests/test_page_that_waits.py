@@ -93,3 +93,22 @@ def test_what_could_not_be_saved_is_told_where_it_was_asked_for_and_can_be_tried
     tab.page.locator(".told", has_text="is bad" if key == "e" else "is removed").wait_for()
     tab.page.locator(".begun").wait_for(state="detached")
     tab.errors.clear()  # what was refused is in the console too
+
+
+def test_a_frame_that_takes_long_is_told_to_be_on_its_way_and_the_last_stays(tab, copied_results):
+    first = re.compile(r"[?&]t=0(&|$)")
+    held = []
+    frames = re.compile("/api/frame")
+    tab.page.route(
+        frames,
+        lambda route: route.continue_() if first.search(route.request.url) else held.append(route),
+    )
+    tab.open(place="look", at=copied_results, show="phase")
+    tab.wait_for_picture("phase 0 0")
+    assert tab.page.locator(".waiting").count() == 0
+    tab.page.keyboard.press("End")
+    tab.page.locator(".waiting", has_text="reading frame 9").wait_for()
+    tab.wait_for_picture("phase 0 0")
+    tab.page.unroute(frames)
+    tab.wait_for_picture("phase 0 9")
+    tab.page.locator(".waiting").wait_for(state="detached")

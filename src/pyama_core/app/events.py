@@ -70,7 +70,7 @@ class ExportTold(Message):
     total: int
     """Steps that are done, and all; 0 as long as that is not known."""
     words: str
-    """What was done last, or why it failed."""
+    """What was done last, why it failed, or what is not in it."""
 
 
 class RunMoved(Message):

@@ -6,12 +6,13 @@ finished is deleted by the next one to the same place.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,15 +140,16 @@ class ExportJobs:
 
         wanted = job.wanted
         try:
-            export(
-                wanted.select(),
-                wanted.form,
-                wanted.path,
-                wanted.options,
-                overwrite=wanted.overwrite,
-                on_progress=on_progress,
-                cancelled=job.cancel.is_set,
-            )
+            with _warnings() as warned:
+                export(
+                    wanted.select(),
+                    wanted.form,
+                    wanted.path,
+                    wanted.options,
+                    overwrite=wanted.overwrite,
+                    on_progress=on_progress,
+                    cancelled=job.cancel.is_set,
+                )
         except CancelledError as error:
             return "cancelled", str(error)
         except PyamaError as error:
@@ -160,7 +162,7 @@ class ExportJobs:
                 f"{type(error).__name__}: {error}. This is a fault of the program; nothing was "
                 "written, and results are as they were. The terminal of pyama app tells more."
             )
-        return "done", ""
+        return "done", "; ".join(warned)
 
     def _tell(
         self,
@@ -187,3 +189,27 @@ class ExportJobs:
                 self._told.popitem(last=False)
         self._hub.publish(told)
         return told
+
+
+class _Listening(logging.Handler):
+    """Keeps what this thread warns of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.words: list[str] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.words.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Yield what an export warns of, for who sees no terminal."""
+    listening, package = _Listening(), logging.getLogger("pyama_core")
+    package.addHandler(listening)
+    try:
+        yield listening.words
+    finally:
+        package.removeHandler(listening)

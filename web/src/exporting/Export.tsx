@@ -273,7 +273,14 @@ function Card(props: { form: Form }) {
 
 function State(props: { told: ExportTold }) {
   const { state, done, total, words, path } = props.told;
-  if (state === "done") return <span><b>✓</b> wrote {path}</span>;
+  if (state === "done") {
+    return (
+      <span>
+        <b>✓</b> wrote {path}
+        {words && <p class="bad">! {words}</p>}
+      </span>
+    );
+  }
   if (state === "failed") return <span class="bad">✕ {words}</span>;
   if (state === "cancelled") return <span class="quiet">{words}</span>;
   return (

@@ -324,6 +324,7 @@ export function FovPicture() {
           </p>
         )}
         <CellLabel />
+        <Waiting />
         <ScaleBar />
       </Picture>
       <Controls />
@@ -341,6 +342,13 @@ function NothingToShow(props: { missing: readonly string[] }) {
       </ul>
     </Says>
   );
+}
+
+/** That the frame is on its way, should that take a while. */
+function Waiting() {
+  frames.news.value;
+  if (!fov.value.value || isThere(t.value)) return null;
+  return <p class="cell-label waiting" role="status">reading frame {t.value} …</p>;
 }
 
 /** What is under the mouse, or chosen. */

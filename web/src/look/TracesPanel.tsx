@@ -113,6 +113,7 @@ export function TracesPanel() {
               </div>
             </header>
             <div class="chart-box">
+              {!fov.value.value && <Says>{fov.loading.value && "reading traces …"}</Says>}
               <StateOf of={traces} what="traces" />
               {bySample.value && column && <StateOf of={courses} what="the curves of all samples" />}
               {!column && fov.value.value && (
