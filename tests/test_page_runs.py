@@ -19,6 +19,7 @@ from pyama_core.app.run_logs import RunLogs, last_lines
 from pyama_core.demo import write_demo
 from pyama_core.io.storage.locks import FolderLock
 from pyama_core.io.storage.naming import STOP_NAME, find_records
+from pyama_core.processing.workflow.source_description import load_description
 from pyama_core.processing.workflow.stop_file import StopFile, ask_to_stop
 from runs import doubt_diameters
 
@@ -251,6 +252,37 @@ def test_frames_per_second_and_time_left_follow_from_the_log(tmp_path):
     assert last_lines(tmp_path, 200)[-1].endswith(words)
     lock.release()
     assert Follower(tmp_path).look(RunJobs()).state in ("none", "unfinished")
+
+
+def test_copying_alone_does_not_tell_how_fast_the_other_steps_are(copied_results):
+    began, pid = datetime.now() - timedelta(seconds=20), os.getpid()  # noqa: DTZ005  as logs have it
+    log, lock = copied_results / "pyama.log", FolderLock.acquire(copied_results / "fov_000")
+    words = f"m.tif: 1 FOVs into {copied_results}, 1 workers, batches of 1"
+    copied = line(began, words, pid) + line(began, "FOV 0: copying: 40/40", pid)
+    log.write_text(copied)
+    now = Follower(copied_results).look(RunJobs())
+    assert now.state == "running"
+    assert now.seconds >= 20
+    assert now.frames_per_s is None
+    log.write_text(copied + line(began, "FOV 0: segmentation: 40/40", pid))
+    now = Follower(copied_results).look(RunJobs())
+    assert 0 < now.frames_per_s <= 80 / 20 / now.fovs[0].n_steps
+    assert now.done == now.total
+    assert now.seconds_left is None
+    lock.release()
+
+
+def test_frames_that_the_file_lacks_are_told_with_their_position(copied_results):
+    [path] = (copied_results / "fov_001").glob("*_record.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    name = next(name for name, each in record["outputs"].items() if each["kind"] == "fl")
+    record["outputs"][name]["missing"] = "1,3"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    told = {row.fov: row.lacks for row in Follower(copied_results).look(RunJobs()).fovs}
+    described = load_description(copied_results)
+    channel = described.channel_names[record["outputs"][name]["channel"]]
+    assert told.pop(1) == f"channel {channel} lacks frames 1,3"
+    assert set(told.values()) == {""}
 
 
 def test_the_like_doubts_of_several_positions_are_told_once(copied_results):

@@ -6,25 +6,23 @@ So it does not matter who began them, on which computer, and whether anybody loo
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
-from pyama_core.app.messages import Message
+from pyama_core.app.at_work import holders_in, runs_by
+from pyama_core.app.file_state import FileState, state_of
 from pyama_core.app.run_jobs import RunJobs, Standing, said_in
 from pyama_core.app.run_logs import RunLogs, Told, logs_in
+from pyama_core.app.run_messages import DoubtTold, FovAt, FovKind, LastRun, RunAt, RunBy, RunKind
 from pyama_core.io.storage.host import host_name
-from pyama_core.io.storage.locks import LOCK_NAME, LOST_AFTER_S, find_holder
 from pyama_core.io.storage.naming import (
     ASKED_NAME,
     REPORT_NAME,
     RUNS_NAME,
     STOP_NAME,
-    fov_folder_name,
     records_by_fov,
 )
 from pyama_core.io.storage.records import load_record
@@ -34,106 +32,19 @@ from pyama_core.processing.workflow.fov_state import DONE, FovState
 from pyama_core.processing.workflow.run_notes import read_notes
 from pyama_core.processing.workflow.source_description import load_description
 
-RunKind = Literal[
-    "none",
-    "starting",
-    "running",
-    "stopping",
-    "finishing",
-    "refused",
-    "unfinished",
-    "failed",
-    "older",
-    "done",
-]
-FovKind = Literal["done", "older", "failed", "running", "waiting", "unfinished", "damaged"]
-
-_SETTLED: tuple[FovKind, ...] = ("done", "older", "failed", "damaged")
 _MOST_FOLLOWED = 16
+_SETTLED: tuple[FovKind, ...] = ("done", "older", "failed", "damaged")
 _FIRST_LOOKED_AT = 3
 _LEAST_ELAPSED_S = 3.0
-
-
-class FovAt(Message):
-    """How far work on a field of view is."""
-
-    fov: int
-    name: str
-    state: FovKind
-    step: str
-    """At which it is, or failed."""
-    done: int
-    total: int
-    """Frames of that step."""
-    steps_done: int
-    n_steps: int
-    error: str
-    doubts: tuple[str, ...]
-
-
-class RunBy(Message):
-    """A process that works on fields of view now."""
-
-    host: str
-    pid: int
-    since: str
-    n_fovs: int
-    silent_minutes: int
-    """How long it has not shown that it lives, if that is longer than it may be; else 0."""
-
-
-class DoubtTold(Message):
-    """Something that contradicts what was assumed of the cells, in one or several positions."""
-
-    text: str
-    """What was found in the first of them."""
-    advice: str
-    fovs: tuple[int, ...]
-    is_same: bool
-    """Whether the same is said of all; else only the kind is, such as another diameter."""
-
-
-class LastRun(Message):
-    """The last run that has ended, as it noted itself."""
-
-    started: float
-    ended: float
-    """Seconds since 1970."""
-    command: str
-    host: str
-    counts: dict[str, int]
-
-
-class RunAt(Message):
-    """How the runs into an output folder are."""
-
-    out: str
-    state: RunKind
-    by: tuple[RunBy, ...]
-    done: int
-    total: int
-    """Frames through steps, and all of the fields of view that are asked for."""
-    frames_per_s: float | None
-    """A frame counts when all steps had it."""
-    seconds_left: float | None
-    seconds: float | None
-    """Since the run began."""
-    counts: dict[str, int]
-    """Fields of view by state."""
-    fovs: tuple[FovAt, ...]
-    doubts: tuple[DoubtTold, ...]
-    said: str
-    """What a run that ended before it worked on anything said."""
-    last: LastRun | None
-    has_report: bool
-    has_log: bool
+_FIRST_STEP = "copying"
+"""Done long before all others: how fast it is says nothing of them."""
 
 
 @dataclass(frozen=True)
 class _Record:
     """What the record of a field of view says, until it changes."""
 
-    seen: tuple[int, int]
+    seen: FileState
     state: FovState | None
     steps: dict[str, str]
     standing: str
@@ -154,16 +65,16 @@ class Follower:
         paths = records_by_fov(folder)
         self._records = {fov: self._record(fov, path) for fov, path in paths.items()}
         self._logs.read()
-        holders = _holders_in(folder)
+        holders = holders_in(folder)
         if holders:
             jobs.note_seen(folder)
         standing = jobs.standing(folder)
         asked = sorted({*paths, *load_asked(folder), *holders})
-        names, lengths = self._described()
-        rows = tuple(self._row(fov, holders.get(fov), names, lengths) for fov in asked)
+        names, lengths, channels = self._described()
+        rows = tuple(self._row(fov, holders.get(fov), names, lengths, channels) for fov in asked)
         counts = Counter(row.state for row in rows)
         state = _state_of(folder, bool(holders), standing, counts)
-        by = _runs_by(folder, holders)
+        by = runs_by(folder, holders)
         done, total = self._frames(rows, lengths)
         rate, left, elapsed = self._pace(by, done, total, rows)
         return RunAt(
@@ -185,7 +96,7 @@ class Follower:
         )
 
     def _record(self, fov: int, path: Path) -> _Record:
-        seen = _seen(path)
+        seen = state_of(path)
         known = self._records.get(fov)
         if known is not None and known.seen == seen:
             return known
@@ -201,11 +112,12 @@ class Follower:
         doubts = tuple(find_doubts(state))
         return _Record(seen, state, steps, _standing_of(state, path.parent), doubts)
 
-    def _described(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """Return names of fields of view, and how many frames each has."""
+    def _described(self) -> tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
+        """Return names of fields of view, how many frames each has, and names of channels."""
         if not self._folder.is_dir() or (described := load_description(self._folder)) is None:
-            return (), ()
-        return described.fov_names, tuple(shape[0] for shape in described.fov_shapes)
+            return (), (), ()
+        lengths = tuple(shape[0] for shape in described.fov_shapes)
+        return described.fov_names, lengths, described.channel_names
 
     def _row(
         self,
@@ -213,6 +125,7 @@ class Follower:
         holder: dict[str, str | int] | None,
         names: Sequence[str],
         lengths: Sequence[int],
+        channels: Sequence[str],
     ) -> FovAt:
         record = self._records.get(fov)
         steps = {} if record is None else record.steps
@@ -232,7 +145,7 @@ class Follower:
         error = ""
         if failure is not None and state == "failed":
             step = failure.step
-            error = failure.error.removeprefix(f"FOV {fov}, {step}: ")
+            error = failure.reason(fov)
         return FovAt(
             fov=fov,
             name=names[fov] if fov < len(names) else "",
@@ -244,6 +157,7 @@ class Follower:
             n_steps=len(steps),
             error=error,
             doubts=() if record is None else tuple(map(str, record.doubts)),
+            lacks=_lacks(record, channels),
         )
 
     def _frames(self, rows: Iterable[FovAt], lengths: Sequence[int]) -> tuple[int, int]:
@@ -268,11 +182,12 @@ class Follower:
         now = datetime.now() if is_here else max(each.latest for each in told)  # noqa: DTZ005
         elapsed = (now - began).total_seconds()
         worked = _worked(told)
+        is_known = any(step != _FIRST_STEP for each in told for _, step in each.worked)
         n_steps = max((row.n_steps for row in rows), default=0)
-        if elapsed < _LEAST_ELAPSED_S or not worked or not n_steps:
+        if elapsed < _LEAST_ELAPSED_S or not worked or not n_steps or not is_known:
             return None, None, max(0.0, elapsed)
         pace = worked / elapsed
-        return pace / n_steps, (total - done) / pace, elapsed
+        return pace / n_steps, (total - done) / pace if done < total else None, elapsed
 
     def _doubts(self) -> tuple[DoubtTold, ...]:
         """Return what is in doubt, once for all fields of view of which the like is said."""
@@ -336,20 +251,13 @@ class Followers:
 
     def _fingerprint(self, folder: Path) -> object:
         standing = self._jobs.standing(folder)
-        shared = [_seen(folder / name) for name in (RUNS_NAME, REPORT_NAME, ASKED_NAME, STOP_NAME)]
-        logs = [_seen(path) for path in logs_in(folder)]
-        locks = _holders_in(folder)
-        records = [_seen(path) for path in records_by_fov(folder).values()]
+        shared = [
+            state_of(folder / name) for name in (RUNS_NAME, REPORT_NAME, ASKED_NAME, STOP_NAME)
+        ]
+        logs = [state_of(path) for path in logs_in(folder)]
+        locks = holders_in(folder)
+        records = [state_of(path) for path in records_by_fov(folder).values()]
         return standing, shared, logs, sorted(locks), records
-
-
-def is_at_work(folder: Path) -> dict[str, str | int] | None:
-    """Tell who works on any field of view of a folder; None if nobody does who shows a sign."""
-    holders = _holders_in(folder)
-    lost = {(run.host, run.pid) for run in _runs_by(folder, holders) if run.silent_minutes}
-    return next(
-        (each for each in holders.values() if (each["host"], each["pid"]) not in lost), None
-    )
 
 
 def failed_fovs(folder: Path) -> list[int]:
@@ -360,39 +268,6 @@ def failed_fovs(folder: Path) -> list[int]:
         if record is not None and record.failure is not None:
             found.append(fov)
     return found
-
-
-def _holders_in(folder: Path) -> dict[int, dict[str, str | int]]:
-    """Return who works on which fields of view."""
-    found = {}
-    for path in folder.glob(f"fov_*/{LOCK_NAME}"):
-        number = path.parent.name.removeprefix("fov_")
-        if not number.isdecimal() or fov_folder_name(int(number)) != path.parent.name:
-            continue
-        if (holder := find_holder(path.parent)) is not None:
-            found[int(number)] = holder
-    return found
-
-
-def _runs_by(folder: Path, holders: dict[int, dict[str, str | int]]) -> tuple[RunBy, ...]:
-    groups: dict[tuple[str, int], list[int]] = {}
-    for fov, holder in sorted(holders.items()):
-        groups.setdefault((str(holder["host"]), int(holder["pid"])), []).append(fov)
-    runs = []
-    for (host, pid), fovs in groups.items():
-        beat = _seen(folder / fov_folder_name(fovs[0]) / LOCK_NAME)[0] / 1e9
-        silent_s = time.time() - beat if beat else 0.0
-        is_lost = host != host_name() and silent_s > LOST_AFTER_S
-        runs.append(
-            RunBy(
-                host=host,
-                pid=pid,
-                since=str(holders[fovs[0]]["since"]),
-                n_fovs=len(fovs),
-                silent_minutes=round(silent_s / 60) if is_lost else 0,
-            )
-        )
-    return tuple(runs)
 
 
 def _state_of(
@@ -433,6 +308,16 @@ def _fov_kind(record: _Record | None, *, is_held: bool) -> FovKind:
     return "waiting" if is_held else "unfinished"
 
 
+def _lacks(record: _Record | None, channels: Sequence[str]) -> str:
+    """Return which frames are not in the file, or damaged there, in words; empty if none."""
+    if record is None or record.state is None:
+        return ""
+    return "; ".join(
+        f"channel {channels[channel] if channel < len(channels) else channel} lacks frames {frames}"
+        for channel, frames in record.state.missing_frames().items()
+    )
+
+
 def _worked(told: Iterable[Told]) -> int:
     return sum(sum(each.worked.values()) for each in told)
 
@@ -449,12 +334,3 @@ def _last_run(folder: Path) -> LastRun | None:
         host=note.machine.host,
         counts=note.counts,
     )
-
-
-def _seen(path: Path) -> tuple[int, int]:
-    """Return what changes when a file does; zeros if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size

@@ -163,7 +163,7 @@ def _trouble(word: State, state: FovState, counted: _Counted) -> tuple[float, st
     """Return how much a field of view needs a look, and why."""
     failure = state.record.failure
     if word == "failed" and failure is not None:
-        return 1.0, f"{failure.step} failed: {failure.error}"
+        return 1.0, f"{failure.step} failed: {failure.reason(state.record.fov)}"
     if word == "unfinished":
         return 0.9, "not finished; run again to go on"
     if counted.cells == 0:

@@ -507,6 +507,7 @@ export interface FovAt {
   n_steps: number;
   error: string;
   doubts: readonly string[];
+  lacks: string;
 }
 
 /** A field of view as the file describes it. */

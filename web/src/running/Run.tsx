@@ -251,6 +251,7 @@ function Rows(props: { now: RunAt }) {
             <td>{row.name && row.name !== String(row.fov) ? `${row.fov} ${row.name}` : row.fov}</td>
             <td>
               <span class={`mark ${MARKS[row.state][1]}`}>{MARKS[row.state][0]}</span> {row.state}
+              {row.lacks && <span class="warn" title="not in the file, or damaged there; the log says why"> ! {row.lacks}</span>}
               {row.doubts.length > 0 && <span class="warn" title={row.doubts.join("\n")}> ! in doubt</span>}
             </td>
             <td>{row.step}</td>

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pyama_core.app.at_work import is_at_work
 from pyama_core.app.desk import Desk
 from pyama_core.app.drafts import analysis_of, config_of, config_path, load_draft, save_draft
-from pyama_core.app.following import RunAt, failed_fovs, is_at_work
+from pyama_core.app.following import failed_fovs
 from pyama_core.app.messages import Blob, Done, Message
 from pyama_core.app.places import is_of_outputs, source_place
 from pyama_core.app.routing import changes, reads
 from pyama_core.app.run_logs import last_lines
+from pyama_core.app.run_messages import RunAt
 from pyama_core.app.sources import Reading
 from pyama_core.errors import InputError, reason_of
 from pyama_core.io.microscopy import MicroscopyMetadata

@@ -150,6 +150,16 @@ class Failure(_Frozen):
     step: str
     error: str
 
+    def reason(self, fov: int) -> str:
+        """Return the error without the field of view and the step, for where both stand beside it.
+
+        Examples
+        --------
+        >>> Failure(step="copying", error="FOV 3, copying: it is damaged").reason(3)
+        'it is damaged'
+        """
+        return self.error.removeprefix(f"FOV {fov}, {self.step}: ")
+
 
 class Settings(_Frozen):
     """What the run that last worked on a field of view was asked for."""

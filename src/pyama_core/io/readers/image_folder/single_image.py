@@ -98,7 +98,8 @@ def _open_tiff(path: Path) -> TiffFile:
     except InputError as error:
         if isinstance(error.__cause__, OSError):
             raise error.__cause__ from None
-        raise UnreadablePlaneError(str(error)) from error
+        why = str(error).removeprefix(f"{path} ").removesuffix("; copy it again.")
+        raise UnreadablePlaneError(f"it {why}") from error
 
 
 def _check(found: Header, expected: Header) -> None:
