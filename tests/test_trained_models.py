@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 
 from pyama_core.errors import InputError
 from pyama_core.processing.frame import as_frame
+from pyama_core.processing.segmentation.cellpose import CellposeParameters, CellposeSegmenter
 from pyama_core.processing.segmentation.instanseg import InstanSegParameters, InstanSegSegmenter
 from pyama_core.processing.segmentation.segmenter import find_segmentation
 from pyama_core.processing.segmentation.stardist import StarDistParameters, StarDistSegmenter
@@ -32,6 +35,8 @@ class PanicException(BaseException):
 
 class StandIn:
     """A model that labels what is bright, and remembers how it was asked."""
+
+    pixel_size, cells_and_nuclei = 0.5, False
 
     def __init__(self, found: Any = None) -> None:
         self.asked: list[tuple[Any, dict[str, Any]]] = []
@@ -154,6 +159,83 @@ def test_damaged_weights_are_an_error_of_one_line(method, error, tmp_path, monke
     with pytest.raises(InputError, match="found something else") as raised:
         segmenter_of(method, tmp_path / "weights").segment(FRAME)
     assert "\n" not in str(raised.value)
+
+
+def test_a_model_of_torchscript_that_is_none_of_instanseg_is_refused(tmp_path, monkeypatch):
+    installed(monkeypatch, lambda *_: SimpleNamespace(pixel_size=0.5))
+    (tmp_path / "weights").write_bytes(b"")
+    with pytest.raises(InputError, match="found another model of TorchScript; download"):
+        segmenter_of("instanseg", tmp_path / "weights").segment(FRAME)
+
+
+def test_weights_that_the_installed_cellpose_cannot_load_are_an_error_of_one_line(
+    tmp_path, monkeypatch
+):
+    def fail(**_: Any) -> None:
+        raise KeyError("W2\nat ...")
+
+    models = ModuleType("cellpose.models")
+    models.CellposeModel = fail
+    monkeypatch.setitem(sys.modules, "cellpose", ModuleType("cellpose"))
+    monkeypatch.setitem(sys.modules, "cellpose.models", models)
+    (tmp_path / "weights").write_bytes(b"")
+    with pytest.raises(InputError, match=r"installed Cellpose cannot load .*W2") as raised:
+        CellposeSegmenter(CellposeParameters(weights=tmp_path / "weights")).segment(FRAME)
+    assert "\n" not in str(raised.value)
+
+
+def test_packages_that_do_not_go_together_are_said_with_what_they_say(tmp_path, monkeypatch):
+    class Broken:
+        def find_spec(self, name: str, *_: Any) -> None:
+            if name == "instanseg":
+                raise RuntimeError("operator nms does not exist\nat ...")
+
+    monkeypatch.delitem(sys.modules, "instanseg", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    (tmp_path / "weights").write_bytes(b"")
+    with pytest.raises(InputError, match=r"imported \(operator nms does not exist\); install"):
+        segmenter_of("instanseg", tmp_path / "weights").segment(FRAME)
+
+
+SEGMENT_BY_A_TINY_MODEL = """
+from pathlib import Path
+import numpy as np, torch
+from pyama_core.processing.segmentation.instanseg import InstanSegParameters, InstanSegSegmenter
+
+
+class Tiny(torch.nn.Module):
+    pixel_size: float
+    cells_and_nuclei: bool
+
+    def __init__(self):
+        super().__init__()
+        self.pixel_size, self.cells_and_nuclei = 0.5, True
+        self.w = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor, target_segmentation: torch.Tensor):
+        found = (x.mean(1, keepdim=True) > 0.5).to(torch.float32)
+        return found if int(target_segmentation[0]) == 0 else 2 * found
+
+
+torch.jit.script(Tiny().eval()).save("tiny.pt")
+frame = np.zeros((40, 50), np.uint16)
+frame[8:20, 10:30] = 500
+for target, number in (("cells", 1), ("nuclei", 2)):
+    for pixel_size in (None, 0.25):
+        parameters = InstanSegParameters(
+            weights=Path("tiny.pt"), target=target, pixel_size=pixel_size
+        )
+        found = InstanSegSegmenter(parameters).segment(frame)
+        assert (found == number * (frame > 0)).all(), (target, pixel_size)
+"""
+
+
+def test_a_tiny_model_of_the_real_instanseg_segments(tmp_path):
+    for package in ("torch", "instanseg"):  # not imported here, for that takes long
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    (tmp_path / "tiny.py").write_text(SEGMENT_BY_A_TINY_MODEL, encoding="utf-8")  # read by torch
+    subprocess.run([sys.executable, "tiny.py"], cwd=tmp_path, check=True)
 
 
 def test_an_interrupt_while_weights_are_loaded_stays_one(tmp_path, monkeypatch):

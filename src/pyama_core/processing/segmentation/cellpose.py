@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pyama_core.errors import InputError
 from pyama_core.io.paths import GivenPath
 from pyama_core.processing.frame import as_frame
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters, Diameter
 from pyama_core.processing.segmentation.model_files import (
     checked_labels,
+    first_line,
     import_package,
     require_model,
 )
@@ -20,7 +22,10 @@ from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
 ALGORITHM = "cellpose/1"
 
-_HOW = "download or train a model and name its file as weights."
+_HOW = (
+    "download or train a model of the installed version (those of Cellpose 3 and 4 differ) and "
+    "name its file as weights."
+)
 
 
 class CellposeModel(Protocol):
@@ -110,7 +115,13 @@ def _load_model(parameters: CellposeParameters) -> CellposeModel:
     """Load a model from a file of weights."""
     require_model(parameters.weights, "the weights of a Cellpose model", _HOW)
     models = import_package("cellpose.models", "Cellpose", "cellpose")
-    model: CellposeModel = models.CellposeModel(
-        gpu=parameters.gpu, pretrained_model=str(parameters.weights)
-    )
+    try:
+        model: CellposeModel = models.CellposeModel(
+            gpu=parameters.gpu, pretrained_model=str(parameters.weights)
+        )
+    except Exception as error:
+        raise InputError(
+            f"Expected the weights of a Cellpose model in {parameters.weights}, found what the "
+            f"installed Cellpose cannot load ({first_line(error)}); {_HOW}"
+        ) from error
     return model

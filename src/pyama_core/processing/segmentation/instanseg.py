@@ -14,6 +14,7 @@ from pyama_core.processing.frame import as_frame
 from pyama_core.processing.segmentation.growth import GrowthParameters
 from pyama_core.processing.segmentation.model_files import (
     checked_labels,
+    first_line,
     import_package,
     require_model,
 )
@@ -25,6 +26,10 @@ _HOW = (
     "download a model such as fluorescence_nuclei_and_cells from the releases of InstanSeg and "
     "name its file instanseg.pt as weights."
 )
+
+
+_ATTRIBUTES = ("pixel_size", "cells_and_nuclei")
+"""What models of InstanSeg tell of themselves, and others do not."""
 
 
 class InstanSegModel(Protocol):
@@ -116,10 +121,14 @@ def _load_model(parameters: InstanSegParameters) -> InstanSegModel:
     try:
         network = torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InputError(
-            f"Expected an InstanSeg model in {path}, found something else ({reason}); {_HOW}"
+            f"Expected an InstanSeg model in {path}, found something else ({first_line(error)}); "
+            f"{_HOW}"
         ) from error
+    if not all(hasattr(network, name) for name in _ATTRIBUTES):
+        raise InputError(
+            f"Expected an InstanSeg model in {path}, found another model of TorchScript; {_HOW}"
+        )
     model: InstanSegModel = package.InstanSeg(
         network, device="cuda" if parameters.gpu else "cpu", verbosity=0
     )

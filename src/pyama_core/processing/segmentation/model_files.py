@@ -49,11 +49,25 @@ def import_package(module: str, package: str, method: str) -> Any:
     """
     try:
         return import_module(module)
-    except ImportError as error:
+    except (ImportError, RuntimeError, OSError) as error:
+        # Not only if it is absent: packages below that do not go together fail in their own ways.
+        why = "" if isinstance(error, ModuleNotFoundError) else f" ({first_line(error)})"
         raise InputError(
             f"Expected the package {package} for segmentation.method {method}, found that it "
-            f"cannot be imported; install it with: pip install pyama-core[{method}]"
+            f"cannot be imported{why}; install it with: pip install pyama-core[{method}]"
         ) from error
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of what an error of another package says.
+
+    Examples
+    --------
+    >>> first_line(RuntimeError("not a ZIP archive\nat ...")), first_line(ValueError())
+    ('not a ZIP archive', 'ValueError')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def checked_labels(found: Any, shape: tuple[int, ...], model: str) -> NDArray[np.int32]:

@@ -14,6 +14,7 @@ from pyama_core.processing.frame import as_frame
 from pyama_core.processing.segmentation.growth import GrowthParameters
 from pyama_core.processing.segmentation.model_files import (
     checked_labels,
+    first_line,
     import_package,
     require_model,
 )
@@ -22,8 +23,8 @@ from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 ALGORITHM = "stardist/1"
 
 _HOW = (
-    "convert StarDist's 2D_versatile_fluo, or a model of your own, to burnpack (.bpk) and name "
-    "that file as weights."
+    "download stardist_2d_versatile_fluo.bpk from the folder weights/stardist of the repository "
+    "uw-loci/cellcast, or convert a model of your own to burnpack, and name that file as weights."
 )
 
 
@@ -110,9 +111,8 @@ def _load_model(parameters: StarDistParameters) -> StarDistModel:
         # What the package panics of is no Exception; all others of that kind are not its own.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"Expected the weights of a StarDist model in {path}, found something else ({reason}); "
-            f"{_HOW}"
+            f"Expected the weights of a StarDist model in {path}, found something else "
+            f"({first_line(error)}); {_HOW}"
         ) from error
     return model
