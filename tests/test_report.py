@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from pyama_core.app.overview import overview_of
 from pyama_core.cli.app import app
 from pyama_core.errors import InputError, StorageError
 from pyama_core.io.storage.naming import REPORT_NAME, SOURCE_NAME
@@ -414,6 +415,21 @@ def test_more_samples_than_colours_have_a_chart_each_with_the_same_axes(owned):
         axes = [re.findall(r'class="end">([^<]*)<', svg) for svg in of_channel.split("<svg")[1:10]]
         assert axes[0]
         assert axes == [axes[0]] * 9
+
+
+def test_a_sample_has_the_colour_of_the_page_while_others_have_no_results_yet(owned):
+    owned.assign_samples({"control": {"fovs": "0"}, "drug": {"fovs": "1"}, "more": {"fovs": "2"}})
+    shutil.rmtree(owned.fov(0).folder)
+    results = open_results(owned.folder)
+    found = gather(results)
+    rows = overview_of(results, list(results.chosen())).samples
+    of_page = {row.sample: row.place for row in rows}
+    assert {row.name: row.place for row in found.samples} == of_page == {"drug": 1, "more": 2}
+    assert payload(found)["places"] == [1, 2]
+    section = str(samples_section(found))
+    assert 'class="mark s1"' in section
+    assert 'class="mark s2"' in section
+    assert re.search(r"\bs0\b", section) is None
 
 
 def test_an_interval_that_was_given_is_told_and_not_what_the_file_says(owned):

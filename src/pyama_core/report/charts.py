@@ -371,12 +371,12 @@ def extent_of(lines: Sequence[Line]) -> tuple[float, float]:
     return _extent([each for line in lines for each in (line.y, line.low, line.high)])
 
 
-def legend(names: Sequence[str]) -> Markup:
+def legend(names: Sequence[str], numbers: Sequence[int]) -> Markup:
     """Name the colours of samples, and their strokes where colours do not suffice."""
-    if len(names) <= N_COLOURS:
-        marks = [el("i", class_=f"mark {colour_of(i)}") for i in range(len(names))]
+    if max(numbers, default=0) < N_COLOURS:
+        marks = [el("i", class_=f"mark {colour_of(number)}") for number in numbers]
     else:
-        marks = [drawn_stroke(line_of(i)) for i in range(len(names))]
+        marks = [drawn_stroke(line_of(number)) for number in numbers]
     return el(
         "p",
         [el("span", mark, f" {name}") for mark, name in zip(marks, names, strict=True)],

@@ -201,7 +201,7 @@ def _curves(runs: Sequence[Run]) -> Markup:
     return el(
         "section",
         el("h2", "Median curves"),
-        legend(names) if len(names) > 1 else None,
+        legend(names, range(len(names))) if len(names) > 1 else None,
         el("p", lines_of, class_="legend"),
         el("div", charts, class_="charts"),
         el("p", "Over the good cells in each frame, with the quartiles as a band.", class_="quiet"),

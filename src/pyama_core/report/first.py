@@ -185,7 +185,7 @@ def samples_section(found: Gathered) -> Markup:
         el("h2", "Samples"),
         problem,
         _tables(found, names),
-        legend(names) if 1 < n <= N_COLOURS else None,
+        legend(names, [row.place for row in found.samples]) if 1 < n <= N_COLOURS else None,
         el("div", charts, class_="charts"),
         el("p", note, class_="quiet") if charts else None,
         id="samples",
@@ -222,9 +222,9 @@ def _tables(found: Gathered, names: Sequence[str]) -> list[Markup]:
 
 def _lines(rows: tuple[SampleRow, ...], column: str, x: FloatArray) -> list[Line]:
     lines = []
-    for i, row in enumerate(rows):
+    for row in rows:
         course = row.courses[column]
-        colour = line_of(i) if len(rows) <= N_COLOURS else colour_of(0)
+        colour = line_of(row.place) if len(rows) <= N_COLOURS else colour_of(0)
         lines.append(Line(x, course.median, course.low, course.high, colour))
     return lines
 

@@ -84,6 +84,8 @@ class SampleRow:
     ----------
     name : str
         Of the sample.
+    place : int
+        Among all samples, those without results included, by which its colour is known.
     n_fovs, n_cells, n_good : int
         Positions, cells, and those that can be trusted.
     courses : mapping of str to Course
@@ -91,6 +93,7 @@ class SampleRow:
     """
 
     name: str
+    place: int
     n_fovs: int
     n_cells: int
     n_good: int
@@ -216,7 +219,9 @@ class _Gatherer:
                 )
                 for fov, sample, measures, pictured in found
             ),
-            samples=tuple(self._row(name) for name in order if name in self._samples),
+            samples=tuple(
+                self._row(name, place) for place, name in enumerate(order) if name in self._samples
+            ),
             samples_problem=problem,
             channels=tuple(channels),
             columns=tuple(self._columns),
@@ -257,10 +262,10 @@ class _Gatherer:
         cell, frame = (rows[name].to_numpy(np.int64) for name in ("cell", "frame"))
         reservoir.add(fov, *as_matrices(cell, frame, columns, self._n_frames))
 
-    def _row(self, name: str) -> SampleRow:
+    def _row(self, name: str, place: int) -> SampleRow:
         found = self._samples[name]
         courses = {column: found.reservoir.course(i) for i, column in enumerate(self._of_courses)}
-        return SampleRow(name, found.n_fovs, found.n_cells, found.n_good, courses)
+        return SampleRow(name, place, found.n_fovs, found.n_cells, found.n_good, courses)
 
 
 def _samples_of(results: Results) -> tuple[Samples | None, str]:

@@ -34,7 +34,7 @@ def positions_section(found: Gathered, detailed: frozenset[int]) -> Markup:
     """
     counts = [position.measures.counts.max(initial=0) for position in found.positions]
     top = float(np.quantile(counts, 0.95)) if counts else 1.0
-    place = {row.name: i for i, row in enumerate(found.samples)}
+    place = {row.name: row.place for row in found.samples}
     tiles = [_tile(each, found, place, max(top, 1.0), detailed) for each in found.by_trouble]
     return el(
         "section",

@@ -64,6 +64,7 @@ def payload(found: Gathered) -> dict[str, Any]:
     return {
         "folder": visible(found.results.folder.name),
         "samples": [visible(sample_title(name, len(names))) for name in names],
+        "places": [row.place for row in found.samples],
         "cells": [_cell(cell, names) for cell in cells],
         "starts": _bytes(starts.astype("<i4")),
         "frames": _bytes(_joined([cell.frames for cell in cells]).astype("<i4")),

@@ -82,8 +82,8 @@ function download(text: string, name: string): void {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-function colour(sample: number): string {
-  const name = `--s${sample % COLOURS}`;
+function colour(places: readonly number[], sample: number): string {
+  const name = `--s${(places[sample] ?? 0) % COLOURS}`;
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
@@ -141,9 +141,9 @@ export function TracesSection(props: { state: State }) {
   const drawn = (): Drawn => ({
     traces: state.traces.value,
     isDrawn: state.isDrawn.value,
-    colourOf: (number) => colour(state.cellAt(number).sample),
+    colourOf: (number) => colour(data.places, state.cellAt(number).sample),
     courses: state.courses.value,
-    colourOfCourse: (which) => colour(Number(which)),
+    colourOfCourse: (which) => colour(data.places, Number(which)),
     unit: state.traces.value.unit,
     title: `${column.value} ${sample.value ?? "all"}`,
     now: null,

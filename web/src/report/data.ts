@@ -41,6 +41,8 @@ interface ColumnData {
 export interface Payload {
   readonly folder: string;
   readonly samples: readonly string[];
+  /** Of each among all samples, those without results included: by it colours are given. */
+  readonly places: readonly number[];
   readonly cells: readonly CellData[];
   readonly starts: string;
   readonly frames: string;
