@@ -111,6 +111,7 @@ def test_failures_are_told_with_what_to_do(browser, tmp_path):
         reason = page.get_by_label("failures").inner_text()
         assert "position 1" in reason
         assert "copying" in reason
+        assert "wants another folder of results" in reason
         (out / "fov_001" / "demo_fov_001_pc_ch_0.npy").rmdir()
         page.get_by_role("button", name="retry the failed (1)").click()
         wait_for_title(page, "Done")
