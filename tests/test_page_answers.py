@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from asking import Page, endpoints, read_pixels, read_table
+from inline import run_inline
+from movies import metadata_of, rough_squares, write_movie
 from pyama_core.app.client_types import as_typescript
 from pyama_core.app.events import Hub, Missed, ResultsChanged, Watcher
 from pyama_core.app.layers import frame_of
@@ -18,7 +20,9 @@ from pyama_core.app.levels import averaged, sampled
 from pyama_core.app.messages import Pixels, Table
 from pyama_core.app.routes import looking
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
+from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from pyama_core.results.results import open_results
+from runs import exact
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -124,6 +128,20 @@ def test_the_overview_tells_every_position_and_its_cells(page, at):
     for row, count in zip(told["fovs"], counts, strict=True):
         assert row["n_cells"] == count["n_cells"] == len(results.fov(row["fov"]).cells)
         assert sum(count["by_frame"]) == len(results.fov(row["fov"]).traces)
+
+
+@pytest.mark.parametrize("of_file", [None, 2.0])
+def test_times_of_frames_are_those_of_the_tables_also_if_the_interval_was_given(tmp_path, of_file):
+    pixels = rough_squares(4, 96, [(8, 8), (50, 50)])
+    pixels = np.concatenate([pixels, pixels[:, 1:] + 20], axis=1)
+    movie = write_movie(tmp_path / "m.ome.tif", [pixels], ["PC", "GFP", "RFP"], of_file)
+    params = exact({"extraction": {"interval_minutes": 5.0, "min_frames": 1}})
+    context = ProcessingContext(tmp_path / "out", Channels(pc="PC", fl=["GFP"]), params=params)
+    assert run_inline(metadata_of(movie), context).ok
+    told = Page([tmp_path]).get("/api/fov", at=str(tmp_path / "out"), fov=0).json
+    assert told["times_min"] == [0, 5, 10, 15]
+    traces = open_results(tmp_path / "out").fov(0).traces
+    assert traces["time_min"].tolist() == [told["times_min"][t] for t in traces["frame"]]
 
 
 def test_the_film_strip_shows_the_cell_where_it_is(page, at):

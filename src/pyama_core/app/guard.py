@@ -7,7 +7,10 @@ user of the computer. So, before anything is answered:
   made to point here (DNS rebinding) sends its own;
 - a secret cookie must come along, which the browser was given for the token in the address that
   the command printed. It is HttpOnly and SameSite=Strict. Only the empty page itself is given
-  without, which holds nothing but public code, so that links from elsewhere open it;
+  without, which holds nothing but public code, so that links from elsewhere open it. The token
+  stays good as long as the server lives, so that its user can open the page in another browser, or
+  after cookies were deleted; who can read it in the terminal is that user. It is taken out of the
+  address at once, and no link or header carries it on;
 - a browser that says that another site asks (Sec-Fetch-Site) is refused;
 - what changes something must be a POST of JSON, from this server's own Origin, by a browser that
   says so in Sec-Fetch-Site too: no form and no page of another site can send that.

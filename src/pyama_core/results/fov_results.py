@@ -310,6 +310,15 @@ class FovResults(FovCuration):
         return self._numbered(self.nuclei, t)
 
     @property
+    def given_interval_min(self) -> float | None:
+        """Minutes between frames that a person gave, which count in place of the file's times."""
+        for _, entry in self._files.entries(TRACES_CSV).values():
+            interval = entry.provenance.parameters.get("interval_minutes")
+            if isinstance(interval, (int, float)):
+                return float(interval)
+        return None
+
+    @property
     def has_rings(self) -> bool:
         """Whether rings around nuclei were measured."""
         for _, entry in self._files.entries(TRACES_CSV).values():

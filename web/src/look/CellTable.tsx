@@ -72,7 +72,7 @@ export function CellTable() {
     <div class="cells">
       <header class="panel-head">
         <h2>
-          {count(table.cell.length, "cell")} <span class="quiet">{good} good</span>
+          {count(table.cell.length, "cell")} <span class="quiet">{count(good, "good", "good")}</span>
         </h2>
         <input
           ref={find}

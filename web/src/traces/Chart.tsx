@@ -173,7 +173,7 @@ function newPlot(
     width: Math.max(width, 50),
     height: Math.max(height, 50),
     legend: { show: false },
-    padding: [8, 12, 0, 0],
+    padding: [8, 24, 0, 0],
     scales: {
       x: { time: false },
       y: { range: (u) => [...(heights.get(u) ?? [0, 1])] as [number, number] },

@@ -14,7 +14,9 @@ from pyama_core.app.overview import Overview, overview_of
 from pyama_core.app.routing import reads
 from pyama_core.app.strips import COLUMNS, strip_of
 from pyama_core.errors import DamagedFileError, InputError
+from pyama_core.processing.workflow.source_description import SourceDescription
 from pyama_core.results.channels import ChannelNames
+from pyama_core.results.fov_results import FovResults
 from pyama_core.results.results import Results
 from pyama_core.results.stacking import with_verdicts
 from pyama_core.results.tables import KEYS, TIMES
@@ -177,7 +179,6 @@ def fov(desk: Desk, asked: AskFov) -> Fov:
     source = results.source
     if not shape[0] and source is not None and asked.fov < len(source.fov_shapes):
         shape = source.fov_shapes[asked.fov]
-    times = source.timepoints[asked.fov] if source and asked.fov < len(source.timepoints) else ()
     return Fov(
         fov=asked.fov,
         title=of_fov.title,
@@ -185,13 +186,25 @@ def fov(desk: Desk, asked: AskFov) -> Fov:
         height=shape[1],
         width=shape[2],
         pixel_size_um=source.pixel_size_um if source else None,
-        times_min=tuple(times[: shape[0]]),
+        times_min=_times_of(of_fov, source, shape[0]),
         missing_frames=_missing_frames(of_fov),
         layers=layers,
         has_labels=has_labels,
         columns=tuple(name for name in of_fov.columns if name not in (*KEYS, *TIMES)),
         missing=tuple(f"{lack.output}: {lack.reason}" for lack in of_fov.missing),
     )
+
+
+def _times_of(
+    of_fov: FovResults, source: SourceDescription | None, n_frames: int
+) -> tuple[float | None, ...]:
+    """Return the time of each frame, as it is in the tables."""
+    interval = of_fov.given_interval_min
+    if interval is not None:
+        return tuple(frame * interval for frame in range(n_frames))
+    if source is None or of_fov.number >= len(source.timepoints):
+        return ()
+    return tuple(source.timepoints[of_fov.number][:n_frames])
 
 
 def _missing_frames(of_fov: Any) -> tuple[int, ...]:
