@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,6 +22,7 @@ class Scale:
         Micrometres per pixel; None where the file does not tell.
     times_min : tuple of float or None
         Minutes since the first frame of the file, by frame; empty where the file does not tell.
+        An interval that was given counts in their place.
     """
 
     pixel_size_um: float | None = None
@@ -28,12 +30,15 @@ class Scale:
 
     @classmethod
     def of(cls, selection: Selection, fov: FovResults) -> Self:
-        """Return what the microscope file said of a field of view."""
-        source = selection.source
-        if source is None:
-            return cls()
-        known = fov.number < len(source.timepoints)
-        return cls(source.pixel_size_um, source.timepoints[fov.number] if known else ())
+        """Return what the microscope file, or who ran it, said of a field of view."""
+        source, interval = selection.source, fov.given_interval_min
+        times: Sequence[float | None] = ()
+        if source is not None and fov.number < len(source.timepoints):
+            times = source.timepoints[fov.number]
+        if interval is not None:
+            n_frames = len(times) or fov.n_frames or 0
+            times = [frame * interval for frame in range(n_frames)]
+        return cls(None if source is None else source.pixel_size_um, tuple(times))
 
     @property
     def interval_min(self) -> float | None:
