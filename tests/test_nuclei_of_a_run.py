@@ -213,6 +213,18 @@ def test_missing_rings_are_said_in_the_log_the_status_the_results_file_and_the_r
     assert told in report
 
 
+def test_of_nuclei_cells_and_rings_that_go_together_nothing_is_said_but_in_the_log(
+    movie, tmp_path, caplog
+):
+    np.save(tmp_path / "one.npy", np.where(squares_of_cells() == 1, 1, 0)[None].repeat(N_FRAMES, 0))
+    context = movie.context(tmp_path / "out")
+    context.params["segmentation"]["path"] = str(tmp_path / "one.npy")
+    with caplog.at_level(logging.INFO):
+        assert run_inline(metadata_of(movie.image), context).ok
+    assert "of 4 nuclei in cells, counted in each frame, 0 have no ring and 0" in caplog.text
+    assert describe_folder(tmp_path / "out")["fovs"]["0"]["compartments"] == []
+
+
 def test_in_a_ring_that_is_too_small_nothing_is_measured_and_its_area_is_told(movie, tmp_path):
     assert run(movie, tmp_path, extraction={"min_ring_area": 289}).ok
     for row in traces(tmp_path):

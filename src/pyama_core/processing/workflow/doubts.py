@@ -203,13 +203,14 @@ def _of_rings(state: FovState) -> Doubt | None:
 
 
 def count_compartments(state: FovState) -> list[str]:
-    """Say how nuclei, cells and rings go together in a field of view, as far as was counted."""
-    of_nuclei, of_traces = (_entry_of(state, kind) for kind in (NUCLEI_CSV, TRACES_CSV))
-    told = (
-        "" if of_nuclei is None else tell_owners(of_nuclei.summary),
-        "" if of_traces is None else tell_rings(of_traces.summary),
-    )
-    return [words for words in told if words]
+    """Say how nuclei, cells and rings of a field of view do not go together; nothing if they do."""
+    counted = ((NUCLEI_CSV, OWNERS, tell_owners), (TRACES_CSV, RINGS, tell_rings))
+    told = []
+    for kind, names, tell in counted:
+        entry = _entry_of(state, kind)
+        if entry is not None and any(entry.summary.get(name) for name in names[1:]):
+            told.append(tell(entry.summary))
+    return told
 
 
 def _of_good(state: FovState) -> Doubt | None:
