@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from benchmarks.account.image_sets import Frames, Image, Loaded
 from benchmarks.accuracy_metrics import f1, score_frame, seg
 from pyama_core.processing.runs.objects import components
 from pyama_core.processing.runs.pixel_runs import paint
+
+if TYPE_CHECKING:
+    from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 
 SIDE = 1024
 """Frames are tiled to about so many pixels a side where time is measured."""
@@ -114,13 +118,32 @@ class Findings:
         yield Figure(name, "nuclei that lie in a cell alone", {m: s[0] for m, s in shares.items()})
         yield Figure(name, "cells with exactly one nucleus", {m: s[1] for m, s in shares.items()})
         if method == "instances":
-            both = zip(self.loaded.frames, self.loaded.nuclei, strict=True)
-            segment = _instances(self.loaded).segment
-            guided = [segment(frame, red) for frame, red in both]  # type: ignore[call-arg]
+            guided = self._by_nuclei("auto")
             alone, one = _pairing(nuclei, guided)
             told = ", separated by nuclei"
             yield Figure(name, f"nuclei that lie in a cell alone{told}", {method: alone})
             yield Figure(name, f"cells with exactly one nucleus{told}", {method: one})
+            yield from self._of_seeds(nuclei, guided, self._by_nuclei("nuclei"))
+
+    def _of_seeds(self, nuclei: Frames, spots: Frames, seeded: Frames) -> Iterator[Figure]:
+        """Tell of cells of which each has a nucleus for a seed, and nothing shows by that."""
+        name, told = self.loaded.about.name, ", seeds: nuclei"
+        counts = [int(cells.max()) for cells in seeded]
+        median = statistics.median
+        yield Figure(name, f"objects in a frame{told}", {"instances": median(counts)})
+        yield Figure(
+            name, f"change of their number between frames{told}", {"instances": _change(counts)}
+        )
+        bare = {"instances": _bare(nuclei, seeded), "seeds: auto": _bare(nuclei, spots)}
+        yield Figure(name, f"cells with hardly more than a nucleus{told}", bare)
+
+    def _by_nuclei(self, seeds: str) -> Frames:
+        """Find cells in phase contrast and their channel of nuclei."""
+        segmenter = _segmenter_of_instances(self.loaded, seeds)
+        some = Loaded(self.loaded.about, self.loaded.nuclei).some
+        segmenter.prepare_nuclei(some)
+        both = zip(self.loaded.frames, self.loaded.nuclei, strict=True)
+        return [segmenter.segment(frame, nuclei) for frame, nuclei in both]
 
     def time(self) -> Figure:
         """Return the processor time of a frame, beside that of `log-std`."""
@@ -161,11 +184,17 @@ def _log_std(_: Loaded) -> Finder:
     return Finder(segment)
 
 
-def _instances(loaded: Loaded) -> Finder:
+def _segmenter_of_instances(loaded: Loaded, seeds: str = "auto") -> InstanceSegmenter:
+    from pyama_core.processing.segmentation.instances.method import InstanceParameters
     from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 
-    segmenter = InstanceSegmenter()
+    segmenter = InstanceSegmenter(InstanceParameters.model_validate({"seeds": seeds}))
     segmenter.prepare(loaded.some)
+    return segmenter
+
+
+def _instances(loaded: Loaded) -> Finder:
+    segmenter = _segmenter_of_instances(loaded)
     return Finder(segmenter.segment, segmenter.cell_diameter)
 
 
@@ -212,6 +241,17 @@ def _pairing(nuclei: Frames, cells: Frames) -> tuple[float, float]:
     each = [nuclei_in_cells(n, c) for n, c in zip(nuclei, cells, strict=True)]
     lonely, of_nuclei, single, of_cells = np.sum(each, axis=0).tolist()
     return lonely / max(1, of_nuclei), single / max(1, of_cells)
+
+
+def _bare(nuclei: Frames, cells: Frames) -> float:
+    """Return the share of cells of which less than a third lies outside of nuclei."""
+    n_bare = n_cells = 0
+    for found, labels in zip(nuclei, cells, strict=True):
+        areas = np.bincount(labels.ravel())[1:]
+        outside = np.bincount(labels[found == 0], minlength=areas.size + 1)[1:]
+        n_bare += int(np.count_nonzero(3 * outside[areas > 0] < areas[areas > 0]))
+        n_cells += int(np.count_nonzero(areas))
+    return n_bare / max(1, n_cells)
 
 
 def _change(counts: list[int]) -> float:

@@ -54,12 +54,20 @@ class Scale:
 
     def shrink(self, frame: NDArray[Any]) -> NDArray[np.float32]:
         """Return the working image of a frame, float32, each pixel the mean of what it covers."""
-        height, width = (max(1, round(n / self.factor)) for n in frame.shape)
+        height, width = self._working_shape(frame.shape)
         if (height, width) == frame.shape:
             return frame.astype(np.float32)
         if frame.dtype.itemsize > 2:
             frame = read_only(frame.astype(np.float32))
         return shrink_frame(frame, height, width)
+
+    def shrink_labels(self, labels: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        """Return labels at the size of the working image: each pixel the label at its centre."""
+        rows, columns = (
+            ((np.arange(small) + 0.5) * n / small).astype(np.intp)
+            for n, small in zip(labels.shape, self._working_shape(labels.shape), strict=True)
+        )
+        return labels[np.ix_(rows, columns)].astype(np.int32)
 
     def enlarge(
         self, labels: NDArray[np.int32], shape: tuple[int, int]
@@ -74,3 +82,6 @@ class Scale:
         enlarged = np.empty(shape, dtype)
         enlarge_labels(labels, weights, enlarged)
         return enlarged
+
+    def _working_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(max(1, round(n / self.factor)) for n in shape)

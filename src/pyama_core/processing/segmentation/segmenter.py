@@ -78,6 +78,14 @@ class SelfCalibrating(Protocol):
 
 
 @runtime_checkable
+class LooksAtNuclei(Protocol):
+    """A segmenter that looks at some frames of a nuclear channel too before it begins."""
+
+    def prepare_nuclei(self, frames: Sequence[NDArray[Any]], /) -> Calibration | None:
+        """Set what holds for all frames; return it, or None where nuclei are not looked at."""
+
+
+@runtime_checkable
 class TellsDiameter(Protocol):
     """A segmenter that works by the diameter of cells, and can tell it from a frame too."""
 
@@ -116,6 +124,10 @@ def _as_they_are(parameters: Any, _shapes: Sequence[Shape]) -> Any:
     return parameters
 
 
+def _never(_parameters: Any) -> bool:
+    return False
+
+
 def _any_is_fine(_parameters: Any, _fov: int, _shape: Shape, _is_there: object) -> None:
     return None
 
@@ -152,6 +164,8 @@ class SegmentationMethod:
         when it is prepared.
     by_nuclei
         Whether the segmenter makes use of a nuclear channel.
+    needs_nuclei
+        Whether, with its parameters, it can do nothing without one.
     labels
         Whether it tells touching cells apart: then its stack has labels, else a mask. One that
         finds that out frame by frame says that it does, for the estimate of space.
@@ -176,6 +190,7 @@ class SegmentationMethod:
     choose: Callable[[Any, Picture], MethodParameters] | None = None
     beside_calibration: tuple[str, ...] = ()
     by_nuclei: bool = False
+    needs_nuclei: Callable[[Any], bool] = _never
     labels: bool = True
     compiled: bool = False
     parts: tuple[Callable[[Any, NDArray[Any], NDArray[np.uint16]], object], ...] = ()

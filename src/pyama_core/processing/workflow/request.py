@@ -260,7 +260,13 @@ def _check_diameter(metadata: MicroscopyMetadata, analysis: Analysis) -> None:
 
 
 def _check_nuclei(analysis: Analysis) -> None:
-    """Refuse a nuclei channel of which no use would be made, and compartments without one."""
+    """Refuse a nuclei channel of which no use would be made, and what needs one without it."""
+    chosen = analysis.parameters.segmentation
+    if analysis.channels.nuclei is None and find_segmentation(chosen.method).needs_nuclei(chosen):
+        raise InputError(
+            "segmentation.seeds is nuclei, but no channel was chosen that shows nuclei; name it "
+            "as nuclei (--nuclei CH), or leave seeds at auto"
+        )
     if analysis.has_compartments:
         nuclei_channel(analysis)
         return

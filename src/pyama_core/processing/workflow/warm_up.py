@@ -27,6 +27,7 @@ from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.cell_diameter import CellDiameterParameters
 from pyama_core.processing.segmentation.segmenter import (
     FitsToCells,
+    LooksAtNuclei,
     SelfCalibrating,
     find_segmentation,
 )
@@ -205,6 +206,8 @@ def _segment(parameters: MethodParameters, dtype: str, nuclei: bool) -> None:
     frames = [_textured(centres).astype(dtype) for centres in _MOVIE]
     if isinstance(segmenter, SelfCalibrating):
         segmenter.prepare(frames)
+    if isinstance(segmenter, LooksAtNuclei):
+        segmenter.prepare_nuclei(frames)
     segmenter.segment(frames[0])
     segmenter.segment(_widened(frames[0]))
     if nuclei and method.by_nuclei:

@@ -15,6 +15,8 @@ from pyama_core.processing.segmentation.cell_diameter import (
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
 ALGORITHM = "instances/6"
+NUCLEI = "nuclei"
+"""The word for seeds that are whole nuclei."""
 _PARTS = "pyama_core.processing.segmentation.instances.warm_up"
 _PARTS_BY_TIME = ("basins", "bodies", "cells", "enlarged")
 
@@ -28,6 +30,16 @@ class InstanceParameters(CellDiameterParameters):
         description="diameter of a disc with the area of a typical cell, in pixels, as 38, or with "
         "a unit, as 25 um; auto estimates it for each FOV from three of its frames",
     )
+    seeds: Literal["auto", "nuclei"] = Field(
+        "auto",
+        description="what stands for a cell where there is a channel of nuclei (--nuclei): auto, "
+        "spots as large as nuclei are in cells of this diameter; nuclei, each nucleus that bright "
+        "finds there with its defaults, whatever its size",
+    )
+
+
+def _needs_nuclei(parameters: InstanceParameters) -> bool:
+    return parameters.seeds == NUCLEI
 
 
 def segmentation_method() -> SegmentationMethod:
@@ -38,6 +50,7 @@ def segmentation_method() -> SegmentationMethod:
         Imported("pyama_core.processing.segmentation.instances.segmenter:create"),
         beside_calibration=("grow_by",),
         by_nuclei=True,
+        needs_nuclei=_needs_nuclei,
         compiled=True,
         parts=tuple(Imported(f"{_PARTS}:{name}") for name in _PARTS_BY_TIME),
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
 from pyama_core.processing.runs.holes import fill_holes
+from pyama_core.processing.segmentation.bright.segmenter import ObjectSegmenter
 from pyama_core.processing.segmentation.by_diameter import SegmenterByDiameter
 from pyama_core.processing.segmentation.images import rounding
 from pyama_core.processing.segmentation.instances import separation
@@ -20,9 +21,10 @@ from pyama_core.processing.segmentation.instances.contrast import (
     foreground,
 )
 from pyama_core.processing.segmentation.instances.diameter import estimate_diameter
-from pyama_core.processing.segmentation.instances.method import InstanceParameters
+from pyama_core.processing.segmentation.instances.method import NUCLEI, InstanceParameters
 from pyama_core.processing.segmentation.instances.outlines import Outlines
 from pyama_core.processing.segmentation.scale import Scale
+from pyama_core.processing.segmentation.segmenter import Calibration
 from pyama_core.processing.segmentation.single_precision import in_single_precision
 
 
@@ -42,7 +44,9 @@ class InstanceSegmenter(SegmenterByDiameter):
        halo, are kept whole.
     4. Separation: the distance to the nearest outline is cut into basins, which are joined where
        they meet over a wide neck, or, with nuclei, unless they hold different nuclei. Narrow,
-       small and faint objects are left out; with nuclei, objects without one.
+       small and faint objects are left out; with nuclei, objects without one. Nuclei are spots
+       of a size that follows from that of the cells, or, with `seeds: nuclei`, what the
+       segmentation of bright objects finds with its defaults, whatever its size.
 
     The parameters that this takes are constants in units of the diameter; they stand at the head
     of the modules `contrast`, `outlines` and `separation`. The fixed numbers of the log-STD
@@ -79,6 +83,7 @@ class InstanceSegmenter(SegmenterByDiameter):
         self.parameters = InstanceParameters() if parameters is None else parameters
         super().__init__(self.parameters)
         self._images = ContrastImages()
+        self._nuclei = ObjectSegmenter() if self.parameters.seeds == NUCLEI else None
 
     def segment(
         self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None
@@ -102,10 +107,11 @@ class InstanceSegmenter(SegmenterByDiameter):
         ------
         InputError
             If an image is not two-dimensional, has another dtype or pixels that are not finite,
-            the two differ in shape, or `prepare` has not yet estimated the diameter.
+            the two differ in shape, or `prepare` has not yet estimated the diameter, or
+            `prepare_nuclei` that of nuclei, where they are seeds.
         """
         frame = in_single_precision(frame, "phase-contrast frame")
-        diameter = self._known_diameter()
+        scale, seeds = Scale(self._known_diameter()), None
         if nuclei is not None:
             nuclei = in_single_precision(nuclei, "frame of the nuclear channel")
             if nuclei.shape != frame.shape:
@@ -113,8 +119,34 @@ class InstanceSegmenter(SegmenterByDiameter):
                     f"Expected a frame of the nuclear channel of shape {frame.shape}, as that of "
                     f"phase contrast, found {nuclei.shape}."
                 )
-        scale = Scale(diameter)
-        return scale.enlarge(_label(frame, scale, self._images, nuclei), frame.shape)
+            seeds = self._seeds(nuclei, scale)
+        return scale.enlarge(_label(frame, scale, self._images, seeds), frame.shape)
+
+    def prepare_nuclei(self, frames: Sequence[NDArray[Any]]) -> Calibration | None:
+        """Estimate the diameter of nuclei, if they are found by themselves.
+
+        Parameters
+        ----------
+        frames
+            Some (Y, X) frames of the nuclear channel, such as the first, middle and last.
+
+        Returns
+        -------
+        Calibration or None
+            What `bright` finds out of nuclei; None with other seeds.
+
+        Raises
+        ------
+        InputError
+            If there is no frame, or one is not an image.
+        """
+        return None if self._nuclei is None else self._nuclei.prepare(frames)
+
+    def _seeds(self, nuclei: NDArray[Any], scale: Scale) -> NDArray[np.int32]:
+        """Label what stands for cells, in the working image."""
+        if self._nuclei is None:
+            return separation.find_nuclei(nuclei, scale)
+        return scale.shrink_labels(self._nuclei.segment(nuclei))
 
     def _estimate(self, frames: Sequence[NDArray[Any]]) -> float | None:
         return estimate_diameter(frames, partial(_label, images=self._images))
@@ -126,13 +158,15 @@ def create(parameters: InstanceParameters, _fov: int) -> InstanceSegmenter:
 
 
 def _label(
-    frame: NDArray[Any], scale: Scale, images: ContrastImages, nuclei: NDArray[Any] | None = None
+    frame: NDArray[Any],
+    scale: Scale,
+    images: ContrastImages,
+    seeds: NDArray[np.int32] | None = None,
 ) -> NDArray[np.int32]:
-    """Label the cells in the working image of a checked frame."""
+    """Label the cells in the working image of a checked frame, one per seed if there are any."""
     mask, lines = body_and_lines(frame, scale, images)
-    if nuclei is not None:
-        found = separation.find_nuclei(nuclei, scale)
-        cells = separation.separate_by_nuclei(mask, lines, found, scale)
+    if seeds is not None:
+        cells = separation.separate_by_nuclei(mask, lines, seeds, scale)
     else:
         cells = separation.separate(mask, lines, images.clean, scale)
     return separation.painted(cells, np.zeros(mask.shape, np.int32))

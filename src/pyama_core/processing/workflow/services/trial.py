@@ -36,6 +36,7 @@ from pyama_core.processing.workflow.services.steps.segmenting import (
     create_segmenter,
     method_of,
     prepare,
+    prepare_nuclei,
     segment_frame,
 )
 
@@ -163,6 +164,8 @@ def make_ready(on: TrialFov, known: Calibration | None = None) -> ReadySegmenter
             found = prepare(segmenter, on.frames(cell_channel(on.analysis)), on.there())
         else:
             found = None
+        if on.nuclei is not None:
+            prepare_nuclei(segmenter, on.frames(on.nuclei), on.there())
         return ReadySegmenter(segmenter, found, stack.pop_all().close)
 
 

@@ -27,6 +27,7 @@ from pyama_core.processing.workflow.services.steps.found_objects import (
 )
 from pyama_core.processing.workflow.services.steps.segmenting import (
     calibrate,
+    calibrate_nuclei,
     decided_elsewhere,
     method_of,
     missing_frames,
@@ -81,6 +82,7 @@ class SegmentationService(BaseProcessingService):
             expected = "the channel that is segmented and nuclei"
             missing, there = missing_frames(job, outputs[0].inputs.values(), expected)
             found = calibrate(segmenter, frames, there, job)
+            calibrate_nuclei(segmenter, nuclei, there, job)
             found |= _shown_in(frames, there, outputs[0].output.channel, job)
             seen = FoundObjects(there)
             first = segment_frame(segmenter, frames, nuclei, there[0], growth, seen)

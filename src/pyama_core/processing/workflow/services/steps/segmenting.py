@@ -20,6 +20,7 @@ from pyama_core.processing.segmentation.growth import GrowthParameters, grow_obj
 from pyama_core.processing.segmentation.segmenter import (
     Calibration,
     KnowsTheMovie,
+    LooksAtNuclei,
     SegmentationMethod,
     Segmenter,
     SegmentsByIndex,
@@ -89,12 +90,24 @@ def prepare(segmenter: Segmenter, frames: ReadsFrames, there: Sequence[int]) -> 
     """
     if not isinstance(segmenter, SelfCalibrating):
         return None
-    last = len(there) - 1
-    looked_at = [frames.read(there[i]) for i in sorted({0, last // 2, last})]
-    found = segmenter.prepare(looked_at) or Calibration()
+    found = segmenter.prepare(_looked_at(frames, there)) or Calibration()
     if found.cell_diameter is None:
         return None
     return replace(found, cell_diameter=round(found.cell_diameter))
+
+
+def prepare_nuclei(
+    segmenter: Segmenter, nuclei: ReadsFrames | None, there: Sequence[int]
+) -> Calibration | None:
+    """Let a segmenter that wants to look at these frames of a nuclear channel, if there is one."""
+    if nuclei is None or not isinstance(segmenter, LooksAtNuclei):
+        return None
+    return segmenter.prepare_nuclei(_looked_at(nuclei, there))
+
+
+def _looked_at(frames: ReadsFrames, there: Sequence[int]) -> list[NDArray[Any]]:
+    last = len(there) - 1
+    return [frames.read(there[i]) for i in sorted({0, last // 2, last})]
 
 
 def calibrate(
@@ -122,6 +135,19 @@ def calibrate(
             diameter,
         )
     return told
+
+
+def calibrate_nuclei(
+    segmenter: Segmenter, nuclei: ReadsFrames | None, there: Sequence[int], job: Position
+) -> None:
+    """Let a segmenter look at some frames of nuclei (`prepare_nuclei`); log what it found."""
+    found = prepare_nuclei(segmenter, nuclei, there)
+    if found is None or found.cell_diameter is None:
+        return
+    tell = logger.info if found.found_cells else logger.warning
+    words = "are" if found.found_cells else "were not found in three frames, and taken to be"
+    tell("FOV %d: nuclei, which get a cell each, %s %.0f pixels in diameter",
+         job.fov, words, found.cell_diameter)  # fmt: skip
 
 
 def _shown(segmenter: Segmenter, frames: ReadsFrames, there: Sequence[int]) -> dict[str, int]:
