@@ -150,6 +150,20 @@ def difficult_nuclei() -> NDArray[np.uint16]:
     return image.astype(np.uint16)
 
 
+def rods() -> NDArray[np.uint16]:
+    """Pairs of dark rods side by side, ever farther apart, in a bright halo."""
+    shape = (120, 200)
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    image = 3000 + noise(shape, 7, 6)
+    for k, apart in enumerate((2, 3, 4, 5)):
+        along = np.maximum(0, np.abs(columns - (24 + 48 * k)) - 6)
+        sides = (50 - (9 + apart) // 2, 50 + (10 + apart) // 2)
+        square = np.minimum(*(along**2 + (rows - y) ** 2 for y in sides))
+        image = np.where(square < 64, image + 220, image)
+        image = np.where(square < 25, image - 900, image)
+    return image.astype(np.uint16)
+
+
 def movie() -> list[NDArray[np.uint16]]:
     """Label images in which cells walk, touch, part, are missed, break, divide and leave.
 

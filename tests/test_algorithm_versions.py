@@ -31,6 +31,7 @@ from pinned_scenes import (
     movie,
     nuclei,
     phase_contrast,
+    rods,
 )
 from pyama_core.processing.background import corrector
 from pyama_core.processing.background.corrector import find_correction
@@ -105,6 +106,7 @@ def segment_instances() -> Found:
         "easy, twice as large": digest(large.segment(twice_as_large(easy()))),
         "difficult": digest(given.segment(difficult_cells())),
         "difficult, by nuclei": digest(given.segment(difficult_cells(), difficult_nuclei())),
+        "rods": digest(given.segment(rods())),
         "estimated diameter": [found.cell_diameter or 0.0],
     }
 
@@ -292,12 +294,13 @@ COMPUTED: dict[str, Callable[[], Found]] = {
 }
 
 PINNED: dict[str, Found] = {
-    "instances/6": {
+    "instances/7": {
         "easy": "12 labels, 5155 pixels, 247825c5d86a789e",
         "easy, by nuclei": "10 labels, 4459 pixels, f6422b2d73751314",
         "easy, twice as large": "12 labels, 20569 pixels, cb2207fc6bf9b235",
         "difficult": "52 labels, 28263 pixels, 04a289e13b847788",
         "difficult, by nuclei": "28 labels, 17652 pixels, 73acfc97aebe69de",
+        "rods": "8 labels, 2221 pixels, bbcf66de1c77f4a3",
         "estimated diameter": [22.0],
     },
     "seeds/1": {

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from frames import blobs, frames, label_image
+from pinned_scenes import rods
 from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
 from pyama_core.errors import InputError
@@ -22,6 +23,7 @@ from pyama_core.processing.runs.holes import fill_holes
 from pyama_core.processing.runs.pixel_runs import Runs, find_runs, paint
 from pyama_core.processing.segmentation.images import runs_of
 from pyama_core.processing.segmentation.instances.contrast import _lowest_mode
+from pyama_core.processing.segmentation.instances.kernels.borders import parted_by_lines
 from pyama_core.processing.segmentation.instances.kernels.contrast import contrast_images
 from pyama_core.processing.segmentation.instances.kernels.joining import join_round
 from pyama_core.processing.segmentation.instances.kernels.outlines import (
@@ -38,6 +40,7 @@ from pyama_core.processing.segmentation.instances.method import InstanceParamete
 from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 from pyama_core.processing.segmentation.instances.separation import (
     _heights,
+    cells_of,
     find_nuclei,
     separate,
     without_specks,
@@ -547,6 +550,64 @@ def _joined_slowly(
         labels[labels == best[2]] = best[1]
 
 
+def _parted_slowly(
+    labels: NDArray[np.int32], image: NDArray[np.float32], contrast: float, part: float
+) -> set[tuple[int, int]]:
+    """Return which neighbours a bright line parts, pixel by pixel."""
+    inside = image[labels > 0].astype(np.float64)
+    sides: dict[tuple[int, int], list[float]] = {}
+    for (y, x), label in np.ndenumerate(labels):
+        for place in ((y + 1, x), (y, x + 1)):
+            if place[0] == labels.shape[0] or place[1] == labels.shape[1]:
+                continue
+            a, b = sorted((int(label), int(labels[place])))
+            if 0 < a < b:
+                darker = max(image[labels == n].astype(np.float64).mean() for n in (a, b))
+                brighter = float(max(image[y, x], image[place]))
+                sides.setdefault((a, b), []).append(brighter - darker)
+    least = contrast * inside.std() if inside.size else 0.0
+    assume(all(abs(excess - least) > 1e-6 for some in sides.values() for excess in some))
+    return {pair for pair, some in sides.items() if np.mean(np.array(some) > least) >= part}
+
+
+@compiled
+@given(seeds, st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.3, 0.5, 0.9]))
+def test_neighbours_are_parted_where_their_border_is_brighter_than_both(
+    seed: int, contrast: float, part: float
+) -> None:
+    labels = label_image((14, 17), seed, 4).astype(np.int32)
+    image = np.random.default_rng(seed).normal(0, 1, labels.shape).astype(np.float32)
+    n_labels = int(labels.max())
+    keys = parted_by_lines(labels, image, n_labels, contrast, part)
+    found = set(zip(*(each.tolist() for each in np.divmod(keys, n_labels + 1)), strict=True))
+    assert found == _parted_slowly(labels, image, contrast, part)
+
+
+def test_what_is_apart_does_not_join() -> None:
+    halves = np.zeros((30, 30), np.int32)
+    y, x = np.ogrid[:30, :30]
+    halves[np.hypot(y - 15, x - 15) < 12] = 1
+    halves[:, 15:] *= 2
+    runs, keys = find_runs(halves, 0), np.array([1 * 3 + 2])
+    joined = join_round(runs, halves.shape, 2, 1000, 0.9)
+    np.testing.assert_array_equal(joined, [0, 1, 1])
+    np.testing.assert_array_equal(join_round(runs, halves.shape, 2, 1000, 0.9, keys), [0, 1, 2])
+
+
+@pytest.mark.parametrize("line", [False, True])
+def test_halves_of_a_disc_are_two_cells_if_a_bright_line_runs_all_along_between(line: bool) -> None:
+    y, x = np.ogrid[:30, :30]
+    body = np.hypot(y - 14.5, x - 14.5) < 9
+    halves = (body * np.where(x < 15, 1, 2)).astype(np.int32)
+    image = np.where(body, -1.0, 0.0).astype(np.float32)
+    image[:, 14:16] += line * body[:, 14:16]
+    cells = cells_of(find_runs(halves, 0), 2, image, Scale(18.0))
+    assert np.unique(cells.label).size == (2 if line else 1)
+    image[13:17, 14:16] -= line  # a third of it is gone
+    cells = cells_of(find_runs(halves, 0), 2, image, Scale(18.0))
+    assert np.unique(cells.label).size == 1
+
+
 @compiled
 @given(seeds, st.sampled_from([20, 80, 1000]), st.sampled_from([0.6, 0.83]))
 def test_neighbours_join_where_their_union_is_round(
@@ -678,6 +739,12 @@ def test_the_estimated_diameter_follows_the_size_of_cells(side: int) -> None:
     segmenter = InstanceSegmenter()
     segmenter.prepare([_rough_squares(side, places, (400, 400))])
     assert segmenter.cell_diameter == pytest.approx(side * 1.13, rel=0.3)
+
+
+@pytest.mark.parametrize("diameter", [18, 24])
+def test_rods_side_by_side_in_a_halo_are_two_cells_each(diameter: int) -> None:
+    labels = InstanceSegmenter(InstanceParameters(cell_diameter=diameter)).segment(rods())
+    assert labels.max() == 8
 
 
 def test_two_touching_discs_are_two_cells() -> None:

@@ -14,7 +14,7 @@ from pyama_core.processing.segmentation.cell_diameter import (
 )
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
-ALGORITHM = "instances/6"
+ALGORITHM = "instances/7"
 NUCLEI = "nuclei"
 """The word for seeds that are whole nuclei."""
 _PARTS = "pyama_core.processing.segmentation.instances.warm_up"

@@ -18,6 +18,7 @@ from pyama_core.processing.segmentation.images import (
     runs_of,
 )
 from pyama_core.processing.segmentation.instances.contrast import N_SIGMA
+from pyama_core.processing.segmentation.instances.kernels.borders import parted_by_lines
 from pyama_core.processing.segmentation.instances.kernels.joining import join_round
 from pyama_core.processing.segmentation.kernels.distance import depths
 from pyama_core.processing.segmentation.kernels.parts import (
@@ -37,6 +38,7 @@ SMOOTHING = 0.045  # of the distance to the outline
 NECK = 0.8  # a neck narrower than this, of the narrower side, separates cells
 LEAST_BASIN = 0.2
 LARGEST_JOINED, LEAST_ROUNDNESS = 2.0, 0.9  # of neighbours that are one cell
+LINE_CONTRAST, LINE_PART = 0.5, 0.9  # of a line that parts cells, all along their border
 LEAST_CELL = 0.2
 LEAST_MASS = 0.3  # of a typical cell's area times contrast
 TYPICAL_CONTRAST = 0.7  # quantile over all pixels of objects: a few cells outweigh much dirt
@@ -54,9 +56,9 @@ def separate(body: BoolArray, lines: BoolArray, image: Float32Array, scale: Scal
     """Label the cells of a mask, by its shape and the bright lines in it.
 
     The distance to the nearest outline (border or line) is cut into basins; those that meet over
-    a wide neck are one cell, as are those that are round together. What is narrow or small
-    then is not a cell, nor what is small and faint in the image; how many lines a cell holds does
-    not matter.
+    a wide neck are one cell, as are those that are round together, but for those that a bright
+    line parts. What is narrow or small then is not a cell, nor what is small and faint in the
+    image; how many lines a cell holds does not matter.
 
     Returns the runs of the cells, each one 4-connected part, in an order of no meaning.
     """
@@ -72,10 +74,15 @@ def basins_of(body: BoolArray, lines: BoolArray, scale: Scale) -> tuple[Runs, in
 
 
 def cells_of(basins: Runs, n_basins: int, image: Float32Array, scale: Scale) -> Runs:
-    """Join what is round together, and leave out what is narrow, small or faint."""
-    becomes = join_round(
-        basins, image.shape, n_basins, LARGEST_JOINED * scale.working_area, LEAST_ROUNDNESS
-    )
+    """Join what is round together, and leave out what is narrow, small or faint.
+
+    Not joined are those between which a bright line runs all along their border: two rods side by
+    side are round together as well.
+    """
+    labels = painted(basins, np.zeros(image.shape, np.int32))
+    apart = parted_by_lines(labels, image, n_basins, LINE_CONTRAST, LINE_PART)
+    largest = LARGEST_JOINED * scale.working_area
+    becomes = join_round(basins, image.shape, n_basins, largest, LEAST_ROUNDNESS, apart)
     cells = relabel(basins, becomes)
     wide = _without_protrusions(cells, image.shape)
     cells = largest_parts(cells, wide, n_basins, LEAST_CELL * scale.working_area)

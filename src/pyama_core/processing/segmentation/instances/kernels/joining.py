@@ -134,8 +134,16 @@ def _gain(a: int, b: int, sums: Float64Array, largest_area: float, least_roundne
     return roundness if is_rounder and roundness >= least_roundness else 0.0
 
 
+_NONE = np.empty(0, np.int64)
+
+
 def join_round(
-    runs: Runs, shape: tuple[int, int], n_labels: int, largest_area: float, least_roundness: float
+    runs: Runs,
+    shape: tuple[int, int],
+    n_labels: int,
+    largest_area: float,
+    least_roundness: float,
+    apart: Int64Array = _NONE,
 ) -> Int64Array:
     """Decide which labels together are one round object; runs without an object have label 0.
 
@@ -151,13 +159,15 @@ def join_round(
     The measure of roundness is that of Žunić et al.; to join by it, and to take the edge of the
     image for a mirror, is own work.
 
+    Neighbours that are `apart`, as keys smaller label · (n_labels + 1) + larger label, are none.
+
     References
     ----------
     J. Žunić, K. Hirota, P. L. Rosin, "A Hu moment invariant as a shape circularity measure",
     Pattern Recognition 43, 47-57 (2010).
     """
     # Each pair of neighbours once, sorted; the compiler takes more than a second for that.
-    keys = np.unique(_contacts(runs, n_labels))
+    keys = np.setdiff1d(_contacts(runs, n_labels), apart)
     pairs = np.stack([keys // (n_labels + 1), keys % (n_labels + 1)], axis=1)
     sums = _moments(runs, n_labels, shape[1])
     return _joined(sums, pairs, shape, largest_area, least_roundness)
