@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy_metrics import nucleus_centres
+from benchmarks.hela_divisions import DIVISIONS
 from benchmarks.link_metrics import Ids, ids_of_objects
 from benchmarks.other_trackers import Seen, installed
 from benchmarks.tracking_scenarios import Labels, Scenario, renumbered, without_objects
 from pyama_core.processing.segmentation.instances.segmenter import InstanceSegmenter
 from pyama_core.processing.tracking.iou.tracker import IoUTracker
+from pyama_core.processing.tracking.objects import Objects
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 logger = logging.getLogger("benchmarks.real_movies")
@@ -38,8 +40,10 @@ def real_movies() -> Iterator[tuple[bool, Scenario]]:
         yield from load()
 
 
-def _every_third(scenario: Scenario) -> Scenario:
-    truth, parents = with_divisions(scenario.truth[::3])
+def _every_third(scenario: Scenario, more_divide: bool = True) -> Scenario:
+    truth, parents = scenario.truth[::3], dict[int, int]()
+    if more_divide:
+        truth, parents = with_divisions(truth)
     return replace(
         scenario,
         name=f"{scenario.name}, every third frame",
@@ -175,13 +179,39 @@ def _nuclei_of_hela() -> Iterator[tuple[bool, Scenario]]:
     seen = tifffile.imread(DATA / "hela" / "labels_of_another_program.tif").astype(np.uint16)
     tracker = IoUTracker()
     overlap = ids_of_objects(seen, [tracker.update(frame) for frame in seen])
-    truth, parents = with_divisions(_agreed(seen, Seen.of(seen), [overlap]))
+    truth, parents = _marked(_agreed(seen, Seen.of(seen), [overlap]), DIVISIONS)
     name = "hela, labels of another program"
     full = Scenario(name, truth, renumbered(seen, 3), parents, all_known=False)
     yield True, full
-    yield True, _every_third(full)
+    yield True, _every_third(full, more_divide=False)
     faulty = without_objects(full.seen, 0.05, 0)
     yield True, replace(full, name=f"{full.name}, 5 % missed", seen=faulty)
+
+
+Place = tuple[int, int]
+
+
+def _marked(
+    truth: Labels, divisions: Iterable[tuple[int, Place, Place, Place]]
+) -> tuple[Labels, dict[int, int]]:
+    """Let cells end where a person saw them divide; return their daughters' mothers."""
+    out, parents, n = truth.copy(), dict[int, int](), int(truth.max())
+    for t, place, *places in divisions:
+        mother = _nearest(out[t - 1], place)
+        for daughter in [_nearest(out[t], each) for each in places]:
+            number = daughter
+            if (out[:t] == daughter).any():  # the mother goes on as this one
+                n += 1
+                number = n
+                out[t:][out[t:] == daughter] = number
+            parents[number] = mother
+    return out, parents
+
+
+def _nearest(labels: NDArray[Any], place: Place) -> int:
+    """Return the label of the object whose centroid is nearest to a place."""
+    objects, numbers = Objects.of(labels)
+    return int(numbers[np.argmin(np.hypot(*(objects.position - place).T))])
 
 
 def _adherent() -> Iterator[tuple[bool, Scenario]]:
