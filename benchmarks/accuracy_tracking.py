@@ -211,9 +211,9 @@ Prepare = Callable[[Sequence[Image]], tuple[Segment, float | None]]
 METHODS: dict[str, tuple[Prepare, Callable[[], Tracker]]] = {
     "exact": (exact, IoUTracker),
     "default": (instances, LineageTracker),
-    "with divisions": (
+    "without divisions": (
         instances,
-        lambda: LineageTracker(LineageParameters(divisions=True)),
+        lambda: LineageTracker(LineageParameters(divisions=False)),
     ),
 }
 
@@ -325,7 +325,7 @@ def tracker_rows(scenario: Scenario) -> Iterator[Row]:
         seen = renumbered(seen, 3)
     trackers: dict[str, Tracker] = {"iou": IoUTracker(), "lineage": LineageTracker()}
     if scenario.parents:
-        trackers["with divisions"] = LineageTracker(LineageParameters(divisions=True))
+        trackers["without divisions"] = LineageTracker(LineageParameters(divisions=False))
     for name, tracker in trackers.items():
         followed = follow(dataclasses.replace(scenario, seen=seen), tracker)
         kept = identity(followed.matches)

@@ -179,7 +179,7 @@ def _nuclei_of_hela() -> Iterator[tuple[bool, Scenario]]:
     seen = tifffile.imread(DATA / "hela" / "labels_of_another_program.tif").astype(np.uint16)
     tracker = IoUTracker()
     overlap = ids_of_objects(seen, [tracker.update(frame) for frame in seen])
-    truth, parents = _marked(_agreed(seen, Seen.of(seen), [overlap]), DIVISIONS)
+    truth, parents = marked(_agreed(seen, Seen.of(seen), [overlap]), DIVISIONS)
     name = "hela, labels of another program"
     full = Scenario(name, truth, renumbered(seen, 3), parents, all_known=False)
     yield True, full
@@ -191,7 +191,7 @@ def _nuclei_of_hela() -> Iterator[tuple[bool, Scenario]]:
 Place = tuple[int, int]
 
 
-def _marked(
+def marked(
     truth: Labels, divisions: Iterable[tuple[int, Place, Place, Place]]
 ) -> tuple[Labels, dict[int, int]]:
     """Let cells end where a person saw them divide; return their daughters' mothers."""

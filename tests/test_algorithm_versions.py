@@ -365,15 +365,15 @@ PINNED: dict[str, Found] = {
         "masks": "30 labels, 22642 pixels, 51b5734293652088",
         "tracks": "32 cells, 0 with a parent, c8f7c3180df35681",
     },
-    "lineage/11": {
+    "lineage/12": {
         "usual, labels": "10 labels, 22642 pixels, fb52ed95e55885ef",
-        "usual, tracks": "10 cells, 0 with a parent, 0e37a9b3ba701c53",
+        "usual, tracks": "10 cells, 1 with a parent, f766821c0957aed6",
         "usual, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],
         "divisions, labels": "12 labels, 22642 pixels, 345b1bb642e7af40",
-        "divisions, tracks": "12 cells, 1 with a parent, bfe39271b13d3ca6",
+        "divisions, tracks": "12 cells, 1 with a parent, 26450d06dfa05c91",
         "divisions, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],
         "plain, labels": "12 labels, 22642 pixels, ba17b671d1001318",
-        "plain, tracks": "12 cells, 0 with a parent, 950b761a080985b4",
+        "plain, tracks": "12 cells, 0 with a parent, 35df3c89a2a33fb2",
         "plain, shifts": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
     },
     "features/3": {

@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from benchmarks import other_trackers
 from benchmarks.hard_movies import Colony, Faults
 from benchmarks.link_metrics import Asked, ids_of_objects, score_links, sure_links
+from benchmarks.real_movies import marked
 from benchmarks.tracking import follow
 from benchmarks.tracking_scenarios import Scenario, renumbered
 
@@ -88,6 +89,13 @@ def test_an_object_has_the_number_of_most_of_its_pixels():
     labels[labels == 4] = 7
     labels[0, 1:3, 5:10] = 8
     assert ids_of_objects(seen, labels) == [{4: 7}]
+
+
+def test_a_division_that_a_person_marked_ends_the_mother_who_went_on_as_a_daughter():
+    labels = movie_of({1: 20, 4: 40}, {1: 20, 4: 40}, {1: 14, 3: 26, 4: 40}, {1: 13, 3: 27, 4: 40})
+    truth, parents = marked(labels, [(2, (4, 22), (4, 16), (4, 28))])
+    assert parents == {5: 1, 3: 1}
+    assert [np.unique(frame).tolist() for frame in truth] == [[0, 1, 4]] * 2 + [[0, 3, 4, 5]] * 2
 
 
 COLONY = Colony(30, 12, size=192, radius=8, speed=3, divisions=0.04, deaths=0.02, seed=1)

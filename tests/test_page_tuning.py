@@ -350,6 +350,6 @@ def test_controls_are_what_the_models_say():
     assert controls["min_diameter"].empty
     assert "noise" in contrast.description
     lineage = {each.name: each for each in known_methods().tracking[1].controls}
-    assert (lineage["divisions"].kind, lineage["divisions"].default) == ("flag", False)
+    assert (lineage["divisions"].kind, lineage["divisions"].default) == ("flag", True)
     edges = {each.name: each for each in known_methods().correction[0].controls}["edges"]
     assert edges.choices == ("constant", "linear", "auto")

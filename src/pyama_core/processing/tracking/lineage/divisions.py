@@ -23,12 +23,12 @@ _LOOK = 3  # frames after, of which the daughters' sizes are the medians
 _ROUND = 5  # frames before, of which the mother's size is the largest: she shrinks to divide
 _AGAIN = 3  # frames from one division to the next, at least
 
-# The score, whose weights were fitted on made movies and rounded.
+# The score: its weights were fitted on made movies and on nuclei as people mark them, and rounded.
 _PLAIN = 3.0  # log odds of two of equal size, on opposite sides of their mother, who last
-_LOPSIDED = 6.0  # per square
+_LOPSIDED = 4.5  # per square
 _ALIKE = 2.7  # per square of the logarithm of the ratio of sizes
 _KEPT, _GROWN = 1.0, 0.1  # per square of log(kept) - 0.1 in units of log(1 + conservation)
-_FAR = 5.0  # per square of the distance beyond contact
+_FAR = 1.5  # per square of the distance beyond contact
 _PARTS = 15.0  # per distance that is lacking to contact when they are farthest apart
 _ENDS, _ENOUGH = 1.0, 4  # per frame that one ends before that many
 _SHORT, _FEW = 0.4, 3  # per frame that the movie ends before that many

@@ -12,7 +12,7 @@ from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import TrackingMethod
 
-ALGORITHM = "lineage/11"
+ALGORITHM = "lineage/12"
 
 
 class LineageParameters(MethodParameters):
@@ -50,7 +50,7 @@ class LineageParameters(MethodParameters):
         "its own: 'auto' puts pieces of a cell together (unless max_broken is 0) and cuts what is "
         "several (unless split_merged is false); 'off' leaves all objects as they were segmented",
     )
-    divisions: bool = Field(False, description="look for cells that divide")
+    divisions: bool = Field(True, description="look for cells that divide")
     brightness_channel: NonNegativeInt | str | None = Field(
         None,
         description="fluorescence channel, by name or number, whose brightness daughters share as "

@@ -31,7 +31,7 @@ IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 _NEAR = 0.9  # of the sum of both radii: pieces of a cell have their centroids so near
-_SURE = 0.8  # divisions that are more probable end the mother: of fifty one is none
+_SURE = 0.85  # divisions that are more probable end the mother
 _TOGETHER = 0.98  # how sure it is that a cell is in an object of several, as made movies tell
 _CLEARLY = 4  # what frames count in which two cells are seen clearly apart, against one together
 
