@@ -565,8 +565,11 @@ def test_a_table_tells_who_every_cell_was_and_what_became_of_it(movie, tmp_path,
     assert [",".join(line[:8]) for line in table] == [header, *rows]
     further = [line[8:] for line in table]
     if method == "lineage":
-        assert further[0] == ["link_confidence", "link_frame", "unsure_links"]
-        assert all(0 < float(sure) <= 1 and 1 <= int(t) <= 5 for sure, t, _ in further[1:])
+        assert further[0] == [
+            *("link_confidence", "link_frame", "unsure_links"),
+            *("generation", "fate_probability", "birth_probability", "cycle_frames"),
+        ]
+        assert all(0 < float(sure) <= 1 and 1 <= int(t) <= 5 for sure, t, *_ in further[1:])
     else:
         assert not any(further)
     record = load_record(tmp_path / "out" / "fov_000" / "squares_fov_000_record.json")

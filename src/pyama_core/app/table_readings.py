@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection
 
 from pyama_core.app.kept import Kept
+from pyama_core.results.doubts import needed_columns as columns_of_doubts
 from pyama_core.results.edited import needed_columns
 from pyama_core.results.fov_results import FovResults
 from pyama_core.results.tables import TIMES, FovTables
@@ -16,9 +17,9 @@ _MOST_KEPT = 4
 class TableReadings:
     """Keeps the tables that were read last, as long as they are as they were read.
 
-    The first reading takes along what is asked for next (places, times, brightness); a column
-    besides is read with those that are there. Safe to use from several threads: who asks for what
-    is being read waits for it.
+    The first reading takes along what is asked for next (places, times, brightness, rings); a
+    column besides is read with those that are there. Safe to use from several threads: who asks
+    for what is being read waits for it.
     """
 
     def __init__(self) -> None:
@@ -43,7 +44,8 @@ class _Reading:
         with self._lock:
             tables = self._tables
             if tables is None or not self._columns.issuperset(columns):
-                common = {*TIMES, *needed_columns(self._fov.channels)}
-                self._columns |= common | set(columns)
+                channels = self._fov.channels
+                common = needed_columns(channels) | columns_of_doubts(channels)
+                self._columns |= {*TIMES, *common, *columns}
                 self._tables = tables = self._fov.read_tables(self._columns)
         return tables.narrowed(columns)
