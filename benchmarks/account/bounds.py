@@ -185,7 +185,7 @@ HELD = {
 SHARES_OF_GOOD = {
     "t98g": Bound(0.2),
     "incucyte P": Bound(0.34),
-    "trpl": Bound(0.03),
+    "trpl": Bound(0.0),  # all divide before they have been seen for long enough
     "hela": Bound(0.42),
     "il1b DAPI": Bound(0.75),
     "nanog": Bound(0.31),
