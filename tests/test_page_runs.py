@@ -303,6 +303,10 @@ def test_results_of_an_earlier_version_are_done_and_said_to_be_older(copied_resu
         path.write_text(older, encoding="utf-8")
     told = Follower(copied_results).look(RunJobs())
     assert (told.state, told.counts) == ("older", {"older": 3})
+    (copied_results / "pyama.log").unlink()  # this process made them, and holds the lock
+    lock = FolderLock.acquire(copied_results / "fov_002")
+    assert Follower(copied_results).look(RunJobs()).counts == {"older": 2, "waiting": 1}
+    lock.release()
     lost = next((copied_results / "fov_001").glob("*traces*.csv"))
     lost.unlink()
     told = Follower(copied_results).look(RunJobs())

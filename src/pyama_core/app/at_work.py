@@ -9,7 +9,7 @@ from pyama_core.app.file_state import state_of
 from pyama_core.app.run_messages import RunBy
 from pyama_core.io.storage.host import host_name
 from pyama_core.io.storage.locks import LOCK_NAME, LOST_AFTER_S, find_holder
-from pyama_core.io.storage.naming import fov_folder_name
+from pyama_core.io.storage.naming import fov_folder_name, fov_folders
 
 
 def is_at_work(folder: Path) -> dict[str, str | int] | None:
@@ -24,12 +24,9 @@ def is_at_work(folder: Path) -> dict[str, str | int] | None:
 def holders_in(folder: Path) -> dict[int, dict[str, str | int]]:
     """Return who works on which fields of view."""
     found = {}
-    for path in folder.glob(f"fov_*/{LOCK_NAME}"):
-        number = path.parent.name.removeprefix("fov_")
-        if not number.isdecimal() or fov_folder_name(int(number)) != path.parent.name:
-            continue
-        if (holder := find_holder(path.parent)) is not None:
-            found[int(number)] = holder
+    for fov, path in fov_folders(folder):
+        if (holder := find_holder(path)) is not None:
+            found[fov] = holder
     return found
 
 

@@ -33,7 +33,7 @@ from pyama_core.processing.workflow.run_notes import read_notes
 from pyama_core.processing.workflow.source_description import load_description
 
 _MOST_FOLLOWED = 16
-_SETTLED: tuple[FovKind, ...] = ("done", "older", "failed", "damaged")
+_SETTLED: tuple[FovKind, ...] = ("done", "failed", "damaged")
 _FIRST_LOOKED_AT = 3
 _LEAST_ELAPSED_S = 3.0
 _FIRST_STEP = "copying"
@@ -300,12 +300,12 @@ def _standing_of(state: FovState, folder: Path) -> str:
 def _fov_kind(record: _Record | None, *, is_held: bool) -> FovKind:
     if record is None:
         return "waiting"
-    if record.standing == "older" and is_held:
-        return "waiting"
     for kind in _SETTLED:
         if record.standing == kind:
             return kind
-    return "waiting" if is_held else "unfinished"
+    if is_held:
+        return "waiting"
+    return "older" if record.standing == "older" else "unfinished"
 
 
 def _lacks(record: _Record | None, channels: Sequence[str]) -> str:

@@ -38,6 +38,7 @@ from pyama_core.processing.workflow.samples.sample_table import read_sample_tabl
 from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.samples.words import assignments_from_mapping
 from pyama_core.processing.workflow.services.analysis import choose
+from pyama_core.processing.workflow.services.roles import is_asked_what_to_measure
 from pyama_core.processing.workflow.services.selection import find_channel, find_fovs
 from pyama_core.processing.workflow.services.types import Channels
 from pyama_core.processing.workflow.shards import Shard
@@ -343,8 +344,9 @@ class _Places:
 
 def _find_channels(config: RunConfig, metadata: MicroscopyMetadata, places: _Places) -> Channels:
     words, names = config.channels, metadata.channel_names
-    # To measure nothing is said by an empty list, or goes without saying where there is no more.
-    is_complete = words.fl or "fl" in words.model_fields_set or len(names) == 1
+    # To measure nothing is said by an empty list.
+    is_told = words.fl or "fl" in words.model_fields_set
+    is_complete = is_told or not is_asked_what_to_measure(len(names))
     if (words.pc is None and words.segment is None) or not is_complete:
         known = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
         raise InputError(

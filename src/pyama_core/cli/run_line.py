@@ -11,7 +11,11 @@ from typing import Any
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.readers.survey import Survey
 from pyama_core.io.urls import text_of
-from pyama_core.processing.workflow.services.roles import Pictures, propose_roles
+from pyama_core.processing.workflow.services.roles import (
+    Pictures,
+    is_asked_what_to_measure,
+    propose_roles,
+)
 from pyama_core.processing.workflow.services.selection import word_of
 
 UNKNOWN_CHANNEL = "CHANNEL"
@@ -32,9 +36,10 @@ def words_of_run(
     path = f"./{path}" if path.startswith("-") else path
     words = ["pyama", "run", path, "-o", "results", "--segment" if roles.pc is None else "--pc"]
     words.append(UNKNOWN_CHANNEL if cells is None else word_of(cells, metadata.channel_names))
-    # A run asks what it measures where there is a choice, even if none looks like fluorescence.
-    others = tuple(c for c in range(len(metadata.channel_names)) if c != cells)
-    for channel in roles.fl or others:
+    measured = roles.fl
+    if not measured and is_asked_what_to_measure(len(metadata.channel_names)):
+        measured = tuple(c for c in range(len(metadata.channel_names)) if c != cells)
+    for channel in measured:
         words += ["--fl", word_of(channel, metadata.channel_names)]
     for option, value in options.items():
         words.append(f"--{option}")

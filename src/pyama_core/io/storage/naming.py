@@ -83,6 +83,14 @@ def _all_records(output_dir: Path) -> list[Path]:
     )
 
 
+def fov_folders(output_dir: Path) -> Iterator[tuple[int, Path]]:
+    """Folders of fields of view with their numbers, in no order; one may go away meanwhile."""
+    for folder in _listed(output_dir):
+        number = _number_in(folder.name)
+        if number is not None:
+            yield number, folder
+
+
 def _records_below(output_dir: Path) -> Iterator[Path]:
     for folder in _listed(output_dir):
         if folder.name.startswith("fov_"):

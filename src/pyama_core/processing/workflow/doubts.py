@@ -7,7 +7,7 @@ asked, whatever was released since.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -169,11 +169,10 @@ def _is_unlike(diameter: int, assumed: int, factor: float) -> bool:
 
 def _of_owners(state: FovState) -> Doubt | None:
     """Tell whether nuclei and cells do not go together: many cells have none or several."""
-    entry = _entry_of(state, NUCLEI_CSV)
-    told = {} if entry is None else entry.summary
-    cells, none, several = (told.get(name, 0) for name in OWNERS)
-    if cells < _ENOUGH_CELLS or none + several < _MANY_ODD * cells:
+    told = _many_odd(state, NUCLEI_CSV, OWNERS)
+    if told is None:
         return None
+    _, none, several = (told.get(name, 0) for name in OWNERS)
     if several > none:
         advice = "cells may be put together or nuclei cut to pieces"
     else:
@@ -188,10 +187,8 @@ def _of_owners(state: FovState) -> Doubt | None:
 
 def _of_rings(state: FovState) -> Doubt | None:
     """Tell whether many nuclei have no ring that could be measured."""
-    entry = _entry_of(state, TRACES_CSV)
-    told = {} if entry is None else entry.summary
-    nuclei, none, small = (told.get(name, 0) for name in RINGS)
-    if nuclei < _ENOUGH_CELLS or none + small < _MANY_ODD * nuclei:
+    told = _many_odd(state, TRACES_CSV, RINGS)
+    if told is None:
         return None
     return Doubt(
         About.RINGS,
@@ -200,6 +197,16 @@ def _of_rings(state: FovState) -> Doubt | None:
         "and take a smaller gap (extraction.ring_gap), or let cells that are grown nuclei grow "
         "farther (segmentation.grow_by)",
     )
+
+
+def _many_odd(
+    state: FovState, kind: OutputKind, counted: Sequence[str]
+) -> Mapping[str, int] | None:
+    """Return the counts of an output if many of what it counts first are of the other sorts."""
+    entry = _entry_of(state, kind)
+    told = {} if entry is None else entry.summary
+    n, *odd = (told.get(name, 0) for name in counted)
+    return told if n >= _ENOUGH_CELLS and sum(odd) >= _MANY_ODD * n else None
 
 
 def count_compartments(state: FovState) -> list[str]:

@@ -47,6 +47,14 @@ def propose_roles(metadata: MicroscopyMetadata, seen: Survey, pictures: Pictures
     return Roles(pc, segment, tuple(measured))
 
 
+def is_asked_what_to_measure(n_channels: int) -> bool:
+    """Tell whether a run must be told what it measures.
+
+    Of a single channel it goes without saying that nothing is, for cells are found in it.
+    """
+    return n_channels > 1
+
+
 def shows_nuclei(name: str) -> bool:
     """Tell whether a channel has the name of a nuclear stain.
 
