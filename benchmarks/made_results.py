@@ -36,8 +36,9 @@ from pyama_core.processing.workflow.results_file import write_results
 from pyama_core.processing.workflow.samples.stored import change_samples
 from pyama_core.processing.workflow.samples.words import assignments_from_mapping
 from pyama_core.processing.workflow.services.analysis import Analysis, parse_analysis
-from pyama_core.processing.workflow.services.base import identify, make_fov_folder, names_of
+from pyama_core.processing.workflow.services.base import make_fov_folder, names_of
 from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.source_identity import identify
 from pyama_core.processing.workflow.services.steps.extraction import frame_times, tabulate
 from pyama_core.processing.workflow.source_description import save_description
 

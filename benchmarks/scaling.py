@@ -44,8 +44,8 @@ from pyama_core.processing.workflow.pipeline import carry_out
 from pyama_core.processing.workflow.progress import ProgressDrainer
 from pyama_core.processing.workflow.request import RunRequest, request_run
 from pyama_core.processing.workflow.services.analysis import parse_analysis
-from pyama_core.processing.workflow.services.base import identify
 from pyama_core.processing.workflow.services.events import ProgressEvent
+from pyama_core.processing.workflow.services.source_identity import identify
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 
 CHANNELS = ["--pc", "0", "--fl", "1", "--fl", "2"]

@@ -22,6 +22,7 @@ from pyama_core.io.storage.naming import STOP_NAME, find_records
 from pyama_core.processing.workflow.source_description import load_description
 from pyama_core.processing.workflow.stop_file import StopFile, ask_to_stop
 from runs import doubt_diameters
+from sources import write_image_folder
 
 _PATIENCE_S = 90
 
@@ -143,6 +144,29 @@ def test_what_failed_is_told_with_its_reason_and_tried_again_alone(opened, demo_
     assert [path.read_bytes() for path in find_records(out) if path != record] == others
     answer = opened.post("/api/run/start", at=str(out), which="failed")
     assert "nothing" in answer.json["error"]
+
+
+@pytest.mark.slow
+def test_a_position_whose_files_were_copied_again_is_tried_alone(opened, root):
+    (root / "zwei Orte").mkdir()
+    movie, out = write_image_folder(root / "zwei Orte"), root / "zum Teil beschädigt"
+    images = {image: image.read_bytes() for image in movie.glob("Pos1/*GFP*")}
+    for image, content in images.items():
+        image.write_bytes(content[:1000])
+    set_up(opened, movie, out)
+    assert opened.post("/api/run/start", at=str(out)).status == 200
+    told = wait_for(opened, out, "failed")
+    assert told["counts"] == {"done": 1, "failed": 1}
+    before = {path: path.read_bytes() for path in out.glob("fov_000/*.[cn][sp][vy]")}
+    for image, content in images.items():
+        image.write_bytes(content)
+    assert opened.post("/api/run/start", at=str(out), which="failed").status == 200
+    told = wait_for(opened, out, "done", "refused")
+    assert (told["state"], told["said"]) == ("done", "")
+    assert told["last"]["counts"] == {"done": 1}
+    assert opened.post("/api/run/start", at=str(out)).status == 200
+    told = wait_for(opened, out, "done", "refused")
+    assert before == {path: path.read_bytes() for path in out.glob("fov_000/*.[cn][sp][vy]")}
 
 
 @pytest.mark.slow

@@ -39,10 +39,11 @@ def touch_all(path: Path) -> None:
 
 
 def as_before(out: Path) -> None:
-    """Make records as they were when no content was noted without times."""
+    """Make records as they were when no content was noted without times, nor files of a FOV."""
     for path in out.rglob("*_record.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
         record.pop("seen_source")
+        record.pop("own")
         record["source"].pop("content")
         for entry in record["outputs"].values():
             entry.pop("not_made")

@@ -108,7 +108,13 @@ class SourceIdentity(BaseModel):
         return f"size={self.size} mtime_ns={self.mtime_ns} {self.sample}"
 
 
-def identify_source(files: Sequence[Path], mtime_ns: int | None = None) -> SourceIdentity:
+def identify_source(
+    files: Sequence[Path],
+    mtime_ns: int | None = None,
+    *,
+    layout: str = "",
+    n_sampled: int = _SAMPLED_FILES,
+) -> SourceIdentity:
     """Identify a data set by the size, modification time and sampled content of its files.
 
     Parameters
@@ -117,6 +123,10 @@ def identify_source(files: Sequence[Path], mtime_ns: int | None = None) -> Sourc
         Files of the data set.
     mtime_ns : int, optional
         A time to take for that of each file, to find out what the identity was at that time.
+    layout : str
+        What else than the files decides on the pixels.
+    n_sampled : int
+        How many files are read, at most.
 
     Raises
     ------
@@ -124,9 +134,11 @@ def identify_source(files: Sequence[Path], mtime_ns: int | None = None) -> Sourc
         A file cannot be read.
     """
     hasher, without_times = new_hasher(), new_hasher()
+    for each in (hasher, without_times):
+        each.update(layout.encode())
     size, latest_ns = 0, 0
     # A folder may have a hundred thousand images: all are asked for their size and time, some read.
-    step = -(-len(files) // _SAMPLED_FILES)
+    step = -(-len(files) // n_sampled)
     for index, file in enumerate(sorted(files, key=lambda path: path.name)):
         status = file.stat()
         size += status.st_size

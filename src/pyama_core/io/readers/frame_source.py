@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.errors import InputError, MissingFrameError, ShortageError, shortage_behind
+from pyama_core.io.readers.own_files import OwnFiles
 from pyama_core.io.retrying import patiently
 from pyama_core.io.titles import titled
 
@@ -360,6 +361,14 @@ class FrameSource(ABC):
         """Return the files that the planes of a field of view are read from, or more than those."""
         del fov
         return self.metadata.companions
+
+    def own_files(self, fov: int) -> OwnFiles | None:
+        """Return the files that a field of view has apart from others, and how it lies in them.
+
+        None if there are no such files, or they cannot be told.
+        """
+        del fov
+        return None
 
     def find_change(self, fov: int) -> str:
         """Say what changed of a field of view since the source was opened, beside local files.

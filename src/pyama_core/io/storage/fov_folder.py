@@ -70,6 +70,7 @@ from pyama_core.io.storage.records import (
     FovRecord,
     Names,
     OutputEntry,
+    OwnFilesNote,
     PictureNote,
     Provenance,
     Settings,
@@ -161,7 +162,8 @@ class FovFolder:
         self._cancelled = cancelled
         self._record_path = self.path / record_name(base_name, fov)
         record = load_record(self._record_path)
-        if record is not None and (record.fov != fov or not record.may_be_of(source)):
+        fits = record is None or record.may_be_of(source) or record.own_files is not None
+        if record is not None and (record.fov != fov or not fits):
             raise InputError(
                 f"{self._record_path} belongs to another source file or FOV; "
                 "choose another output folder, or delete this one"
@@ -329,16 +331,35 @@ class FovFolder:
         """Whether the source is known to be the one that the copies were made of."""
         return self.record.knows_source(self._source)
 
-    def confirm_source(self) -> None:
-        """Note that the source has the pixels that were copied, whatever its times."""
-        known = self.record.source.model_copy(update={"content": self._source.content})
-        confirmed = {"source": known, "seen_source": self._source}
-        self._save(self.record.model_copy(update=confirmed))
+    def confirm_source(self, own: SourceIdentity | None) -> None:
+        """Note that the source has the pixels that were copied here, whatever else changed.
 
-    def adopt_source(self) -> None:
-        """Note that the source has other pixels by now: what was copied proves nothing more."""
-        adopted = {"source": self._source, "seen_source": None}
-        self._save(self.record.model_copy(update=adopted))
+        Parameters
+        ----------
+        own : SourceIdentity or None
+            What identifies the files of this field of view alone.
+        """
+        known = self.record.source
+        if not known.content:
+            known = known.model_copy(update={"content": self._source.content})
+        self._save_source(own, source=known, seen_source=self._source)
+
+    def adopt_source(self, own: SourceIdentity | None) -> None:
+        """Note that the source has other pixels by now: what was copied proves nothing more.
+
+        Parameters as `confirm_source`.
+        """
+        self._save_source(own, source=self._source, seen_source=None)
+
+    def note_own_files(self, own: SourceIdentity | None) -> None:
+        """Note which files of the source are those of this field of view; as `confirm_source`."""
+        if own != self.record.own_files:
+            self._save_source(own)
+
+    def _save_source(self, own: SourceIdentity | None, **found: SourceIdentity | None) -> None:
+        record = self.record.model_copy(update=found)
+        note = OwnFilesNote(identity=own, within=record.source.as_text()) if own else None
+        self._save(record.model_copy(update={"own": note}))
 
     # Work
 

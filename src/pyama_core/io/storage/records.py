@@ -194,6 +194,14 @@ class PictureNote(_Describing):
     """The segmentation that was chosen."""
 
 
+class OwnFilesNote(_Describing):
+    """What identifies the files of one field of view, where it has files apart from others."""
+
+    identity: SourceIdentity
+    within: str
+    """The whole source of which they were a part, as an input of the copies."""
+
+
 class FovRecord(_Describing):
     """All that is known of the outputs of one field of view."""
 
@@ -204,6 +212,8 @@ class FovRecord(_Describing):
     source: SourceIdentity
     seen_source: SourceIdentity | None = None
     """The source with other times, whose pixels were found to be those that were copied."""
+    own: OwnFilesNote | None = None
+    """Its files among those of the source: while they are the same, others may change."""
     names: Names = Names()
     settings: Settings | None = None
     picture: PictureNote | None = None
@@ -221,6 +231,15 @@ class FovRecord(_Describing):
     def may_be_of(self, source: SourceIdentity) -> bool:
         """Whether a source is the one that was copied, or a look at its pixels must decide."""
         return self.knows_source(source) or self.source.may_be(source)
+
+    @property
+    def own_files(self) -> SourceIdentity | None:
+        """What identifies the files of this field of view, as they were copied, if that is known.
+
+        What versions that know nothing of it copied anew is another part of another source.
+        """
+        is_current = self.own is not None and self.own.within == self.source.as_text()
+        return self.own.identity if self.own is not None and is_current else None
 
     def with_output(self, name: str, entry: OutputEntry) -> FovRecord:
         """Return a record in which `name` is described by `entry`."""

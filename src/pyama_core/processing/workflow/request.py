@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyama_core.errors import InputError
 from pyama_core.io.base_names import require_portable
-from pyama_core.io.checksums import SourceIdentity, identify_source
+from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.storage.naming import find_records, record_name
 from pyama_core.io.storage.records import load_record
@@ -29,11 +29,13 @@ from pyama_core.processing.workflow.graph import declarations
 from pyama_core.processing.workflow.keeping import CHOICES, KEEP_ALL, Keep
 from pyama_core.processing.workflow.misplaced import find_misplaced
 from pyama_core.processing.workflow.release import restored_outputs
+from pyama_core.processing.workflow.same_source import SourceCheck
 from pyama_core.processing.workflow.samples.samples import Samples
 from pyama_core.processing.workflow.services.analysis import Analysis, ChannelChoice, chosen_plane
-from pyama_core.processing.workflow.services.base import identify, validate_fov_range, watch
+from pyama_core.processing.workflow.services.base import validate_fov_range
 from pyama_core.processing.workflow.services.pictures import settle_method
 from pyama_core.processing.workflow.services.selection import find_fovs
+from pyama_core.processing.workflow.services.source_identity import identify, watch
 from pyama_core.processing.workflow.services.steps.extraction import warn_of_times
 from pyama_core.processing.workflow.services.steps.nuclei import nuclei_channel
 from pyama_core.processing.workflow.services.steps.tracking import image_for_tracking
@@ -296,39 +298,24 @@ def _check_folder(request: RunRequest) -> dict[int, set[Output]]:
     """
     if request.output_dir.exists() and not request.output_dir.is_dir():
         raise InputError(f"the output folder {request.output_dir} is a file")
-    decided: dict[SourceIdentity, bool] = {}
     done: dict[int, set[Output]] = {}
     declared = declarations(request.analysis)
-    for path in find_records(request.output_dir):
-        record = load_record(path)
-        if record is None:
-            continue
-        fits = record.knows_source(request.identity)
-        if not fits:
-            if record.source not in decided:
-                decided[record.source] = _may_be_of(request, record.source)
-            fits = decided[record.source]
-        if not fits or path.name != record_name(request.metadata.base_name, record.fov):
-            raise InputError(
-                f"{request.output_dir} holds results of another file ({record.base_name}, "
-                f"{record.source.size} bytes) or of an earlier state of this one; "
-                "choose another output folder, or delete this one"
-            )
-        asked = record.model_copy(update={"settings": request.analysis.as_settings()})
-        if FovState(asked).is_done(path.parent):
-            done[record.fov] = restored_outputs(record, declared, request.restore)
+    with SourceCheck(request.metadata, request.identity, request.output_dir) as check:
+        for path in find_records(request.output_dir):
+            record = load_record(path)
+            if record is None:
+                continue
+            if path.name != record_name(request.metadata.base_name, record.fov):
+                raise check.of_another(record)
+            if check.is_as_copied(record):
+                asked = record.model_copy(update={"settings": request.analysis.as_settings()})
+                if FovState(asked).is_done(path.parent):
+                    done[record.fov] = restored_outputs(record, declared, request.restore)
+        check.require_this_source()
     for each in find_misplaced(request.output_dir):
         if each.is_needed:
             logger.warning("%s: %s", request.output_dir / each.place, each)
     return done
-
-
-def _may_be_of(request: RunRequest, known: SourceIdentity) -> bool:
-    """Whether the source of older results may be that of a request, only with other times."""
-    files = request.metadata.companions
-    if known.content or len(files) != 1:
-        return known.may_be(request.identity)
-    return identify_source(files, known.mtime_ns).is_same(known)
 
 
 def _check_space(request: RunRequest, done: Mapping[int, set[Output]]) -> None:

@@ -20,6 +20,7 @@ from pyama_core.io.readers.image_folder.headers import ExpectedImages, expected_
 from pyama_core.io.readers.image_folder.names import understand_names
 from pyama_core.io.readers.image_folder.single_image import read_image
 from pyama_core.io.readers.micro_manager.metadata_file import MicroManagerNotes, read_notes
+from pyama_core.io.readers.own_files import OwnFiles, own_files_of
 from pyama_core.io.readers.tiff.pages import UnreadablePlaneError
 
 
@@ -59,6 +60,15 @@ class ImageFolderSource(FrameSource):
         return [
             self._folder / self._grid.names[i] for i in np.unique(self._grid.files[fov]) if i >= 0
         ]
+
+    def own_files(self, fov: int) -> OwnFiles:
+        """Return the images of a field of view, and which planes they are."""
+        grid, expected = self._grid, (self._expected.sizes[fov], self._expected.types[fov])
+        return own_files_of(
+            lambda image: self._folder / grid.names[image],
+            grid.files[fov],
+            further=(*expected, self._dtype),
+        )
 
     def _release(self) -> None:
         """No file is open between reads."""

@@ -37,6 +37,7 @@ from pyama_core.io.readers.micro_manager.notes import (
     stage_um,
     z_step_um,
 )
+from pyama_core.io.readers.own_files import OwnFiles, own_files_of
 from pyama_core.io.readers.stated_numbers import Doubts
 from pyama_core.io.readers.tiff.pages import TiffFiles, UnreadablePlaneError, read_page
 
@@ -105,6 +106,13 @@ class MmStackSource(FrameSource):
         planes = self._planes
         owners = np.unique(planes.file[fov][planes.page[fov] >= 0])
         return [planes.files[int(owner)] for owner in owners]
+
+    def own_files(self, fov: int) -> OwnFiles:
+        """Return the files that hold planes of a position, and the pages that they are on."""
+        planes, expected = self._planes, (self.metadata.shape_of(fov), self._dtype)
+        owner = np.where(planes.page[fov] >= 0, planes.file[fov], -1)
+        places = planes.page[fov], planes.offset[fov]
+        return own_files_of(planes.files.__getitem__, owner, *places, further=expected)
 
     def _refresh(self) -> None:
         self._files.close()

@@ -28,6 +28,7 @@ from pyama_core.io.readers.micro_manager.notes import (
 from pyama_core.io.readers.ndtiff.axes import NdTiffGrid, arrange
 from pyama_core.io.readers.ndtiff.files import NdTiffFiles, data_set_name, find_index
 from pyama_core.io.readers.ndtiff.index import NdTiffIndex, parse_index
+from pyama_core.io.readers.own_files import OwnFiles, own_files_of
 from pyama_core.io.readers.stated_numbers import Doubts
 from pyama_core.io.readers.tiff.pages import UnreadablePlaneError
 from pyama_core.io.regular_files import read_regular
@@ -118,6 +119,17 @@ class NdTiffSource(FrameSource):
         data, entries = self._data, self._data.grid.entry[fov]
         owners = np.unique(data.index.file[entries[entries >= 0]]).tolist()
         return [data.path, *(path for owner in owners if (path := data.paths[owner]) is not None)]
+
+    def own_files(self, fov: int) -> OwnFiles:
+        """Return the files that hold images of a position, and what the index says of these."""
+        data, entry = self._data, self._data.grid.entry[fov]
+        # Of a plane without an image, what is said of the last of all does not matter.
+        owner = np.where(entry >= 0, data.index.file[entry], -1).astype(np.int64)
+        told = [data.index.fields[name][entry] for name in ("pixel_type", "height", "width")]
+        is_faulty = np.isin(entry, list(data.faults))
+        places = (np.where(entry >= 0, place, 0) for place in (self._offsets[entry], *told))
+        expected = self.metadata.shape_of(fov), data.dtype
+        return own_files_of(data.paths.__getitem__, owner, *places, is_faulty, further=expected)
 
     def _refresh(self) -> None:
         self._files.close()

@@ -23,6 +23,7 @@ from pyama_core.io.readers.ome_tiff.files import (
 from pyama_core.io.readers.ome_tiff.left_out import left_out, without_doubles
 from pyama_core.io.readers.ome_tiff.uuids import uuid_in
 from pyama_core.io.readers.ome_xml import OmeImage
+from pyama_core.io.readers.own_files import OwnFiles, own_files_of
 from pyama_core.io.readers.tiff.pages import TiffFiles, UnreadablePlaneError, is_reduced, read_page
 
 if TYPE_CHECKING:
@@ -64,18 +65,39 @@ class OmeTiffSource(FrameSource):
         ifd, owner = int(image.ifd[at]), int(image.file[at])
         if ifd < 0:
             raise UnreadablePlaneError("the file names no page for it")
+        return self._files.get(self._path_of(owner)), ifd
+
+    def _path_of(self, owner: int) -> Path:
+        """Return the path of one of the files."""
         path = self._set.paths[owner]
         if path is None:
             raise UnreadablePlaneError(f"its file {self._set.absent[owner]}")
         if owner not in self._rightful:
             found = uuid_in(self._files.get(path).filehandle)
             self._rightful[owner] = rightful_file(self._set, owner, found)
-        return self._files.get(self._rightful[owner]), ifd
+        return self._rightful[owner]
 
     def files_of(self, fov: int) -> Sequence[Path]:
         """Return the files that the OME-XML names for a field of view."""
         paths = (self._set.paths[int(owner)] for owner in np.unique(self._images[fov].file))
         return [path for path in paths if path is not None]
+
+    def own_files(self, fov: int) -> OwnFiles:
+        """Return the files that planes of a field of view are in, and the pages that they are on.
+
+        Of two files that have each other's names, the one that is read.
+        """
+        image = self._images[fov]
+        owner = np.where(image.ifd >= 0, image.file, -1)
+        shared = [] if image.shared is None else [image.shared]
+        expected = image.shape, self._dtype
+        return own_files_of(self._path_if_there, owner, image.ifd, *shared, further=expected)
+
+    def _path_if_there(self, owner: int) -> Path | None:
+        try:
+            return self._path_of(owner)
+        except (UnreadablePlaneError, InputError):  # damaged, or not there
+            return self._set.paths[owner]
 
     def _refresh(self) -> None:
         self._files.close()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyama_core.errors import InputError
+from pyama_core.io.checksums import value_checksum
 from pyama_core.io.readers.file_description import FoundInFile, make_metadata
 from pyama_core.io.readers.frame_source import (
     Frame,
@@ -24,6 +25,7 @@ from pyama_core.io.readers.frame_source import (
     check_frame_size,
     check_plane_count,
 )
+from pyama_core.io.readers.own_files import OwnFiles
 from pyama_core.io.readers.zarr.chunks import ChunkAudit, written_planes
 from pyama_core.io.readers.zarr.documents import ARRAY_DOCUMENTS, ZarrStore
 from pyama_core.io.readers.zarr.images import ZarrDataSet, ZarrImage, read_ome_zarr
@@ -91,6 +93,23 @@ class ZarrSource(FrameSource):
             return ()
         array = self.metadata.file_path / self._images[fov].array.path
         return [path for place in (array, *array.parents) for path in self._files.get(place, ())]
+
+    def own_files(self, fov: int) -> OwnFiles | None:
+        """Return the files of an image, if all of them are known."""
+        if not self._lists_chunks:
+            return None
+        files = tuple(self.files_of(fov))
+        names = [path.relative_to(self.metadata.file_path).as_posix() for path in files]
+        image, shape = self._images[fov], self.metadata.shape_of(fov)
+        layout = value_checksum([names, image.array.path, image.axes, shape, self.metadata.dtype])
+        return OwnFiles(files, layout)
+
+    @functools.cached_property
+    def _lists_chunks(self) -> bool:
+        """Whether files of pixels are among those that are named, not documents alone."""
+        root = self.metadata.file_path
+        documents = {root / name for name in self._store.documents}
+        return any(path not in documents for path in self.metadata.companions)
 
     @functools.cached_property
     def _files(self) -> dict[Path, list[Path]]:

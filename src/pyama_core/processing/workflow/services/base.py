@@ -12,15 +12,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
-from pyama_core.errors import CancelledError, InputError, PyamaError, StorageError, reason_of
-from pyama_core.io.checksums import SourceIdentity, identify_source
+from pyama_core.errors import CancelledError, InputError, PyamaError, StorageError
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.read_files import FilesOfParameters, look_at_all
 from pyama_core.io.storage.fov_folder import FovFolder, PlannedOutput
 from pyama_core.io.storage.locks import FolderLock, LockTicket
 from pyama_core.io.storage.naming import fov_folder_name, path_of
 from pyama_core.io.storage.records import Names, Provenance, not_default
-from pyama_core.io.watched_files import WatchedFiles
 from pyama_core.outputs import FL, PC, Declaration, Form, Output
 from pyama_core.processing.method_files import files_of_parameters
 from pyama_core.processing.workflow.services.analysis import Analysis, parse_analysis
@@ -29,6 +27,10 @@ from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.parameters import defaults_of
 from pyama_core.processing.workflow.services.pictures import settle_method
 from pyama_core.processing.workflow.services.scope import ALONE, Scope
+from pyama_core.processing.workflow.services.source_identity import (
+    identify,
+    require_same_source,
+)
 from pyama_core.processing.workflow.services.types import (
     ProcessingContext,
     ensure_context,
@@ -278,6 +280,7 @@ class BaseProcessingService(ABC):
                 scope.scratch,
             )
             if not scope.in_a_run:
+                require_same_source(metadata, folder, identity)
                 names = names_of(metadata, fov)
                 folder.begin(analysis.as_settings(), names, analysis.picture_note())
             yield FovJob(metadata, analysis, folder, given)
@@ -370,41 +373,6 @@ def cell_image(analysis: Analysis) -> dict[str, Output]:
     if channel == analysis.channels.pc:
         return {"pc": Output(PC, channel)}
     return {"image": Output(FL, channel)}
-
-
-def identify(metadata: MicroscopyMetadata) -> SourceIdentity:
-    """Identify the source file.
-
-    Raises
-    ------
-    InputError
-        It cannot be read.
-    """
-    if metadata.content_checksum:
-        # Not made of local files: the reader took a checksum of what describes the data set.
-        checksum = metadata.content_checksum
-        return SourceIdentity(size=0, mtime_ns=0, sample=checksum, content=checksum)
-    try:
-        return identify_source(metadata.companions)
-    except OSError as error:
-        raise InputError(
-            f"cannot read {error.filename or metadata.file_path}: {reason_of(error)}"
-        ) from error
-
-
-def watch(metadata: MicroscopyMetadata) -> WatchedFiles:
-    """Remember how all files of the source are now.
-
-    Raises
-    ------
-    InputError
-        One cannot be looked at.
-    """
-    path = metadata.file_path
-    try:
-        return WatchedFiles(metadata.companions, path if path.is_dir() else None)
-    except OSError as error:
-        raise InputError(f"cannot read {error.filename}: {reason_of(error)}") from error
 
 
 @contextlib.contextmanager

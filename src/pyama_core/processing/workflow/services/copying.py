@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyama_core.errors import InputError, MissingFrameError
+from pyama_core.io.checksums import SourceIdentity
 from pyama_core.io.frame_ranges import format_ranges
 from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
 from pyama_core.io.readers.frame_source import Frame
@@ -22,9 +23,10 @@ from pyama_core.io.storage.stacks import StackHasher
 from pyama_core.io.watched_files import WatchedFiles, changed_while_read
 from pyama_core.outputs import FL, PC, Declaration, Output, kind_named
 from pyama_core.processing.workflow.services.analysis import Analysis, chosen_plane
-from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame, watch
+from pyama_core.processing.workflow.services.base import BaseProcessingService, at_frame
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.scope import ALONE, Scope
+from pyama_core.processing.workflow.services.source_identity import identify_own_files, watch
 
 logger = logging.getLogger(__name__)
 
@@ -87,11 +89,12 @@ class CopyingService(BaseProcessingService):
         }
 
     def decide_about_source(self, job: FovJob) -> None:
-        """Let the pixels decide about a source that has other times than the one on record.
+        """Let files or pixels decide about a source that is not as the one on record.
 
-        Copying a data set to another disk gives its files other times, and so may opening them.
-        If the pixels are those that were copied, all that was made of them stays valid; otherwise
-        they are copied anew.
+        Where the field of view has files of its own which are as they were, it does not matter what
+        became of others. Copying a data set to another disk gives its files other times, and so may
+        opening them: if the pixels are those that were copied, all that was made of them stays
+        valid; otherwise they are copied anew.
 
         Raises
         ------
@@ -101,19 +104,34 @@ class CopyingService(BaseProcessingService):
         if job.folder.is_source_decided:
             return
         name = job.metadata.file_path.name
+        with self._source_of(job.metadata) as source:
+            own = identify_own_files(source, job.fov)
+        known = job.folder.record.own_files
+        if known is not None and own is not None and own.is_same(known):
+            logger.info("FOV %d: its files of %s are as they were, others are not", job.fov, name)
+            job.folder.confirm_source(own)
+            return
+        if known is not None and (own is None or not own.may_be(known)):
+            logger.warning(
+                "FOV %d: its files of %s are others than were copied; it is made anew",
+                job.fov,
+                name,
+            )
+            job.folder.adopt_source(own)
+            return
         copies = self._forget_other_copies(job)
         logger.info("FOV %d: %s has another time; comparing its pixels", job.fov, name)
         if copies and self._are_the_same(job, copies):
-            job.folder.confirm_source()
+            job.folder.confirm_source(own)
             return
-        known = job.folder.record.source.content or len(job.metadata.companions) == 1
-        if copies and not known:
+        is_told = job.folder.record.source.content or len(job.metadata.companions) == 1
+        if copies and not is_told:
             raise InputError(
                 f"{job.folder.path} holds results of another data set than {name}, or of an "
                 "earlier state of it; choose another output folder, or delete this one"
             )
         logger.warning("FOV %d: %s has other pixels than were copied", job.fov, name)
-        job.folder.adopt_source()
+        job.folder.adopt_source(own)
 
     def _forget_other_copies(self, job: FovJob) -> dict[str, PlannedOutput]:
         """Return the copies on record; those of other planes than would be copied now are lost."""
@@ -177,6 +195,7 @@ class CopyingService(BaseProcessingService):
                 if is_dark(frame):
                     dark[channels[index]].append(t)
             _require_unchanged(source, job, watched)
+            job.folder.note_own_files(_own_files_of(source, job.fov))
             for channel, copy in zip(channels, copies, strict=True):
                 _tell_missing(job, channel, copy.missing, why.get(channel, ""))
                 _tell_dark(job, channel, dark[channel])
@@ -229,6 +248,15 @@ def _require_unchanged(source: FrameSource, job: FovJob, watched: WatchedFiles) 
     change = source.find_change(job.fov)
     if change:
         raise changed_while_read(name, [change])
+
+
+def _own_files_of(source: FrameSource, fov: int) -> SourceIdentity | None:
+    """Identify the files of a field of view, unless one, as of a missing frame, cannot be read."""
+    try:
+        return identify_own_files(source, fov)
+    except InputError as error:
+        logger.info("FOV %d: its files are not noted apart from others: %s", fov, error)
+        return None
 
 
 def _tell_missing(job: FovJob, channel: int, missing: list[int], why: str) -> None:
