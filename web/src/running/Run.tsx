@@ -223,7 +223,7 @@ function Failures(props: { now: RunAt }) {
         Positions that are done stay as they are. When what is said above is mended, “retry the failed”
         goes on with these alone, from the step that failed.
         {[...groups.keys()].some((kind) => kind.startsWith("copying")) &&
-          " A microscope file that was copied again counts as another, and wants another folder of results."}
+          " A single file of all positions that was mended counts as another, and wants another folder of results."}
       </p>
     </section>
   );

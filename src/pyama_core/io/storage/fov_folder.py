@@ -331,7 +331,7 @@ class FovFolder:
         """Whether the source is known to be the one that the copies were made of."""
         return self.record.knows_source(self._source)
 
-    def confirm_source(self, own: SourceIdentity | None) -> None:
+    def confirm_source(self, own: SourceIdentity | None = None) -> None:
         """Note that the source has the pixels that were copied here, whatever else changed.
 
         Parameters
@@ -344,7 +344,7 @@ class FovFolder:
             known = known.model_copy(update={"content": self._source.content})
         self._save_source(own, source=known, seen_source=self._source)
 
-    def adopt_source(self, own: SourceIdentity | None) -> None:
+    def adopt_source(self, own: SourceIdentity | None = None) -> None:
         """Note that the source has other pixels by now: what was copied proves nothing more.
 
         Parameters as `confirm_source`.
