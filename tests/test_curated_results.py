@@ -66,6 +66,29 @@ def test_a_cell_that_is_cut_is_two_of_which_one_may_be_too_short(folder):
     )
 
 
+def test_a_cell_that_is_given_both_its_divisions_has_a_whole_life_and_is_good(tmp_path):
+    times = range(4), range(4, 8), range(8, N_FRAMES)
+    squares = [Square(20, 20, times[0]), Square(60, 60, times[1]), Square(100, 100, times[2])]
+    results = open_results(MaskedMovie(tmp_path).run(*squares, Square(20, 100)))
+    mother, cell, daughter = (
+        int(row.cell)
+        for row in results.cells.sort_values("first_frame").itertuples()
+        if row.n_frames == 4
+    )
+    fov = results.fov(0)
+    assert [cell_of(results, each)["reason_GFP"] for each in (mother, cell, daughter)] == [
+        "too short"
+    ] * 3
+    fov.set_parent(cell, mother)
+    assert cell_of(results, cell)["reason_GFP"] == "too short"
+    fov.set_parent(daughter, cell)
+    assert (cell_of(results, cell)["reason_GFP"], cell_of(results, cell)["good"]) == ("", True)
+    assert cell_of(results, mother)["reason_GFP"] == "too short"
+    assert results.traces.loc[results.traces["cell"] == cell, "good"].all()
+    fov.undo()
+    assert cell_of(results, cell)["reason_GFP"] == "too short"
+
+
 def test_corrections_by_one_show_at_once_in_what_another_has_open(folder):
     mine, other = open_results(folder), open_results(folder)
     assert cell_of(other, 2)["good"]

@@ -27,7 +27,7 @@ from pyama_core.results.channels import ChannelNames
 from pyama_core.results.edited import apply_edits, found_cells
 from pyama_core.results.relabelled import relabelled
 from pyama_core.results.tables import FovTables, make_tables
-from pyama_core.results.verdicts import judge_as_the_run
+from pyama_core.results.verdicts import Told, judge_as_the_run
 from slow_edits import N_FRAMES, SlowCells, corrections, slow_cells
 
 pytestmark = pytest.mark.usefixtures("workers_inline")
@@ -174,7 +174,8 @@ def test_cells_that_are_judged_anew_as_they_are_get_the_verdicts_of_the_run(fini
             expected = dict(
                 zip(tables.cells["cell"], tables.cells[f"reason_{channel}"], strict=True)
             )
-            assert judge_as_the_run(*the_same, channel, basis, tables.least_sure) == expected
+            told = Told(tables.least_sure, tables.born & tables.divided)
+            assert judge_as_the_run(*the_same, channel, basis, told) == expected
             n_bad += sum(map(bool, expected.values()))
     assert n_bad > 5
 

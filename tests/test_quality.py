@@ -95,6 +95,36 @@ def test_cells_that_shared_an_object_are_merged(track, reason):
     assert reasons(usual(), tracks=[merged_in(1, 6)], max_merged_part=0.5) == [""]
 
 
+def lived(cell=4, **changes):
+    """A cell of five frames that came from a sure division and ended in one."""
+    whole = {"parent": 1, "fate": "divided", "birth_probability": 0.9, "fate_probability": 0.85}
+    return replace(Track(cell, None, 0, 4, "lost", 5, 0), **{**whole, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        ({"parent": None, "birth_probability": None}, "too short"),  # its beginning is not seen
+        ({"fate": "end of movie", "fate_probability": 1.0}, "too short"),
+        ({"fate": "lost"}, "too short"),
+        ({"birth_probability": 0.84}, "too short"),
+        ({"fate_probability": 0.84}, "too short"),
+        ({"birth_probability": None, "fate_probability": None}, "too short"),  # nobody tells
+    ],
+)
+def test_a_whole_life_is_not_too_short_however_fast_cells_divide(changes, reason):
+    cells = usual(), usual(20), usual(60), (40, 50, [10] * 5, [100] * 5)
+    assert reasons(*cells, tracks=[lived(**changes)]) == ["", "", "", reason]
+    # Who says in how many frames a good cell is seen means all of them.
+    assert reasons(*cells, tracks=[lived(**changes)], min_frames=6)[3] == "too short"
+
+
+def test_a_whole_life_is_held_against_all_other_limits():
+    cells = usual(), usual(20), (40, 101, [10] * 5, [100] * 5)
+    assert reasons(*cells, tracks=[lived(3)]) == ["", "", "at the border"]
+
+
 def test_every_limit_can_be_moved_or_left_out():
     short = (40, 50, [10] * 5, [100] * 5)
     assert reasons(usual(), short, min_frames=5) == ["", ""]
@@ -202,7 +232,15 @@ def plain_reason(number, frames, tracks, p):
         for d_light, d_area, far, doubt in zip(light, steps("area"), lengths, doubtful, strict=True)
     ]
 
-    if len(rows) < p.min_frames:
+    enough = p.min_frames or min(30, np.ceil(len(frames) / 2))
+    has_whole_life = any(
+        t.cell == number
+        and t.parent is not None
+        and t.fate == "divided"
+        and min(t.birth_probability or 0, t.fate_probability or 0) >= 0.85
+        for t in tracks
+    )
+    if len(rows) < enough and (p.min_frames is not None or not has_whole_life):
         return "too short"
     if any(t.cell == number and t.n_merged > p.max_merged_part * t.n_frames for t in tracks):
         return "merged"
@@ -267,11 +305,15 @@ def test_verdicts_are_those_of_the_plain_definition(seed):
             merged_in(i + 1, int(rng.integers(0, 3))),
             link_confidence=float(rng.uniform(0.8, 1)),
             link_frame=int(rng.integers(1, 12)),
+            parent=rng.choice([None, 9]),
+            fate=str(rng.choice(["divided", "lost"], p=[0.8, 0.2])),
+            birth_probability=rng.choice([None, 0.8, 0.85, 1.0], p=[0.1, 0.1, 0.4, 0.4]),
+            fate_probability=rng.choice([None, 0.8, 0.85, 1.0], p=[0.1, 0.1, 0.4, 0.4]),
         )
         for i in range(n)
     ]
     p = QualityParameters(
-        min_frames=int(rng.integers(1, 7)),
+        min_frames=rng.choice([None, int(rng.integers(1, 7))]),
         border=int(rng.integers(0, 20)),
         max_merged_part=0.1,
         max_relative_area=1.7,

@@ -15,7 +15,7 @@ from pyama_core.processing.workflow.edits.found import PLACES, FoundCells
 from pyama_core.processing.workflow.edits.resolve import Resolved
 from pyama_core.results.basis import Basis
 from pyama_core.results.tables import FovTables
-from pyama_core.results.verdicts import judge_anew
+from pyama_core.results.verdicts import Told, judge_anew, whole_lives
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,9 @@ def apply_edits(tables: FovTables, resolved: Resolved, basis: Basis) -> FovTable
     table = _structured(tables.cells, cells)
     changed = set(cells.restructured)
     sure = {cell: link for cell, link in tables.least_sure.items() if cell not in changed}
-    table = judge_anew(table, traces, cells, basis, sure)
+    lives = whole_lives(tables.born, tables.divided, cells)
+    anew = changed | (lives ^ (tables.born & tables.divided))
+    table = judge_anew(table, traces, cells, basis, Told(sure, lives), anew)
     words = cells.words()
     said = [words.get(cell, "") for cell in table["cell"].tolist()]
     table["corrections"] = pd.Series(said, dtype="str")

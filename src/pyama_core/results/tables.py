@@ -42,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.extraction.feature_names import COMPARTMENT_SHAPES, SHAPE_FEATURES
+from pyama_core.processing.tracking.fates import SURE_DIVISION
 from pyama_core.processing.tracking.tables import link_confidence, unsure_links
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class FovTables:
         and the frame that it leads to; empty where that was not told, as in older tables.
     unsure : mapping of int to sequence of (int, float)
         Of these the frames that all unsure links lead to, and how sure each is.
+    born, divided : frozenset of int
+        Cells that came from a division, and that divided, of which the tracker was sure.
     """
 
     fov: int
@@ -86,6 +89,8 @@ class FovTables:
     cells: pd.DataFrame
     least_sure: Mapping[int, tuple[float, int]] = dataclasses.field(default_factory=dict)
     unsure: Mapping[int, Sequence[tuple[int, float]]] = dataclasses.field(default_factory=dict)
+    born: frozenset[int] = frozenset()
+    divided: frozenset[int] = frozenset()
 
     def narrowed(self, columns: Collection[str] | None) -> FovTables:
         """Return the tables with only some columns of the traces, besides those of keys."""
@@ -122,6 +127,8 @@ def make_tables(
         cells=_cells(fov, read, tracks),
         least_sure=_least_sure(tracks),
         unsure={int(row["cell"]): links for row in _rows(tracks) if (links := unsure_links(row))},
+        born=_surely(tracks, "birth_probability"),
+        divided=_surely(tracks, "fate_probability", "divided"),
     )
 
 
@@ -256,6 +263,15 @@ def _least_sure(tracks: bytes | None) -> dict[int, tuple[float, int]]:
         for row in _rows(tracks)
         if (sure := link_confidence(row)) is not None and row.get("link_frame")
     }
+
+
+def _surely(tracks: bytes | None, column: str, fate: str = "") -> frozenset[int]:
+    """Return the cells, of one fate if any is given, whose division is told to be sure."""
+    return frozenset(
+        int(row["cell"])
+        for row in _rows(tracks)
+        if row["fate"] == (fate or row["fate"]) and float(row.get(column) or 0) >= SURE_DIVISION
+    )
 
 
 def _with_daughters(cells: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,14 @@
 """Verdicts on cells under corrections.
 
-A cell that was joined, cut or lost frames is judged anew, by the limits of the run and among the
-cells as they are now; all others keep the verdict that they have. What a person said of a cell
-comes last and wins.
+A cell that was joined, cut or lost frames, or of which a division is new or gone, is judged anew,
+by the limits of the run and among the cells as they are now; all others keep the verdict that they
+have. What a person said of a cell comes last and wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,23 +24,65 @@ from pyama_core.results.basis import Basis
 if TYPE_CHECKING:
     import pandas as pd
 
-Links = Mapping[int, tuple[float, int]]
-"""Of cells, how sure the least sure link is, and the frame that it leads to."""
 MARKED_BAD = "marked bad"
 """Why a cell is not good of which a person said so without a note."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """What is told of cells beside their table.
+
+    Attributes
+    ----------
+    links : mapping of int to (float, int)
+        How sure the least sure link of each is, and the frame that it leads to.
+    lives : collection of int
+        Those that are seen from one sure division to the next.
+    """
+
+    links: Mapping[int, tuple[float, int]]
+    lives: Collection[int]
+
+
+def whole_lives(
+    born: Collection[int], divided: Collection[int], cells: EditedCells
+) -> frozenset[int]:
+    """Return the cells that are seen from one sure division to the next, as they are now.
+
+    Parameters
+    ----------
+    born, divided : collection of int
+        Cells of the run that came from a division, and that divided, of which the tracker was sure.
+    cells : EditedCells
+        The cells as they are. What a person said of their relatives is sure.
+    """
+    found, lives = cells.found, []
+    for cell, parent in cells.parents.items():
+        if cell not in cells or cells.fates.get(cell) != "divided":
+            continue
+        pieces = cells.pieces_of(cell)
+        first, last = pieces[0].label, pieces[-1].label
+        is_born = first in born or found.parents.get(first) != parent
+        if is_born and (last in divided or found.fates.get(last) != "divided"):
+            lives.append(cell)
+    return frozenset(lives)
+
+
 def judge_anew(
-    table: pd.DataFrame, traces: pd.DataFrame, cells: EditedCells, basis: Basis, links: Links
+    table: pd.DataFrame,
+    traces: pd.DataFrame,
+    cells: EditedCells,
+    basis: Basis,
+    told: Told,
+    restructured: Collection[int],
 ) -> pd.DataFrame:
     """Return the table of cells with new verdicts on those that are not what they were.
 
-    `links` are the least sure ones of the cells that are.
+    `restructured` are these; of their links nothing is told.
     """
     import pandas as pd
 
-    restructured = frozenset(cells.restructured)
-    rows = np.flatnonzero(table["cell"].isin(restructured.union(cells.marked)))
+    rows = np.flatnonzero(table["cell"].isin({*restructured, *cells.marked}))
     if rows.size == 0:
         return table
     numbers = table["cell"].to_numpy()[rows].tolist()
@@ -49,7 +92,7 @@ def judge_anew(
         column = f"reason_{name}"
         reasons = dict(zip(table["cell"].tolist(), table[column].tolist(), strict=True))
         if restructured:
-            anew = judge_as_the_run(table, traces, name, basis, links)
+            anew = judge_as_the_run(table, traces, name, basis, told)
             reasons |= {
                 cell: anew[cell] for cell in numbers if cell in anew and cell in restructured
             }
@@ -74,7 +117,7 @@ def _in_the_end(reason: str, verdicts: Iterable[Verdict], channel: int) -> str:
 
 
 def judge_as_the_run(
-    table: pd.DataFrame, traces: pd.DataFrame, channel: str, basis: Basis, links: Links
+    table: pd.DataFrame, traces: pd.DataFrame, channel: str, basis: Basis, told: Told
 ) -> dict[int, str]:
     """Judge the cells as they are now in a channel, as the run did."""
     criteria = basis.criteria[channel]
@@ -87,7 +130,7 @@ def judge_as_the_run(
     n_frames, height, width = basis.shape
     verdicts = judge_tracks(
         {name: column[seen] for name, column in rows.items()},
-        _tracks(table, links),
+        _tracks(table, told),
         (n_frames - len(criteria.missing), height, width),
         criteria.parameters,
     )
@@ -104,15 +147,20 @@ def _places(traces: pd.DataFrame) -> dict[str, NDArray[Any]]:
     return {"area": area, **dict(zip(BOX, squares(x, y, area).T, strict=True))}
 
 
-def _tracks(table: pd.DataFrame, links: Links) -> list[Track]:
+def _tracks(table: pd.DataFrame, told: Told) -> list[Track]:
     names = ("cell", "first_frame", "last_frame", "n_frames", "n_merged")
     columns = [table[name].tolist() for name in names]
     merged = (table["fate"] == "merged").fillna(False).tolist()
-    return [
-        # No verdict depends on other fates, or on parents.
+    tracks = [
+        # No verdict depends on other fates, or on who the parent is.
         Track(
             *(cell, None, first, last, "merged" if is_merged else "lost", n_frames, n_merged),
-            *links.get(cell, ()),
+            *told.links.get(cell, ()),
         )
         for is_merged, cell, first, last, n_frames, n_merged in zip(merged, *columns, strict=True)
     ]
+    return [_with_whole_life(track) if track.cell in told.lives else track for track in tracks]
+
+
+def _with_whole_life(track: Track) -> Track:
+    return replace(track, parent=0, fate="divided", fate_probability=1.0, birth_probability=1.0)

@@ -77,7 +77,8 @@ class QualityParameters(BaseModel):
         None,
         ge=1,
         description="a good cell is seen in at least so many frames; by default 30, or half the "
-        "frames (rounded up) in movies shorter than 60",
+        "frames (rounded up) in movies shorter than 60, but for cells that are seen from one sure "
+        "division to the next",
     )
     max_merged_part: float = Field(
         0.1,
@@ -216,7 +217,8 @@ def judge_tracks(
 ) -> Verdicts:
     """Judge every cell of a field of view.
 
-    A cell is too short if it is seen in few frames; merged if it shared its object with others,
+    A cell is too short if it is seen in few frames, unless that is its whole life and nobody said
+    how many they must be; merged if it shared its object with others,
     or ended in one; at the border if its bounding box came within `border` pixels of the edge in
     too many of its frames; of unusual size if its median area is far from the median of all
     cells', or, where there are many, out of the spread of those that are seen long enough; and it
@@ -259,6 +261,9 @@ def judge_tracks(
     tracks = list(tracks)
     near = _near_border(rows, shape[1:], parameters.border)
     short = n_rows < resolve_min_frames(parameters.min_frames, shape[0])
+    if parameters.min_frames is None:
+        # Nothing is missing of it, however fast such cells grow.
+        short &= ~np.isin(cells, [track.cell for track in tracks if track.is_whole_life])
     merged = _merged(cells, tracks, parameters.max_merged_part)
     at_border = np.add.reduceat(near, begin) > parameters.max_border_part * n_rows
     typical = ~(short | merged | at_border)

@@ -18,6 +18,9 @@ EVEN, WORTH, AGAINST = 2.25, 0.6, 0.4
 """Log odds that a link is right as which another one is as likely; what further ones count, for it
 and against it."""
 
+SURE_DIVISION = 0.85
+"""Divisions that are less probable than this do not end the mother."""
+
 IntArray = NDArray[np.int64]
 
 
@@ -75,6 +78,16 @@ class Track:
     cycle_frames: int | None = None
     n_joined: int | None = None
     n_cut: int | None = None
+
+    @property
+    def is_whole_life(self) -> bool:
+        """Whether the cell was seen from one sure division to the next."""
+        of_both = self.birth_probability, self.fate_probability
+        return (
+            self.parent is not None
+            and self.fate == "divided"
+            and all(sure is not None and sure >= SURE_DIVISION for sure in of_both)
+        )
 
 
 class TrackTable:

@@ -87,7 +87,7 @@ def link_confidence(row: Mapping[str, str | None]) -> float | None:
 
 
 def read_tracks(lines: Iterable[str]) -> list[Track]:
-    """Read the table of cells back from the lines of its file, but for lineages.
+    """Read the table of cells back from the lines of its file, as far as steps need it.
 
     Raises
     ------
@@ -106,6 +106,8 @@ def read_tracks(lines: Iterable[str]) -> list[Track]:
                 n_merged=int(row["n_merged"]),
                 link_confidence=link_confidence(row),
                 link_frame=_number(int, row.get("link_frame")),
+                fate_probability=_number(float, row.get("fate_probability")),
+                birth_probability=_number(float, row.get("birth_probability")),
             )
             for row in csv.DictReader(lines)
         ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.processing.tracking.fates import Fate, Track
+from pyama_core.processing.tracking.fates import SURE_DIVISION, Fate, Track
 from pyama_core.processing.tracking.lineage.divisions import Division, find_divisions
 from pyama_core.processing.tracking.lineage.evidence import SURE
 from pyama_core.processing.tracking.lineage.first_look import Sighting
@@ -31,7 +31,6 @@ IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 _NEAR = 0.9  # of the sum of both radii: pieces of a cell have their centroids so near
-_SURE = 0.85  # divisions that are more probable end the mother
 _TOGETHER = 0.98  # how sure it is that a cell is in an object of several, as made movies tell
 _CLEARLY = 4  # what frames count in which two cells are seen clearly apart, against one together
 
@@ -281,7 +280,7 @@ def _divided(
     families = _Families({}, {}, set(), {})
     for division in divisions:
         mother = int(cell[division.mother])
-        goes_on = division.probability < _SURE and mother in cell[list(division.daughters)]
+        goes_on = division.probability < SURE_DIVISION and mother in cell[list(division.daughters)]
         if not goes_on:
             families.ended.add(mother)
         for row in division.daughters:
