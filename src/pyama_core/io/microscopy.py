@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from pyama_core.errors import InputError
+from pyama_core.io.closing import Closes
 from pyama_core.io.paths import given_path
 from pyama_core.io.readers.frame_source import FrameSource, MicroscopyMetadata, ReadOptions
 from pyama_core.io.readers.registry import find_reader, read_signature, reader_named
 from pyama_core.io.retrying import patiently
 from pyama_core.io.urls import local_path
 
-__all__ = ["FrameSource", "MicroscopyMetadata", "load_microscopy_file", "open_source"]
+__all__ = [
+    "FrameSource",
+    "LateSource",
+    "MicroscopyMetadata",
+    "load_microscopy_file",
+    "open_source",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -93,3 +100,28 @@ def open_source(metadata: MicroscopyMetadata) -> FrameSource:
         source.close()
         raise InputError(f"{path} has changed since it was first opened; load it again.")
     return source
+
+
+class LateSource(Closes):
+    """The file of some metadata, which is opened once something is asked of it.
+
+    Parameters
+    ----------
+    metadata : MicroscopyMetadata
+        As it was read before.
+    """
+
+    def __init__(self, metadata: MicroscopyMetadata) -> None:
+        self.metadata = metadata
+        self._opened: FrameSource | None = None
+
+    def get(self) -> FrameSource:
+        """Return the open file; errors as `open_source`."""
+        if self._opened is None:
+            self._opened = open_source(self.metadata)
+        return self._opened
+
+    def close(self) -> None:
+        """Close the file, if it was opened."""
+        if self._opened is not None:
+            self._opened.close()

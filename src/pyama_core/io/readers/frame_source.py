@@ -5,17 +5,17 @@ from __future__ import annotations
 import operator
 import re
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from pyama_core.errors import InputError, MissingFrameError, ShortageError, shortage_behind
+from pyama_core.io.closing import Closes
 from pyama_core.io.readers.own_files import OwnFiles
 from pyama_core.io.retrying import patiently
 from pyama_core.io.titles import titled
@@ -261,7 +261,7 @@ def _parse_sizes(given: object) -> tuple[int, ...] | None:
     return tuple(operator.index(n) for n in sizes)
 
 
-class FrameSource(ABC):
+class FrameSource(Closes):
     """An open microscopy file that gives one (Y, X) frame at a time.
 
     Safe to use from several threads. Close it, or use it as a context manager.
@@ -378,7 +378,7 @@ class FrameSource(ABC):
         del fov
         return ""
 
-    def _refresh(self) -> None:  # noqa: B027  a reader without open files has nothing to do
+    def _refresh(self) -> None:
         """Let go of file handles that a network failure may have broken, before another try."""
 
     @abstractmethod
@@ -402,17 +402,6 @@ class FrameSource(ABC):
             if not self._closed:
                 self._closed = True
                 self._release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def index_below(count: int, index: SupportsIndex | str, what: str, path: Path) -> int:

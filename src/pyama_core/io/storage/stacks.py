@@ -12,14 +12,14 @@ import contextlib
 import io
 import math
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pyama_core.errors import DamagedFileError, InputError, StorageError, reason_of
 from pyama_core.io.checksums import name_checksum, new_hasher
+from pyama_core.io.closing import Closes
 from pyama_core.io.regular_files import open_unbuffered
 from pyama_core.io.storage.artifacts import WrittenArtifact
 from pyama_core.io.storage.atomic import temporary_path
@@ -190,7 +190,7 @@ class StackHasher:
         return name_checksum(self._hasher)
 
 
-class StackReader:
+class StackReader(Closes):
     """Reads a stack of frames, one at a time, into memory of its own.
 
     Parameters
@@ -270,17 +270,6 @@ class StackReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from pydantic import BaseModel
 
 from pyama_core.errors import InputError, MissingFrameError
-from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
+from pyama_core.io.microscopy import LateSource, MicroscopyMetadata
 from pyama_core.processing.method_files import files_of_parameters, templates_of
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.segmentation.segmenter import find_segmentation
@@ -46,14 +43,14 @@ def _check_segmentation(
     fovs: Sequence[int],
 ) -> None:
     method = find_segmentation(parameters.method)
-    with _Presence(metadata, analysis) as presence:
+    with LateSource(metadata) as source:
         for fov in fovs:
             shape = metadata.shape_of(fov)
             if not shape[0]:  # it fails when its turn comes
                 continue
             try:
                 method.files(parameters, fov, shape[0])
-                is_there = functools.partial(presence.of_frame, fov)
+                is_there = functools.partial(_is_there, source, analysis, fov)
                 method.check(parameters, fov, shape, is_there)
             except InputError as error:
                 raise InputError(f"FOV {fov}, {step}: {error}") from error
@@ -67,35 +64,13 @@ def _tell_shared(step: str, parameters: BaseModel, n_fovs: int) -> None:
             logger.warning("%s.%s has no {fov}: all %d FOVs get the same masks", step, name, n_fovs)
 
 
-class _Presence:
-    """Tells whether the source has a frame; it is opened only if that is asked."""
-
-    def __init__(self, metadata: MicroscopyMetadata, analysis: Analysis) -> None:
-        self._metadata = metadata
-        self._analysis = analysis
-        self._stack = contextlib.ExitStack()
-        self._source: FrameSource | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
-
-    def of_frame(self, fov: int, t: int) -> bool:
-        """Whether a frame of the channel in which cells are found can be read."""
-        if self._source is None:
-            self._source = self._stack.enter_context(open_source(self._metadata))
-        channel, z = self._analysis.channels.cells, chosen_plane(self._metadata, self._analysis)
-        if channel is None:
-            return True
-        try:
-            self._source.read_frame(fov, channel, t, z)
-        except MissingFrameError:
-            return False
+def _is_there(source: LateSource, analysis: Analysis, fov: int, t: int) -> bool:
+    """Whether a frame of the channel in which cells are found can be read."""
+    channel, z = analysis.channels.cells, chosen_plane(source.metadata, analysis)
+    if channel is None:
         return True
+    try:
+        source.get().read_frame(fov, channel, t, z)
+    except MissingFrameError:
+        return False
+    return True

@@ -12,7 +12,7 @@ from pathlib import Path
 from pyama_core.errors import InputError
 from pyama_core.io.base_names import require_portable
 from pyama_core.io.checksums import SourceIdentity
-from pyama_core.io.microscopy import MicroscopyMetadata
+from pyama_core.io.microscopy import LateSource, MicroscopyMetadata
 from pyama_core.io.storage.naming import find_records, record_name
 from pyama_core.io.storage.records import load_record
 from pyama_core.io.storage.scratch import Scratch
@@ -300,7 +300,8 @@ def _check_folder(request: RunRequest) -> dict[int, set[Output]]:
         raise InputError(f"the output folder {request.output_dir} is a file")
     done: dict[int, set[Output]] = {}
     declared = declarations(request.analysis)
-    with SourceCheck(request.metadata, request.identity, request.output_dir) as check:
+    with LateSource(request.metadata) as source:
+        check = SourceCheck(source, request.identity, request.output_dir)
         for path in find_records(request.output_dir):
             record = load_record(path)
             if record is None:

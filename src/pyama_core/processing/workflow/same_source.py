@@ -6,53 +6,35 @@ added. What was made of files that are as they were stays valid.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pyama_core.errors import InputError
 from pyama_core.io.checksums import SourceIdentity, identify_source
-from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_source
+from pyama_core.io.microscopy import LateSource
 from pyama_core.io.storage.records import FovRecord
 from pyama_core.processing.workflow.services.source_identity import identify_own_files
 
 
 class SourceCheck:
-    """Compares records with a source, which is opened only where its parts must be told apart.
+    """Compares records with a source.
 
     Parameters
     ----------
-    metadata : MicroscopyMetadata
-        The source.
+    source : LateSource
+        The source, which is opened only where its parts must be told apart.
     identity : SourceIdentity
         What identifies it as a whole.
     output_dir : Path
         Folder of the results, for words.
     """
 
-    def __init__(
-        self, metadata: MicroscopyMetadata, identity: SourceIdentity, output_dir: Path
-    ) -> None:
-        self._metadata = metadata
+    def __init__(self, source: LateSource, identity: SourceIdentity, output_dir: Path) -> None:
+        self._source = source
         self._identity = identity
         self._output_dir = output_dir
-        self._opened = ExitStack()
-        self._source: FrameSource | None = None
         self._decided: dict[SourceIdentity, bool] = {}
         self._is_this = False
         self._changed: FovRecord | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._opened.close()
 
     def is_as_copied(self, record: FovRecord) -> bool:
         """Whether a field of view has the files that were copied, as far as times do not matter.
@@ -65,10 +47,10 @@ class SourceCheck:
         if self._is_of_the_whole(record):
             self._is_this |= bool(record.outputs)
             return True
-        copied, metadata = record.own_files, self._metadata
+        copied, metadata = record.own_files, self._source.metadata
         if copied is None or record.fov >= metadata.n_fovs:
             raise self.of_another(record)
-        now = identify_own_files(self._open(), record.fov)
+        now = identify_own_files(self._source.get(), record.fov)
         if now is not None and now.may_be(copied):
             self._is_this = True
             return True
@@ -108,12 +90,7 @@ class SourceCheck:
 
     def _may_be(self, known: SourceIdentity) -> bool:
         """Whether the source of older results may be this one, only with other times."""
-        files = self._metadata.companions
+        files = self._source.metadata.companions
         if known.content or len(files) != 1:
             return known.may_be(self._identity)
         return identify_source(files, known.mtime_ns).is_same(known)
-
-    def _open(self) -> FrameSource:
-        if self._source is None:
-            self._source = self._opened.enter_context(open_source(self._metadata))
-        return self._source

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pyama_core.errors import InputError
+from pyama_core.io.closing import Closes
 from pyama_core.io.readers.frame_source import Frame, ReadOptions
 from pyama_core.io.readers.ome_tiff.stack import find_ome_stack
 from pyama_core.io.readers.tiff.pages import TiffFiles
@@ -14,7 +13,7 @@ from pyama_core.io.readers.tiff.series import FoundStack, find_stack
 from pyama_core.io.readers.tiff.stack_axes import samples_in_words
 
 
-class TiffPlanes:
+class TiffPlanes(Closes):
     """Planes in the order of the file, for those that are frames of something else.
 
     Parameters
@@ -61,17 +60,6 @@ class TiffPlanes:
     def close(self) -> None:
         """Close the file."""
         self._files.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _find(path: Path, files: TiffFiles) -> FoundStack:
