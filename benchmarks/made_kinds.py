@@ -72,7 +72,7 @@ def score_results(files: DemoFiles, out: Path, names: tuple[str, ...]) -> KindSc
     scores = [score_frame(t, found) for t, found in zip(true, labels, strict=True)]
     intensities, cells = pd.read_csv(files.intensities), fov.cells
     good = fov.traces[fov.traces.cell.isin(cells.cell[cells.good])]
-    matched = good.merge(_pairs(true, labels), on=["cell", "frame"])
+    matched = good.merge(pairs_of(true, labels), on=["cell", "frame"])
     errors = {
         names[channel]: _trace_error(matched, names[channel], rows)
         for channel, rows in intensities.groupby("channel")
@@ -90,7 +90,7 @@ def score_results(files: DemoFiles, out: Path, names: tuple[str, ...]) -> KindSc
     )
 
 
-def _pairs(true: NDArray[Any], labels: NDArray[Any]) -> pd.DataFrame:
+def pairs_of(true: NDArray[Any], labels: NDArray[Any]) -> pd.DataFrame:
     """Return which found cell covers more than half of which true one, frame by frame."""
     rows = []
     for frame, (t, found) in enumerate(zip(true, labels, strict=True)):

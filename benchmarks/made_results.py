@@ -22,9 +22,10 @@ from benchmarks.made_tables import MadeCells, make_cells, make_intensities
 from pyama_core import Channels, ProcessingContext
 from pyama_core.io.checksums import value_checksum
 from pyama_core.io.readers.frame_source import MicroscopyMetadata
-from pyama_core.io.storage.fov_folder import FovFolder, PlannedOutput
+from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.host import boot_identity, host_name
 from pyama_core.io.storage.locks import FolderLock
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.records import OutputEntry
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import SHIFTS_CSV, TRACES_CSV, TRACKS_CSV, Form

@@ -17,12 +17,13 @@ from pyama_core.cli.app import app
 from pyama_core.demo import write_demo
 from pyama_core.errors import StorageError
 from pyama_core.io.checksums import SourceIdentity
-from pyama_core.io.storage import artifacts
+from pyama_core.io.storage import artifacts, as_written
 from pyama_core.io.storage import fov_folder as fov_folder_module
 from pyama_core.io.storage.artifacts import find_kept_aside
 from pyama_core.io.storage.atomic import temporary_path
-from pyama_core.io.storage.fov_folder import FovFolder, PlannedOutput
+from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.locks import FolderLock
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.records import FovRecord, Provenance
 from pyama_core.outputs import FL_CORRECTED, TRACES_CSV, Form, Output
 from pyama_core.processing.workflow.release import release_stacks
@@ -174,7 +175,7 @@ def test_a_table_that_was_changed_after_a_new_start_of_the_computer_is_kept(
     with monkeypatch.context() as patch:
         patch.setattr(FovFolder, "make_durable", lambda *_: None)
         rerun(movie, out, extraction={"min_frames": 2})
-    monkeypatch.setattr(fov_folder_module, "boot_identity", lambda: "the boot after")
+    monkeypatch.setattr(as_written, "boot_identity", lambda: "the boot after")
     content = edit(out, TABLE)
     rerun(movie, out)
     assert kept(out) == {KEPT: content}

@@ -28,7 +28,7 @@ from inline import asked_files, run_inline
 from pyama_core.demo import DemoFiles, write_demo
 from pyama_core.errors import StorageError
 from pyama_core.io.microscopy import load_microscopy_file
-from pyama_core.io.storage import atomic, fov_folder, stacks
+from pyama_core.io.storage import as_written, atomic, fov_folder, stacks
 from pyama_core.io.storage.locks import LOCK_NAME
 from pyama_core.processing.workflow.outcome import FovStatus
 from pyama_core.processing.workflow.release import release_stacks
@@ -362,7 +362,7 @@ def test_after_a_loss_of_power_nothing_unflushed_is_believed(
     whole = data_files(out)
     for path in [*out.rglob("*seg_ch*"), *out.rglob("*traces_ch_1*")]:
         lose(path, kind)
-    monkeypatch.setattr(fov_folder, "boot_identity", lambda: "the boot after")
+    monkeypatch.setattr(as_written, "boot_identity", lambda: "the boot after")
     assert run_inline(describe(small), new_context(out, **methods)).ok
     assert data_files(out) == whole
 

@@ -8,10 +8,12 @@ import pytest
 
 from pyama_core.errors import DamagedFileError, FolderBusyError, InputError
 from pyama_core.io.checksums import SourceIdentity
+from pyama_core.io.storage import as_written
 from pyama_core.io.storage import fov_folder as fov_folder_module
 from pyama_core.io.storage.atomic import temporary_path
-from pyama_core.io.storage.fov_folder import FovFolder, PlannedOutput, open_recorded_folder
+from pyama_core.io.storage.fov_folder import FovFolder, open_recorded_folder
 from pyama_core.io.storage.locks import FolderLock, LockTicket
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.records import Provenance, Settings
 from pyama_core.outputs import PC, Output
 
@@ -111,7 +113,7 @@ def test_after_a_reboot_or_elsewhere_only_content_or_durability_counts(
 ):
     folder = open_folder(tmp_path, ticket)
     write(folder, planned())
-    monkeypatch.setattr(fov_folder_module, place, lambda: "another")
+    monkeypatch.setattr(as_written, place, lambda: "another")
     path = folder.path_of(planned().output)
     status = path.stat()
     path.write_bytes(bytes(status.st_size))  # what a loss of power makes of unflushed pages
@@ -123,7 +125,7 @@ def test_a_durable_output_is_proven_after_a_reboot_without_reading(tmp_path, tic
     folder = open_folder(tmp_path, ticket)
     write(folder, planned())
     folder.make_durable()
-    monkeypatch.setattr(fov_folder_module, "boot_identity", lambda: "another")
+    monkeypatch.setattr(as_written, "boot_identity", lambda: "another")
     assert open_folder(tmp_path, None).proves(planned(), hashing=False) is not None
 
 

@@ -268,7 +268,9 @@ def test_a_worker_that_cannot_be_replaced_leaves_no_call_without_an_answer(monke
         def refuse(self, log_level):
             raise OSError("no more processes")
 
-        monkeypatch.setattr("pyama_core.processing.workflow.pool._Worker.__init__", refuse)
+        monkeypatch.setattr(
+            "pyama_core.processing.workflow.pool_process.WorkerProcess.__init__", refuse
+        )
         fatal = pool.submit(die, "exit")
         queued = [pool.submit(add, i) for i in range(2)]
         with pytest.raises(BrokenExecutor, match=r"worker process \d+ ended with code 7"):
@@ -311,16 +313,16 @@ def test_no_worker_is_started_for_what_is_left_to_do_when_a_pool_is_cancelled(
 ):
     started = []
 
-    class Counted(pool_module._Worker):
+    class Counted(pool_module.WorkerProcess):
         def __init__(self, log_level):
             started.append(self)
             super().__init__(log_level)
 
-    monkeypatch.setattr(pool_module, "_Worker", Counted)
+    monkeypatch.setattr(pool_module, "WorkerProcess", Counted)
     with pool_of(2, warm_ups=[partial(touch_and_sleep, tmp_path / "begun")]) as pool:
         wait_until((tmp_path / "begun").exists, 60)
         for supervisor in pool._supervisors:
-            supervisor.own_calls.append(pool_module._Call.of(b"p", partial(add, 1)))
+            supervisor.own_calls.append(pool_module.Call.of(b"p", partial(add, 1)))
         pool.cancelled = True
         assert not any(map(pool.has_call_for, pool._supervisors))
         pool.cancel()

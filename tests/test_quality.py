@@ -120,6 +120,15 @@ def test_a_whole_life_is_not_too_short_however_fast_cells_divide(changes, reason
     assert reasons(*cells, tracks=[lived(**changes)], min_frames=6)[3] == "too short"
 
 
+@pytest.mark.parametrize(("n_frames", "reason"), [(4, ""), (3, "too short")])
+def test_a_life_of_so_few_frames_that_nothing_could_jump_is_too_short(n_frames, reason):
+    cells = usual(), usual(20), usual(60), (40, 50, [10] * n_frames, [100] * n_frames)
+    assert reasons(*cells, tracks=[lived(n_frames=n_frames)])[3] == reason
+    if n_frames == 4:
+        leaps = (40, 50, [10, 10, 10, 20], [100, 100, 100, 300])
+        assert reasons(*cells[:3], leaps, tracks=[lived(n_frames=4)])[3] == "area jump"
+
+
 def test_a_whole_life_is_held_against_all_other_limits():
     cells = usual(), usual(20), (40, 101, [10] * 5, [100] * 5)
     assert reasons(*cells, tracks=[lived(3)]) == ["", "", "at the border"]
@@ -240,7 +249,9 @@ def plain_reason(number, frames, tracks, p):
         and min(t.birth_probability or 0, t.fate_probability or 0) >= 0.85
         for t in tracks
     )
-    if len(rows) < enough and (p.min_frames is not None or not has_whole_life):
+    if p.min_frames is None and has_whole_life:
+        enough = min(enough, 4)
+    if len(rows) < enough:
         return "too short"
     if any(t.cell == number and t.n_merged > p.max_merged_part * t.n_frames for t in tracks):
         return "merged"

@@ -21,8 +21,9 @@ import pytest
 from inline import run_inline
 from pyama_core.errors import ShortageError
 from pyama_core.processing.workflow import pool as pool_module
-from pyama_core.processing.workflow import worker_process
-from pyama_core.processing.workflow.pool import WorkerDiedError, WorkerPool
+from pyama_core.processing.workflow import pool_process, worker_process
+from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.pool_process import WorkerDiedError
 from runs import data_files, describe, new_context, worker_processes
 from test_pool import (  # noqa: F401 - a fixture is used by its name
     _import_path,
@@ -102,8 +103,9 @@ def test_an_idle_worker_that_is_stopped_holds_up_no_end_and_alarms_nobody(caplog
 @pytest.mark.parametrize("when", ["idle", "in the middle of a message"])
 def test_a_worker_that_cannot_be_killed_is_named_and_not_waited_for(monkeypatch, caplog, when):
     # As if it waited for a file server that is gone: the signal has no effect before it is back.
-    monkeypatch.setattr(pool_module, "_KILLED_S", 0.2)
-    monkeypatch.setattr(pool_module._Worker, "kill", lambda self, *, silent: None)
+    for module in (pool_module, pool_process):
+        monkeypatch.setattr(module, "KILLED_S", 0.2)
+    monkeypatch.setattr(pool_process.WorkerProcess, "kill", lambda self, *, silent: None)
     pool = WorkerPool(1)
     pid = pool.submit(pid_after).result(60)
     if when == "idle":
@@ -150,7 +152,7 @@ def raise_memory_error():
 
 
 def test_workers_that_cannot_start_are_given_up_with_their_own_words(monkeypatch):
-    monkeypatch.setattr(pool_module, "run_worker", _unfit_worker)
+    monkeypatch.setattr(pool_process, "run_worker", _unfit_worker)
     with pool_of(2) as pool:
         for _ in range(2):
             with pytest.raises(ShortageError, match="cannot start a worker process: no room for"):

@@ -16,7 +16,7 @@ from pyama_core.io.regular_files import read_regular
 from pyama_core.io.storage import atomic
 from pyama_core.io.storage.artifacts import put_in_place
 from pyama_core.processing import compiling
-from pyama_core.processing.workflow.pool import _ending
+from pyama_core.processing.workflow.pool_process import ending_of
 
 
 def refuse_for(monkeypatch, target, name, times):
@@ -100,7 +100,7 @@ def test_a_path_too_long_for_windows_is_told_as_that(monkeypatch):
     ],
 )
 def test_how_a_worker_ended_is_told_as_it_can_be_looked_up(code, words):
-    assert _ending(code) == words
+    assert ending_of(code) == words
 
 
 def test_compiled_code_on_several_drives_has_a_place(monkeypatch):

@@ -18,7 +18,8 @@ from enum import IntEnum
 from typing import ParamSpec, TypeVar
 
 from pyama_core.errors import PyamaError, ShortageError
-from pyama_core.processing.workflow.pool import WorkerDiedError, WorkerPool
+from pyama_core.processing.workflow.pool import WorkerPool
+from pyama_core.processing.workflow.pool_process import WorkerDiedError
 
 P = ParamSpec("P")
 T = TypeVar("T")

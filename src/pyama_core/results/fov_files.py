@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyama_core.errors import DamagedFileError, InputError
 from pyama_core.io.regular_files import open_regular
 from pyama_core.io.storage.artifacts import Appearance, look_at
-from pyama_core.io.storage.fov_folder import is_as_written
+from pyama_core.io.storage.as_written import is_as_written
 from pyama_core.io.storage.locks import find_holder
 from pyama_core.io.storage.records import FovRecord, OutputEntry, load_record
 from pyama_core.io.titles import titled

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyama_core.errors import DamagedFileError, InputError, reason_of
 from pyama_core.io.mapping import open_array
 from pyama_core.io.storage.artifacts import Appearance, checksum_of, look_at
-from pyama_core.io.storage.fov_folder import is_as_written
+from pyama_core.io.storage.as_written import is_as_written
 from pyama_core.io.storage.records import OutputEntry
 from pyama_core.results.proof import NotProvenError, released
 

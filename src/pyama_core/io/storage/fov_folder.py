@@ -36,8 +36,7 @@ import contextlib
 import glob
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +60,11 @@ from pyama_core.io.storage.artifacts import (
     may_hold_work,
     put_in_place,
 )
+from pyama_core.io.storage.as_written import here_and_now, is_as_written, may_be_torn
 from pyama_core.io.storage.atomic import is_temporary
-from pyama_core.io.storage.host import boot_identity, host_name
 from pyama_core.io.storage.locks import LockTicket
 from pyama_core.io.storage.naming import fov_folder_name, output_name, record_name
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.records import (
     Failure,
     FovRecord,
@@ -72,54 +72,16 @@ from pyama_core.io.storage.records import (
     OutputEntry,
     OwnFilesNote,
     PictureNote,
-    Provenance,
     Settings,
     load_record,
     require_readable,
     save_record,
 )
 from pyama_core.io.storage.scratch import Scratch
-from pyama_core.io.storage.stacks import FileWriter, StackWriter
-from pyama_core.outputs import Form, Missing, Output, kind_named
+from pyama_core.io.storage.stacks import FileWriter, StackWriter, value_of_missing
+from pyama_core.outputs import Form, Output, kind_named
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PlannedOutput:
-    """An output that is wanted, and what it would be made by and from.
-
-    Attributes
-    ----------
-    output : Output
-        Which it is.
-    provenance : Provenance
-        What it would be made by and from; of the parameters, those that differ from the defaults.
-    inputs : mapping of str to Output
-        The inputs that are outputs of earlier steps, by their role in the provenance.
-    defaults : mapping
-        Defaults of the parameters, which older records have in full.
-    shape : tuple of int or None
-        Of a stack, for a source may be understood otherwise than when it was copied.
-    read : mapping of str to ReadFiles
-        Files beside the source that it would be made from, by their role in the provenance.
-    """
-
-    output: Output
-    provenance: Provenance
-    inputs: Mapping[str, Output] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    shape: tuple[int, ...] | None = None
-    read: Mapping[str, ReadFiles] = field(default_factory=dict)
-
-    def is_as_recorded(self, entry: OutputEntry) -> bool:
-        """Whether it would be made as an entry says that it was made."""
-        made = entry.provenance.without(self.defaults).without_places()
-        return made == self.provenance.without_places()
-
-    def identities(self) -> dict[str, SourceIdentity]:
-        """Return how the files beside the source are, by their role."""
-        return {role: files.identity for role, files in self.read.items()}
 
 
 class FovFolder:
@@ -276,8 +238,7 @@ class FovFolder:
         if not intact:
             logger.warning("%s is not as it was written: it will be made again", path)
             return None
-        here = {"mtime_ns": seen.mtime_ns, "host": host_name(), "boot": boot_identity()}
-        entry = entry.model_copy(update=here)
+        entry = entry.model_copy(update={"mtime_ns": seen.mtime_ns, **here_and_now()})
         if self._ticket is not None:
             self._save(self.record.with_output(path.name, entry))
         return entry
@@ -463,8 +424,7 @@ class FovFolder:
             size=written.size,
             mtime_ns=written.mtime_ns,
             checksum=written.checksum,
-            host=host_name(),
-            boot=boot_identity(),
+            **here_and_now(),
             **described,
         )
         self._save(self.record.with_output(final.name, entry))
@@ -506,10 +466,9 @@ class FovFolder:
             size=0,
             mtime_ns=0,
             checksum=value_checksum([planned.output.kind.name, reason]),
-            host=host_name(),
-            boot=boot_identity(),
             missing=format_ranges(sorted(missing)),
             not_made=reason,
+            **here_and_now(),
         )
         self._save(self.record.with_output(path.name, entry))
 
@@ -542,7 +501,7 @@ class FovFolder:
         # Tables are what people change, and are read quickly.
         if entry and kind and kind.form is not Form.TABLE and is_as_written(path, entry):
             return True
-        if entry and _may_be_torn(path, entry):
+        if entry and may_be_torn(path, entry):
             return True
         try:
             return self._checksum(path) in (*self.record.own_checksums(path.name), coming)
@@ -617,36 +576,6 @@ class FovFolder:
         if self._ticket is None:
             raise RuntimeError(f"{self.path} was opened for reading, without its lock")
         self._ticket.require()
-
-
-def value_of_missing(missing: Missing, dtype: np.dtype[Any]) -> float:
-    """Return what the pixels of a frame that does not exist are."""
-    if missing is Missing.NO_OBJECT:
-        return 0
-    if dtype.kind == "f":
-        return float("nan")
-    return 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
-
-
-def is_as_written(path: Path, entry: OutputEntry) -> bool:
-    """Whether size and time of a file prove that it is as an entry says, without reading it."""
-    try:
-        seen = look_at(path)
-    except OSError:
-        return False
-    return _is_safe(entry) and (seen.size, seen.mtime_ns) == (entry.size, entry.mtime_ns)
-
-
-def _may_be_torn(path: Path, entry: OutputEntry) -> bool:
-    """Whether a file is what a loss of power may have left: nobody wrote to it since."""
-    try:
-        return not _is_safe(entry) and look_at(path).mtime_ns <= entry.mtime_ns
-    except OSError:
-        return False
-
-
-def _is_safe(entry: OutputEntry) -> bool:
-    return entry.durable or (entry.host == host_name() and entry.boot == boot_identity())
 
 
 def open_recorded_folder(record_path: Path) -> FovFolder:

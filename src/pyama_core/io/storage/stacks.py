@@ -23,6 +23,7 @@ from pyama_core.io.closing import Closes
 from pyama_core.io.regular_files import open_unbuffered
 from pyama_core.io.storage.artifacts import WrittenArtifact
 from pyama_core.io.storage.atomic import temporary_path
+from pyama_core.outputs import Missing
 
 
 def stack_size(shape: tuple[int, ...], dtype: DTypeLike) -> int:
@@ -283,3 +284,12 @@ def _npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
         },
     )
     return buffer.getvalue()
+
+
+def value_of_missing(missing: Missing, dtype: np.dtype[Any]) -> float:
+    """Return what the pixels of a frame that does not exist are."""
+    if missing is Missing.NO_OBJECT:
+        return 0
+    if dtype.kind == "f":
+        return float("nan")
+    return 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)

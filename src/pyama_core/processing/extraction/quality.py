@@ -49,6 +49,8 @@ REASONS: tuple[Reason, ...] = tuple(LIMITS)
 NOT_CORRECTED: Reason = "not corrected"
 _ALL_REASONS = {*REASONS, *OF_NUCLEI, NOT_CORRECTED}
 _USUAL_MIN_FRAMES = 30
+_LEAST_OF_A_LIFE = 4
+"""Frames without which no step is out of line with others, so that no jump would be found."""
 _ENOUGH_CELLS = 20
 """That are seen long enough tell how widely the sizes of cells are spread."""
 _NEVER_UNUSUAL = 2.5
@@ -77,7 +79,7 @@ class QualityParameters(BaseModel):
         None,
         ge=1,
         description="a good cell is seen in at least so many frames; by default 30, or half the "
-        "frames (rounded up) in movies shorter than 60, but for cells that are seen from one sure "
+        "frames (rounded up) in movies shorter than 60, and in 4 if it is seen from one sure "
         "division to the next",
     )
     max_merged_part: float = Field(
@@ -217,15 +219,15 @@ def judge_tracks(
 ) -> Verdicts:
     """Judge every cell of a field of view.
 
-    A cell is too short if it is seen in few frames, unless that is its whole life and nobody said
-    how many they must be; merged if it shared its object with others,
-    or ended in one; at the border if its bounding box came within `border` pixels of the edge in
-    too many of its frames; of unusual size if its median area is far from the median of all
+    A cell is too short if it is seen in few frames, unless that is its whole life, nobody said how
+    many they must be, and they suffice to tell what jumps; merged if it shared its object with
+    others, or ended in one; at the border if its bounding box came within `border` pixels of the
+    edge in too many of its frames; of unusual size if its median area is far from the median of all
     cells', or, where there are many, out of the spread of those that are seen long enough; and it
     jumps if its area or total intensity changes, between two frames in which it is seen, by more
-    than the allowed part of its median, and by five times more than it usually does (which lets
-    dim cells, whose trace is all noise, pass). An area may change if the cell stays in its place
-    and its light, otherwise steady, is still there: so do cells that round up, and nuclei that
+    than the allowed part of its median, and by five times more than it usually does (which lets dim
+    cells, whose trace is all noise, pass). An area may change if the cell stays in its place and
+    its light, otherwise steady, is still there: so do cells that round up, and nuclei that
     condense, before they divide. A cell goes far over an unsure link if the tracker was in doubt
     whom it became just where it made a long step. Where nuclei are measured, it has no nucleus, or
     several, if that is so in too many of the frames in which it is known.
@@ -263,7 +265,8 @@ def judge_tracks(
     short = n_rows < resolve_min_frames(parameters.min_frames, shape[0])
     if parameters.min_frames is None:
         # Nothing is missing of it, however fast such cells grow.
-        short &= ~np.isin(cells, [track.cell for track in tracks if track.is_whole_life])
+        whole = np.isin(cells, [track.cell for track in tracks if track.is_whole_life])
+        short &= ~whole | (n_rows < _LEAST_OF_A_LIFE)
     merged = _merged(cells, tracks, parameters.max_merged_part)
     at_border = np.add.reduceat(near, begin) > parameters.max_border_part * n_rows
     typical = ~(short | merged | at_border)

@@ -12,10 +12,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
-import os
 import pickle
 import queue
-import signal
 import threading
 import time
 from collections import deque
@@ -23,14 +21,18 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
-from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from pyama_core.errors import ShortageError
+from pyama_core.processing.workflow.pool_process import (
+    ANSWER_S,
+    KILLED_S,
+    Call,
+    WorkerDiedError,
+    WorkerProcess,
+)
 from pyama_core.processing.workflow.threads import start_thread
 from pyama_core.processing.workflow.worker_process import (
     CANCEL,
@@ -42,8 +44,6 @@ from pyama_core.processing.workflow.worker_process import (
     RESULT,
     UNFIT,
     WORK,
-    deaf_to_stop_signals,
-    run_worker,
 )
 
 logger = logging.getLogger(__name__)
@@ -53,123 +53,8 @@ ResultT = TypeVar("ResultT")
 
 THREADS_PER_WORKER = 1
 """Threads of this process that serve a worker."""
-ANSWER_S = 2.0
-"""How long a worker that was told to stop may take; it gives itself half of it."""
-_KILLED_S = 5.0
-"""How long the system may take to end a killed process, which may wait for a disk that hangs."""
 _POLL_S = 0.1
 _MAX_FALSE_STARTS = 2
-_LARGEST_CODE = 255
-
-
-class WorkerDiedError(BrokenExecutor):
-    """The process that had a call is no more.
-
-    Attributes
-    ----------
-    how : str
-        Which process it was, and how it ended.
-    silent : bool
-        Whether it was killed because it did not answer.
-    """
-
-    def __init__(self, how: str, *, silent: bool) -> None:
-        super().__init__(how)
-        self.how = how
-        self.silent = silent
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A call on its way to a worker, and what its end is told to."""
-
-    future: Future[Any]
-    kind: bytes
-    content: bytes
-
-    @classmethod
-    def of(cls, kind: bytes, function: Callable[[], Any]) -> _Call:
-        return cls(Future(), kind, bytes(ForkingPickler.dumps(function)))
-
-    def drop(self) -> None:
-        """Cancel a call that no worker has, and wake who waits for it."""
-        if self.future.cancel():
-            self.future.set_running_or_notify_cancel()
-
-    def fail(self, error: BaseException) -> None:
-        """Answer a call that no worker will answer."""
-        if not self.future.done() and (
-            self.future.running() or self.future.set_running_or_notify_cancel()
-        ):
-            self.future.set_exception(error)
-
-
-class _Worker:
-    """A process, and this end of its pipe."""
-
-    def __init__(self, log_level: int) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self.connection, far_end = spawn.Pipe(duplex=True)
-        self.ready = False
-        self.silent = False
-        self.complaint = ""
-        self.process: SpawnProcess = spawn.Process(
-            target=run_worker, args=(far_end, log_level), name="pyama worker"
-        )
-        try:
-            if os.name == "posix":
-                # Not later: it would make this thread hear signals again.
-                resource_tracker.ensure_running()
-            with deaf_to_stop_signals():
-                self.process.start()
-        except BaseException:
-            self.connection.close()
-            raise
-        finally:
-            # It must be open there alone, or nobody would see the other end close.
-            far_end.close()
-
-    def kill(self, *, silent: bool) -> None:
-        """End it, wherever it is; for any thread."""
-        self.silent = self.silent or silent
-        with contextlib.suppress(OSError, ValueError):
-            self.process.kill()
-
-    def wait_for_end(self) -> str:
-        """See it end, if need be by force, and say how it ended."""
-        self.connection.close()
-        self.process.join(ANSWER_S)
-        if self.process.exitcode is None:
-            self.kill(silent=True)
-            self.process.join(_KILLED_S)
-        code = self.process.exitcode
-        if code is None:
-            return self.give_up()
-        name = f"worker process {self.process.pid}"
-        self.process.close()
-        if self.silent:
-            return f"{name} did not answer for {ANSWER_S:.0f} s; killed"
-        return f"{name} {_ending(code)}"
-
-    def give_up(self) -> str:
-        """Wait no more for a process that does not even die, and say so."""
-        # Nor at the end of this process.
-        multiprocessing.process._children.discard(self.process)  # type: ignore[attr-defined]
-        return (
-            f"worker process {self.process.pid} cannot even be killed, as it waits for a disk or "
-            "file server that does not answer; it ends when that does"
-        )
-
-
-def _ending(code: int) -> str:
-    if code > _LARGEST_CODE:  # Windows: what a process died of, such as access violations
-        return f"ended with code {code:#x}"
-    if code >= 0:
-        return f"ended with code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
 
 
 class _Supervisor:
@@ -186,8 +71,8 @@ class _Supervisor:
     def __init__(self, pool: WorkerPool, log_level: int) -> None:
         self._pool = pool
         self._log_level = log_level
-        self._worker: _Worker | None = None
-        self._call: _Call | None = None
+        self._worker: WorkerProcess | None = None
+        self._call: Call | None = None
         self._told: set[bytes] = set()
         self._deadline: float | None = None
         self._n_false_starts = 0
@@ -196,7 +81,7 @@ class _Supervisor:
         self._wake_receiver, self._wake_sender = multiprocessing.get_context("spawn").Pipe(
             duplex=False
         )
-        self.own_calls: deque[_Call] = deque()
+        self.own_calls: deque[Call] = deque()
         self.failure = ""
         self.given_up = False
         self.thread = threading.Thread(target=self._serve, name="pyama supervisor", daemon=True)
@@ -221,7 +106,7 @@ class _Supervisor:
             return
         if self._deadline is None:
             self._deadline = now + ANSWER_S
-        elif now > self._deadline + _KILLED_S:
+        elif now > self._deadline + KILLED_S:
             self.given_up = True
             self.failure = worker.give_up()
             self.close()
@@ -268,7 +153,7 @@ class _Supervisor:
     def _start_worker(self) -> None:
         self._told.clear()
         self._deadline = None
-        self._worker = _Worker(self._log_level)
+        self._worker = WorkerProcess(self._log_level)
 
     def _attend(self) -> None:
         """Wait until something happens, and deal with it."""
@@ -288,7 +173,7 @@ class _Supervisor:
         if self._worker is not None:
             self._speak(self._worker)
 
-    def _hear(self, worker: _Worker) -> None:
+    def _hear(self, worker: WorkerProcess) -> None:
         try:
             said = worker.connection.recv_bytes()
         except (EOFError, OSError):
@@ -305,7 +190,7 @@ class _Supervisor:
         elif kind in (RESULT, ERROR):
             self._pass_on(worker, kind, content)
 
-    def _pass_on(self, worker: _Worker, kind: bytes, content: bytes) -> None:
+    def _pass_on(self, worker: WorkerProcess, kind: bytes, content: bytes) -> None:
         call, self._call = self._call, None
         assert call is not None
         try:
@@ -321,7 +206,7 @@ class _Supervisor:
             else:
                 call.future.set_exception(answer)
 
-    def _speak(self, worker: _Worker) -> None:
+    def _speak(self, worker: WorkerProcess) -> None:
         """Tell the worker what it does not know yet."""
         at_work = self._call is not None and self._call.kind == WORK
         if self._pool.cancelled and not at_work:
@@ -336,16 +221,16 @@ class _Supervisor:
             elif self._pool.ended:
                 self._tell(worker, END)
 
-    def _tell(self, worker: _Worker, order: bytes) -> None:
+    def _tell(self, worker: WorkerProcess, order: bytes) -> None:
         if order not in self._told:
             self._told.add(order)
             self._say(worker, order)
 
-    def _say(self, worker: _Worker, order: bytes) -> None:
+    def _say(self, worker: WorkerProcess, order: bytes) -> None:
         with contextlib.suppress(OSError):  # it is gone, which will be heard
             worker.connection.send_bytes(order)
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: WorkerProcess) -> None:
         self._worker = None
         how = worker.wait_for_end()
         call, self._call = self._call, None
@@ -363,7 +248,7 @@ class _Supervisor:
 class _SharedCall:
     """A call that one of the workers makes first, and then all the others."""
 
-    call: _Call
+    call: Call
     function: Callable[[], object]
     taker: _Supervisor | None = None
 
@@ -403,7 +288,7 @@ class WorkerPool(Executor):
         self.inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.cancelled = False
         self._lock = threading.Lock()
-        self._calls: deque[_Call] = deque()
+        self._calls: deque[Call] = deque()
         self._shared: deque[_SharedCall] = deque()
         self._closed = False
         self._warm = not warm_ups
@@ -443,12 +328,12 @@ class WorkerPool(Executor):
                     for supervisor in supervisors:
                         others = [each.function for each in shared if each.taker is not supervisor]
                         for function in (*others, *afterwards):
-                            supervisor.own_calls.append(_Call.of(PREPARE, function))
+                            supervisor.own_calls.append(Call.of(PREPARE, function))
                     self._warm = True
             on_warm_up(n_made)
             self._wake_all()
 
-        shared = [_SharedCall(_Call.of(PREPARE, function), function) for function in functions]
+        shared = [_SharedCall(Call.of(PREPARE, function), function) for function in functions]
         for each in shared:
             each.call.future.add_done_callback(follow)
         self._shared.extend(shared)
@@ -467,7 +352,7 @@ class WorkerPool(Executor):
             # Not after the end: a worker that is started then is killed, for ever and again.
             return has_call and not self.cancelled
 
-    def take(self, supervisor: _Supervisor) -> _Call | None:
+    def take(self, supervisor: _Supervisor) -> Call | None:
         """Return the next call for a supervisor."""
         while True:
             with self._lock:
@@ -496,7 +381,7 @@ class WorkerPool(Executor):
             if supervisor not in self._supervisors:
                 return
             self._supervisors.remove(supervisor)
-            n_left, calls = len(self._supervisors), deque[_Call]()
+            n_left, calls = len(self._supervisors), deque[Call]()
             if not n_left:
                 what = supervisor.failure or "all have ended"
                 self._failure = ShortageError.about("start a worker process", RuntimeError(what))
@@ -525,7 +410,7 @@ class WorkerPool(Executor):
         can be no worker.
         """
         try:
-            call = _Call.of(WORK, partial(fn, *args, **kwargs))
+            call = Call.of(WORK, partial(fn, *args, **kwargs))
         except Exception as error:  # noqa: BLE001 - what cannot be pickled fails as a call does
             failed: Future[ResultT] = Future()
             failed.set_exception(error)
@@ -546,7 +431,7 @@ class WorkerPool(Executor):
         """End all workers; with `cancel_futures`, queued calls are dropped."""
         with self._lock:
             self._closed = True
-            supervisors, calls = list(self._supervisors), deque[_Call]()
+            supervisors, calls = list(self._supervisors), deque[Call]()
             if cancel_futures:
                 calls, self._calls = self._calls, calls
         for call in calls:

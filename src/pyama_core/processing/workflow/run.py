@@ -27,7 +27,7 @@ from pyama_core.processing.workflow.flusher import Flusher
 from pyama_core.processing.workflow.graph import all_services, declarations
 from pyama_core.processing.workflow.keeping import KEEP_ALL, release_outputs
 from pyama_core.processing.workflow.outcome import FovOutcome, FovStatus
-from pyama_core.processing.workflow.pool import WorkerDiedError
+from pyama_core.processing.workflow.pool_process import WorkerDiedError
 from pyama_core.processing.workflow.ranges import compute_batches, split_worker_ranges
 from pyama_core.processing.workflow.release import forget_released_inputs, released_outputs
 from pyama_core.processing.workflow.request import RunRequest

@@ -15,9 +15,10 @@ from typing import ClassVar
 from pyama_core.errors import CancelledError, InputError, PyamaError, StorageError
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.read_files import FilesOfParameters, look_at_all
-from pyama_core.io.storage.fov_folder import FovFolder, PlannedOutput
+from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.storage.locks import FolderLock, LockTicket
 from pyama_core.io.storage.naming import fov_folder_name, path_of
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.records import Names, Provenance, not_default
 from pyama_core.outputs import FL, PC, Declaration, Form, Output
 from pyama_core.processing.method_files import files_of_parameters

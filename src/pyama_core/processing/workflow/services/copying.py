@@ -18,8 +18,8 @@ from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_sourc
 from pyama_core.io.readers.frame_source import Frame
 from pyama_core.io.readers.survey import dark_channels, dark_warning, is_dark
 from pyama_core.io.retrying import system_failure
-from pyama_core.io.storage.fov_folder import PlannedOutput, value_of_missing
-from pyama_core.io.storage.stacks import StackHasher
+from pyama_core.io.storage.planned import PlannedOutput
+from pyama_core.io.storage.stacks import StackHasher, value_of_missing
 from pyama_core.io.watched_files import WatchedFiles, changed_while_read
 from pyama_core.outputs import FL, PC, Declaration, Output, kind_named
 from pyama_core.processing.workflow.services.analysis import Analysis, chosen_plane

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pyama_core.io.storage.fov_folder import PlannedOutput
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.stacks import StackReader, StackWriter
 from pyama_core.outputs import FL, FL_CORRECTED, SEG, Declaration, Output
 from pyama_core.processing.background.corrector import (

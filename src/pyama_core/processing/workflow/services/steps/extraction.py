@@ -16,7 +16,7 @@ from pyama_core.errors import DamagedFileError, InputError, reason_of
 from pyama_core.io.checksums import value_checksum
 from pyama_core.io.microscopy import MicroscopyMetadata
 from pyama_core.io.regular_files import open_regular
-from pyama_core.io.storage.fov_folder import PlannedOutput
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.stacks import StackReader
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyama_core.errors import DamagedFileError, InputError, reason_of
 from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.io.regular_files import open_regular
-from pyama_core.io.storage.fov_folder import PlannedOutput
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.stacks import StackReader
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import FL, NUCLEI, NUCLEI_CSV, SEG_LABELED, Declaration, Output

@@ -7,7 +7,7 @@ import logging
 
 from pyama_core.io.read_files import FilesOfParameters
 from pyama_core.io.readers.survey import first_middle_last
-from pyama_core.io.storage.fov_folder import PlannedOutput
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.stacks import StackReader
 from pyama_core.outputs import FL, SEG, Declaration, Output
 from pyama_core.processing.segmentation.growth import GrowthParameters, growth_in_pixels

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyama_core.io.storage.fov_folder import PlannedOutput
+from pyama_core.io.storage.planned import PlannedOutput
 from pyama_core.io.storage.stacks import StackReader, StackWriter
 from pyama_core.io.storage.tables import trace_blocks
 from pyama_core.outputs import (
