@@ -290,6 +290,18 @@ def test_what_cannot_be_told_apart_is_refused_and_stays(tmp_path, case):
     assert data_files(out) == before
 
 
+def test_older_records_learn_which_files_are_theirs_while_nothing_changed(tmp_path):
+    source, out = write_image_folder(tmp_path), tmp_path / "out"
+    assert run_inline(metadata_of(source), request(out)).ok
+    for path in out.rglob("*_record.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        del record["own"]
+        path.write_text(json.dumps(record), encoding="utf-8")
+    assert statuses(run_inline(metadata_of(source), request(out))) == ["skipped", "skipped"]
+    change(source, 1)
+    assert statuses(run_inline(metadata_of(source), request(out))) == ["skipped", "done"]
+
+
 def test_a_step_alone_takes_a_position_whose_files_are_as_they_were(tmp_path):
     source, out = write_image_folder(tmp_path), tmp_path / "out"
     context = request(out)

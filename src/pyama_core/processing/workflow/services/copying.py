@@ -102,6 +102,8 @@ class CopyingService(BaseProcessingService):
             They are others, and nothing else tells that it is the same data set at all.
         """
         if job.folder.is_source_decided:
+            if self.source is not None and job.folder.record.outputs:
+                self._complete_record(self.source, job)
             return
         name = job.metadata.file_path.name
         with self._source_of(job.metadata) as source:
@@ -132,6 +134,11 @@ class CopyingService(BaseProcessingService):
             )
         logger.warning("FOV %d: %s has other pixels than were copied", job.fov, name)
         job.folder.adopt_source(own)
+
+    def _complete_record(self, source: FrameSource, job: FovJob) -> None:
+        """Note what identifies the files of a field of view, which older records do not have."""
+        if job.folder.record.own_files is None:
+            job.folder.note_own_files(_own_files_of(source, job.fov))
 
     def _forget_other_copies(self, job: FovJob) -> dict[str, PlannedOutput]:
         """Return the copies on record; those of other planes than would be copied now are lost."""
