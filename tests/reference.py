@@ -79,6 +79,36 @@ def segment_plain(
     return clean_plain(foreground, square_size, iterations)
 
 
+def hidden_tiles_plain(
+    values: NDArray[np.float64],
+    shows: NDArray[np.bool_],
+    centres: tuple[NDArray[np.float64], NDArray[np.float64]],
+    tension: float,
+) -> NDArray[np.float64]:
+    """Hidden tiles by least squares: each difference of the grid is an equation that is to be 0."""
+    weights = []
+    for axis, along in enumerate(centres):
+        steps = np.diff(along) / (np.median(np.diff(along)) if along.size > 1 else 1)
+        first = np.diff(np.eye(along.size), axis=0) / steps[:, None]
+        second = np.diff(first, axis=0) / ((steps[1:] + steps[:-1]) / 2)[:, None]
+        weights.append((first, second, np.eye(values.shape[axis])))
+    (slope_y, bend_y, level_y), (slope_x, bend_x, level_x) = weights
+    equations = np.concatenate(
+        [
+            np.kron(bend_y, level_x),
+            np.kron(level_y, bend_x),
+            np.sqrt(2) * np.kron(slope_y, slope_x),
+            tension * np.kron(slope_y, level_x),
+            tension * np.kron(level_y, slope_x),
+        ]
+    )
+    given = shows.ravel()
+    wanted = -equations[:, given] @ values.ravel()[given]
+    filled = values.ravel().copy()
+    filled[~given] = np.linalg.lstsq(equations[:, ~given], wanted, rcond=None)[0]
+    return filled.reshape(values.shape)
+
+
 def tile_edges_plain(n: int, tile_size: int = 256) -> NDArray[np.int64]:
     """Where tiles begin and end: tile i spans edge i to edge i + 2."""
     n_edges = 2 * max(int(np.ceil(n / tile_size)) + 1, 2) - 1

@@ -11,9 +11,16 @@ from scipy.interpolate import RectBivariateSpline
 from frames import blobs, frames, label_image, make_frame, seeds
 from pyama_core.errors import InputError
 from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
+from pyama_core.processing.background.tiled_interpolation.hidden_tiles import TENSION, HiddenTiles
 from pyama_core.processing.background.tiled_interpolation.method import TiledInterpolationParameters
 from pyama_core.processing.background.tiled_interpolation.spline_basis import SplineBasis
-from reference import background_plain, correct_plain, tile_medians_plain
+from reference import (
+    background_plain,
+    correct_plain,
+    hidden_tiles_plain,
+    tile_edges_plain,
+    tile_medians_plain,
+)
 
 SMALL_TILES = TiledInterpolationParameters(tile_size=32, dilation_size=5)
 BIG = (700, 300)
@@ -185,6 +192,86 @@ def test_a_tile_without_background_takes_the_median_of_the_frame():
     np.testing.assert_array_equal(medians, tile_medians_plain(frame, mask))
     free = tile_medians_plain(frame, mask)[0, 0]
     assert medians[0, 0] == medians[1, 0] == free
+
+
+centres_of = st.integers(1, 9).flatmap(
+    lambda n: st.lists(st.integers(3, 40), min_size=n, max_size=n).map(np.cumsum)
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=centres_of, columns=centres_of, seed=seeds, part=st.floats(0, 1))
+def test_hidden_tiles_have_the_values_that_bend_least(rows, columns, seed, part):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(500, 100, (rows.size, columns.size))
+    shows = rng.random(values.shape) < part
+    shows.flat[rng.integers(shows.size)] = True
+    hidden = np.where(shows, values, np.nan)
+    filled = HiddenTiles(rows / 2, columns / 2).fill(hidden, shows)
+    expected = hidden_tiles_plain(values, shows, (rows / 2, columns / 2), TENSION)
+    np.testing.assert_allclose(filled, expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(filled[shows], values[shows])
+
+
+def test_light_goes_on_evenly_where_cells_hide_it():
+    rows, columns = np.ogrid[10:200:20, 10:260:20]
+    light = 800 + 1.5 * rows - 0.7 * columns
+    shows = np.ones(light.shape, np.bool_)
+    shows[3:6, 4:8] = False
+    filled = HiddenTiles(rows.ravel(), columns.ravel()).fill(light * shows, shows)
+    np.testing.assert_allclose(filled, light, atol=3)
+    alone = np.zeros(light.shape, np.bool_)
+    alone[2, 5] = True
+    filled = HiddenTiles(rows.ravel(), columns.ravel()).fill(light, alone)
+    np.testing.assert_allclose(filled, light[2, 5], rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+def test_a_frame_is_corrected_around_hidden_tiles_as_the_plain_algorithm_does(dtype):
+    rows, columns = np.ogrid[:300, :420]
+    noise = make_frame((300, 420), "noise", 5, np.uint16) % 7
+    frame = (500 + rows + columns // 2 + noise).astype(dtype)
+    mask = np.zeros(frame.shape, np.bool_)
+    mask[:150, 60:260] = True
+    mask[200:, 300:] = True
+    mask[298, 418] = False  # too few pixels of a tile to tell of it
+    parameters = TiledInterpolationParameters(
+        tile_size=64, dilation_size=1, edges="linear", hidden_tiles="around"
+    )
+    background = TiledBackground(frame.shape, parameters)
+    medians = background.estimate(frame, mask)
+    edges = [np.pad(tile_edges_plain(n, 64), 1, "edge") for n in frame.shape]
+    plain, shows = np.zeros(medians.shape), np.zeros(medians.shape, np.bool_)
+    for i, j in np.ndindex(plain.shape):
+        tile = np.s_[edges[0][i] : edges[0][i + 2], edges[1][j] : edges[1][j + 2]]
+        free = frame[tile][~mask[tile]]
+        shows[i, j] = free.size >= max(1, 0.01 * mask[tile].size)
+        plain[i, j] = np.median(free) if shows[i, j] else 0
+    assert not shows.all()
+    centres = tuple((e[:-2] + e[2:]) / 2 for e in edges)
+    expected = hidden_tiles_plain(plain, shows, centres, TENSION)
+    np.testing.assert_allclose(medians, expected, rtol=1e-9)
+    light = 500 + rows + columns // 2 + 3
+    assert abs(background.background(medians) - light).max() < 50
+    flat = TiledBackground(frame.shape, parameters.model_copy(update={"hidden_tiles": "median"}))
+    surface = flat.background(flat.estimate(frame, mask))
+    assert abs(surface - light).max() > 150
+    assert background.free_part(mask) == pytest.approx(1 - mask.mean())
+
+
+def test_a_tile_of_which_nearly_all_is_hidden_tells_only_where_no_other_does():
+    parameters = TiledInterpolationParameters(
+        tile_size=40, dilation_size=1, edges="linear", hidden_tiles="around"
+    )
+    mask = np.ones((80, 120), np.bool_)
+    mask[10, 10] = False
+    frame = np.full(mask.shape, 300, np.uint16)
+    frame[10, 10] = 700
+    background = TiledBackground(mask.shape, parameters)
+    np.testing.assert_allclose(background.estimate(frame, mask), 700, rtol=1e-9)
+    mask[50:70, 80:100] = False
+    np.testing.assert_allclose(background.estimate(frame, mask), 300, rtol=1e-9)
+    assert background.estimate(frame, np.ones(mask.shape, np.bool_)) is None
 
 
 def test_tiles_too_many_to_count_have_the_same_medians():

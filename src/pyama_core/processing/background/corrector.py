@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,15 @@ class BackgroundCorrector(Protocol):
 
     def correct(self, frame: NDArray[Any], estimate: Any, /) -> NDArray[np.float32]:
         """Return the (Y, X) frame without the background of an estimate."""
+
+
+@runtime_checkable
+class TellsFreePart(Protocol):
+    """A corrector that says how much of a frame it takes the background from."""
+
+    def free_part(self, mask: NDArray[Any], /) -> float:
+        """Return which part of the frame that is, beside the cells of a (Y, X) mask."""
+        ...
 
 
 def _as_they_are(parameters: Any, _cell_diameter: float | None) -> Any:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pyama_core.io.storage.records import OutputEntry
-from pyama_core.outputs import NUCLEI, NUCLEI_CSV, SEG, TRACES_CSV, OutputKind
+from pyama_core.outputs import FL_CORRECTED, NUCLEI, NUCLEI_CSV, SEG, TRACES_CSV, OutputKind
 from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.services.steps.background_counts import FREE
 from pyama_core.processing.workflow.services.steps.compartment_counts import (
     OWNERS,
     RINGS,
@@ -39,6 +40,9 @@ _ENOUGH_TRACES = 8
 _MANY_ODD = 0.25
 """Part of the cells, in all frames, that have no nucleus or several; a tenth is usual."""
 _ENOUGH_CELLS = 20
+_HARDLY_FREE = 80
+"""Of a thousand pixels, so many must show background; with fewer, in light that falls by a fifth
+towards the corners, that under a tenth of the cells is off by a twentieth and more."""
 _JUMP = 4.0
 """Factor between the numbers of objects in fields of view."""
 _ENOUGH_OBJECTS = 12
@@ -55,6 +59,7 @@ class About(StrEnum):
     NUCLEI = "size of nuclei"
     OWNERS = "nuclei of cells"
     RINGS = "rings around nuclei"
+    BACKGROUND = "background"
     GOOD = "good cells"
     COUNTS = "counts"
 
@@ -99,6 +104,7 @@ def find_doubts(state: FovState) -> list[Doubt]:
             _of_size(state, NUCLEI, About.NUCLEI),
             _of_owners(state),
             _of_rings(state),
+            _of_background(state),
             _of_good(state),
         ]
     return [doubt for doubt in found if doubt is not None]
@@ -207,6 +213,24 @@ def _many_odd(
     told = {} if entry is None else entry.summary
     n, *odd = (told.get(name, 0) for name in counted)
     return told if n >= _ENOUGH_CELLS and sum(odd) >= _MANY_ODD * n else None
+
+
+def _of_background(state: FovState) -> Doubt | None:
+    """Tell whether cells leave hardly any room from which the background is taken."""
+    free = [
+        entry.summary[FREE]
+        for name, entry in state.record.outputs.items()
+        if entry.kind == FL_CORRECTED.name and FREE in entry.summary and name not in state.outdated
+    ]
+    if not free or min(free) >= _HARDLY_FREE:  # it is the same of all channels
+        return None
+    return Doubt(
+        About.BACKGROUND,
+        f"cells, enlarged as the correction takes them, leave {min(free) / 10:g} % of a frame to "
+        "tell the background from, so that intensities are unsure where light is uneven",
+        "look at the outlines and at the corrected images; enlarge cells by less "
+        "(correction.dilation_size), or plate fewer",
+    )
 
 
 def count_compartments(state: FovState) -> list[str]:

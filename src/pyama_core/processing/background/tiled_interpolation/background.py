@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.errors import InputError
+from pyama_core.processing.background.tiled_interpolation.hidden_tiles import HiddenTiles
 from pyama_core.processing.background.tiled_interpolation.kernels.spline import subtract
 from pyama_core.processing.background.tiled_interpolation.kernels.tile_medians import (
     BlockCounts,
@@ -22,6 +23,10 @@ from pyama_core.processing.frame import as_frame
 _COUNTED = {"uint8": (0, 256), "uint16": (0, 65_536), "int16": (32_768, 65_536)}
 _MOST_COUNTED_TILES = 256  # per row of tiles: counts of 65,536 values take 0.5 MB for each
 _SUBTRACTED = ("uint8", "uint16", "int16", "float32")
+_ENOUGH = 0.01  # of the pixels of a tile; fewer lie where cells nearly touch, in their light
+
+Medians = tuple[NDArray[np.float64], NDArray[np.int64]]
+"""The median of each tile, NaN where it has no unmasked pixel, and how many of these it has."""
 
 
 class TiledBackground:
@@ -33,7 +38,12 @@ class TiledBackground:
     centre is the median of its unmasked pixels, and between centres the tensor product of
     interpolating cubic splines with not-a-knot ends (lower degrees where an axis has fewer than
     four tiles); beyond the outer centres it is constant or, where parameters say so, goes on along
-    the straight line through the two outer ones.
+    the straight line through the two outer ones. Half a tile more at each end of an axis of several
+    brings those nearer to the edge, for a line leaves light that bends.
+
+    A tile that cells hide has the median of all unmasked pixels or, where parameters say so, the
+    value there of the surface that bends least (`HiddenTiles`) through the tiles that show
+    background: those with a hundredth of their pixels unmasked or, if there are none, with any.
 
     Keeps the counts that it works with (0.5 MB per column of tiles) from frame to frame. Not to be
     called from two threads at once.
@@ -44,7 +54,7 @@ class TiledBackground:
         (Y, X) of the frames.
     parameters
         The defaults if None; what they leave open is taken as for cells of unknown size: tiles of
-        256 pixels, constant beyond the outer centres.
+        256 pixels, constant beyond the outer centres, the frame's median in tiles that cells hide.
 
     Examples
     --------
@@ -67,11 +77,16 @@ class TiledBackground:
         if min(self.shape) < 1:
             raise InputError(f"Expected frames with at least one pixel, found shape {self.shape}.")
         assert self.parameters.tile_size != "auto"
-        self._edges = [_tile_edges(n, self.parameters.tile_size) for n in self.shape]
+        goes_on = self.parameters.edges == "linear"
+        self._edges = [_tile_edges(n, self.parameters.tile_size, goes_on) for n in self.shape]
+        centres = [(edges[:-2] + edges[2:]) / 2 for edges in self._edges]
         self._rows, self._columns = (
-            SplineBasis.through((edges[:-2] + edges[2:]) / 2, n, self.parameters.edges == "linear")
-            for edges, n in zip(self._edges, self.shape, strict=True)
+            SplineBasis.through(along, n, goes_on)
+            for along, n in zip(centres, self.shape, strict=True)
         )
+        sizes = (edges[2:] - edges[:-2] for edges in self._edges)
+        self._enough = np.maximum(1, _ENOUGH * np.multiply.outer(*sizes))
+        self._hidden = HiddenTiles(*centres)
         self._counts: BlockCounts | None = None
 
     def estimate(self, frame: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64] | None:
@@ -87,8 +102,8 @@ class TiledBackground:
         Returns
         -------
         ndarray or None
-            (n_tile_rows, n_tile_columns) float64 in the unit of the frame; a tile without
-            unmasked pixels has the median of all unmasked pixels. None if there are none at all.
+            (n_tile_rows, n_tile_columns) float64 in the unit of the frame, those of hidden tiles
+            as parameters say. None if there are no unmasked pixels at all.
 
         Raises
         ------
@@ -99,15 +114,28 @@ class TiledBackground:
         masked = self._dilated(mask)
         few_tiles = self._edges[1].size <= _MOST_COUNTED_TILES
         if frame.dtype.name in _COUNTED and few_tiles:
-            medians = self._counted_medians(frame, masked)
+            medians, n_free = self._counted_medians(frame, masked)
         else:
-            medians = self._selected_medians(frame, masked)
-        empty = np.isnan(medians)
-        if empty.all():
+            medians, n_free = self._selected_medians(frame, masked)
+        if not n_free.any():
             return None
-        if empty.any():
-            medians[empty] = np.median(frame[masked == 0].astype(np.float64))
+        if self.parameters.hidden_tiles == "around":
+            shows = n_free >= self._enough
+            return self._hidden.fill(medians, shows if shows.any() else n_free > 0)
+        hidden = n_free == 0
+        if hidden.any():
+            medians[hidden] = np.median(frame[masked == 0].astype(np.float64))
         return medians
+
+    def free_part(self, mask: NDArray[Any]) -> float:
+        """Return which part of a frame shows background: what is left of it beside the mask.
+
+        Parameters
+        ----------
+        mask
+            (Y, X) bool or label image, as in `estimate`.
+        """
+        return 1.0 - float(self._dilated(mask).mean())
 
     def background(self, medians: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the (Y, X) float64 surface through the tile medians."""
@@ -167,34 +195,30 @@ class TiledBackground:
         bits.dilate(reach)
         return bits.unpack()
 
-    def _counted_medians(
-        self, frame: NDArray[Any], masked: NDArray[np.uint8]
-    ) -> NDArray[np.float64]:
+    def _counted_medians(self, frame: NDArray[Any], masked: NDArray[np.uint8]) -> Medians:
         """Return the medians of the tiles of a frame with few enough possible values to count."""
         row_edges, column_edges = self._edges
         offset, n_values = _COUNTED[frame.dtype.name]
         if self._counts is None or self._counts.fine.shape[2] != n_values:
             self._counts = no_counts(column_edges.size - 1, n_values)
-        medians: NDArray[np.float64] = tile_medians(
-            frame, masked, row_edges, column_edges, offset, self._counts
-        )
-        return medians
+        found: Medians = tile_medians(frame, masked, row_edges, column_edges, offset, self._counts)
+        return found
 
-    def _selected_medians(
-        self, frame: NDArray[Any], masked: NDArray[np.uint8]
-    ) -> NDArray[np.float64]:
+    def _selected_medians(self, frame: NDArray[Any], masked: NDArray[np.uint8]) -> Medians:
         """Return the medians of the tiles of a frame with too many possible values to count."""
         row_edges, column_edges = self._edges
         medians = np.full((row_edges.size - 2, column_edges.size - 2), np.nan)
+        n_free = np.zeros(medians.shape, np.int64)
         for i, j in np.ndindex(medians.shape):
             tile = (
                 slice(row_edges[i], row_edges[i + 2]),
                 slice(column_edges[j], column_edges[j + 2]),
             )
             unmasked = frame[tile][masked[tile] == 0]
+            n_free[i, j] = unmasked.size
             if unmasked.size:
                 medians[i, j] = np.median(unmasked.astype(np.float64))
-        return medians
+        return medians, n_free
 
 
 def create(parameters: TiledInterpolationParameters, shape: tuple[int, int]) -> TiledBackground:
@@ -202,7 +226,11 @@ def create(parameters: TiledInterpolationParameters, shape: tuple[int, int]) -> 
     return TiledBackground(shape, parameters)
 
 
-def _tile_edges(n: int, tile_size: int) -> NDArray[np.int64]:
-    """Return where the half-overlapping tiles of an axis of `n` pixels begin and end."""
+def _tile_edges(n: int, tile_size: int, goes_on: bool) -> NDArray[np.int64]:
+    """Return where the half-overlapping tiles of an axis of `n` pixels begin and end.
+
+    Where the background goes on beyond them, the first and the last of several are half a tile.
+    """
     n_edges = 2 * max(-(-n // tile_size) + 1, 2) - 1
-    return np.rint(np.linspace(0, n, n_edges)).astype(np.int64)
+    edges = np.rint(np.linspace(0, n, n_edges)).astype(np.int64)
+    return np.pad(edges, 1, "edge") if goes_on and n_edges > 3 else edges

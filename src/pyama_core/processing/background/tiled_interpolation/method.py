@@ -10,7 +10,7 @@ from pyama_core.processing.background.corrector import CorrectionMethod
 from pyama_core.processing.parameters import MethodParameters, OddInt
 from pyama_core.processing.plugins import Imported
 
-ALGORITHM = "tiled-interpolation/1"
+ALGORITHM = "tiled-interpolation/2"
 
 _USUAL_TILE, _LEAST_TILE, _LARGEST_TILE = 256, 64, 16_384
 
@@ -35,8 +35,15 @@ class TiledInterpolationParameters(MethodParameters):
     edges: Literal["constant", "linear", "auto"] = Field(
         "auto",
         description="the background beyond the centres of the outer tiles: constant, or linear, "
-        "going on as it comes from the tiles before; auto: linear where the segmentation knows "
-        "the diameter of cells, otherwise constant",
+        "going on as it comes from the tiles before, of which those along the edges are cut in "
+        "half; auto: linear where the segmentation knows the diameter of cells, otherwise constant",
+    )
+    hidden_tiles: Literal["median", "around", "auto"] = Field(
+        "auto",
+        description="what a tile takes that cells hide: median, that of the whole frame; around, "
+        "what goes on smoothly from the tiles around it, as do those of which less than a "
+        "hundredth shows; auto: around where the segmentation knows the diameter of cells, "
+        "otherwise median",
     )
 
     def for_cells_of(self, diameter: float | None) -> TiledInterpolationParameters:
@@ -52,13 +59,16 @@ class TiledInterpolationParameters(MethodParameters):
         >>> TiledInterpolationParameters().for_cells_of(40).tile_size
         160
         """
-        size, edges = self.tile_size, self.edges
+        size, edges, hidden = self.tile_size, self.edges, self.hidden_tiles
         if size == "auto":
             size = _USUAL_TILE if diameter is None else max(_LEAST_TILE, round(4 * diameter))
             size = min(size, _LARGEST_TILE)
         if edges == "auto":
             edges = "constant" if diameter is None else "linear"
-        return self.model_copy(update={"tile_size": size, "edges": edges})
+        if hidden == "auto":
+            hidden = "median" if diameter is None else "around"
+        settled = {"tile_size": size, "edges": edges, "hidden_tiles": hidden}
+        return self.model_copy(update=settled)
 
 
 def correction_method() -> CorrectionMethod:
@@ -68,6 +78,6 @@ def correction_method() -> CorrectionMethod:
         ALGORITHM,
         Imported("pyama_core.processing.background.tiled_interpolation.background:create"),
         resolve=TiledInterpolationParameters.for_cells_of,
-        resolved=("tile_size", "edges"),
+        resolved=("tile_size", "edges", "hidden_tiles"),
         compiled=True,
     )

@@ -100,17 +100,18 @@ def tile_medians(
     column_edges: NDArray[np.int64],
     offset: int,
     counts: BlockCounts,
-) -> NDArray[np.float64]:
-    """Return the median of the pixels with `masked` = 0 of each tile, NaN for a tile without any.
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the median of the pixels with `masked` = 0 of each tile, and how many it has.
 
-    Tile i spans row_edges[i] to row_edges[i + 2], likewise in columns. Pixel values plus `offset`
-    are those that `counts` has room for: an array to work in, which `no_counts` makes and the next
-    call finds as this one leaves it.
+    The median of a tile without any is NaN. Tile i spans row_edges[i] to row_edges[i + 2], likewise
+    in columns. Pixel values plus `offset` are those that `counts` has room for: an array to work
+    in, which `no_counts` makes and the next call finds as this one leaves it.
     """
     fine, coarse = counts.fine, counts.coarse
     n_rows, n_columns = row_edges.size - 1, column_edges.size - 1
     totals = np.zeros((2, n_columns), np.int64)
     medians = np.full((n_rows - 1, n_columns - 1), np.nan)
+    n_free = np.zeros(medians.shape, np.int64)
     for row in range(n_rows):
         rows = slice(row_edges[row], row_edges[row + 1])
         i = row % 2
@@ -119,8 +120,9 @@ def tile_medians(
             totals[i, column] = coarse[i, column].sum()
         for column in range(n_columns - 1 if row > 0 else 0):
             n = totals[:, column : column + 2].sum()
+            n_free[row - 1, column] = n
             if n > 0:
                 lower = _value_at_rank(fine, coarse, column, (n - 1) // 2)
                 upper = _value_at_rank(fine, coarse, column, n // 2)
                 medians[row - 1, column] = (lower + upper) / 2 - offset
-    return medians
+    return medians, n_free

@@ -26,6 +26,7 @@ from pyama_core.processing.workflow.services.base import (
     require_files_unchanged,
 )
 from pyama_core.processing.workflow.services.job import FovJob
+from pyama_core.processing.workflow.services.steps.background_counts import FreeParts
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +72,9 @@ class CorrectionService(BaseProcessingService):
                 missing = job.missing(output.inputs["fl"]) | job.missing(seg)
                 background = _Background(corrector, frames, masks, missing)
                 if self._find_any(job, background):
-                    corrected = job.folder.new_stack(output, job.shape, np.float32)
-                    channels.append(_Channel(background, stack.enter_context(corrected)))
+                    told: dict[str, int] = {}
+                    new = job.folder.new_stack(output, job.shape, np.float32, told)
+                    channels.append(_Channel(background, stack.enter_context(new), told))
                 else:
                     _leave_uncorrected(job, output, missing)
             if not channels:
@@ -80,10 +82,15 @@ class CorrectionService(BaseProcessingService):
                     job.fov, job.shape[0], job.shape[0], f"{self.step}: no background"
                 )
                 return
+            masked = [t for t in range(job.shape[0]) if t not in job.missing(seg)]
+            free = FreeParts(corrector, masked)
             for t in self.frames(job.fov, job.shape[0]):
                 mask = masks.read(t)
+                free.add(t, mask)
                 for channel in channels:
                     channel.correct(t, mask)
+            for channel in channels:
+                channel.told |= free.summary()
             require_files_unchanged(outputs)
 
     def _find_any(self, job: FovJob, background: _Background) -> bool:
@@ -146,9 +153,15 @@ class _Background:
 
 
 class _Channel:
-    """A fluorescence channel that is corrected, and the background that it last showed."""
+    """A fluorescence channel that is corrected, and the background that it last showed.
 
-    def __init__(self, background: _Background, corrected: StackWriter) -> None:
+    What is `told` of it goes on record with the stack.
+    """
+
+    def __init__(
+        self, background: _Background, corrected: StackWriter, told: dict[str, int]
+    ) -> None:
+        self.told = told
         self._background = background
         self._corrected = corrected
         self._estimate: Any = None

@@ -27,6 +27,18 @@ _MOST_COUNTED = 1 << 20
 """Largest label of which a table of all is no burden."""
 
 
+def frames_looked_at(there: Sequence[int]) -> set[int]:
+    """Return up to nine frames of those that are there, from the first to the last.
+
+    Examples
+    --------
+    >>> sorted(frames_looked_at(range(100)))
+    [0, 12, 24, 37, 49, 61, 74, 86, 99]
+    """
+    steps = min(len(there), _MOST_FRAMES) - 1
+    return {there[(len(there) - 1) * i // max(1, steps)] for i in range(steps + 1)}
+
+
 class FoundObjects:
     """Number and size of the objects in some frames from all over a movie.
 
@@ -40,8 +52,7 @@ class FoundObjects:
     """
 
     def __init__(self, there: Sequence[int]) -> None:
-        steps = min(len(there), _MOST_FRAMES) - 1
-        self._frames = {there[(len(there) - 1) * i // max(1, steps)] for i in range(steps + 1)}
+        self._frames = frames_looked_at(there)
         self._areas: list[NDArray[np.int64]] = []
 
     def add(self, t: int, found: NDArray[Any]) -> None:
