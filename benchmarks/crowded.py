@@ -1,11 +1,12 @@
 """How far the background is off where cells cover the frame: `python -m benchmarks.crowded`.
 
-Nuclei and spread cells of the demo, ever more of them, in light of known unevenness. Their masks are
-known: what errors are left are those of the background alone.
+Nuclei and spread cells of the demo, ever more of them, in light of known unevenness. Their masks
+are known: what errors are left are those of the background alone.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,8 +27,12 @@ SIDE, SEEDS, GROUND = 768, (11, 12, 13), 350.0
 CROWDS = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.1, 1.4, 1.8)
 BOUNDS = (0.0, 0.02, 0.05, 0.08, 0.12, 0.2, 0.3, 0.45, 1.0)
 """Of the part of the frame that shows background: the rows of the table."""
-LIGHTS = {"even": (0.0, 0j), "vignette, 20 %": (0.2, 0.02 + 0.01j),
-          "vignette, 60 %": (0.6, 0.02 + 0.01j), "from one side, 50 %": (0.0, 0.25 + 0.1j)}  # fmt: skip
+LIGHTS = {
+    "even": (0.0, 0j),
+    "vignette, 20 %": (0.2, 0.02 + 0.01j),
+    "vignette, 60 %": (0.6, 0.02 + 0.01j),
+    "from one side, 50 %": (0.0, 0.25 + 0.1j),
+}
 """How much is missing in the corners, and the slope."""
 Hidden = Literal["around", "median"]
 WAYS: tuple[Hidden, ...] = ("around", "median")
@@ -84,7 +89,7 @@ def _error(
 
 def rows_of(found: list[Error]) -> Iterator[str]:
     """Yield the rows of the table."""
-    for low, high in zip(BOUNDS, BOUNDS[1:], strict=False):
+    for low, high in itertools.pairwise(BOUNDS):
         told = [f"| {100 * low:.0f} – {100 * high:.0f} % |"]
         for light in LIGHTS:
             some = [e.off for e in found if e.light == light and low <= e.free < high and e.off]

@@ -72,6 +72,16 @@ SHAPE = (180, 190)
 BRIGHT = (6, 11)
 
 
+def crowded_nuclei() -> NDArray[np.uint16]:
+    """Nuclei of very unequal brightness, so close that they cover half of the frame."""
+    image = np.full(SHAPE, 200) + noise(SHAPE, 17, 9)
+    for number, (row, column) in enumerate(np.ndindex(12, 12)):
+        light = 90 * (1 + 37 * number % 19)
+        square = distances(SHAPE, (8 + 15 * row, 8 + 15 * column + row % 2 * 3, 0))
+        image = image + np.where(square < 36, light + (36 - square) * light // 90, 0)
+    return image.astype(np.uint16)
+
+
 def nuclei() -> NDArray[np.uint16]:
     """Bright spots in most of the cells, two of them close together."""
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]

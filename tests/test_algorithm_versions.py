@@ -24,6 +24,7 @@ from pinned_scenes import (
     BRIGHT,
     CELLS,
     SHAPE,
+    crowded_nuclei,
     difficult_cells,
     difficult_nuclei,
     fluorescence,
@@ -137,6 +138,7 @@ def segment_bright_objects() -> Found:
         "nuclei": digest(given.segment(nuclei())),
         "difficult": digest(given.segment(difficult_nuclei())),
         "limited": digest(limited.segment(difficult_nuclei())),
+        "crowded": digest(given.segment(crowded_nuclei())),
         "cells": digest(large.segment(light)),
         "cells, twice as large": digest(large.segment(twice_as_large(light))),
         "estimated diameter": [found.cell_diameter or 0.0],
@@ -319,15 +321,16 @@ PINNED: dict[str, Found] = {
         "easy, twice as large": "10 labels, 4954 pixels, dc1db90e8851881b",
         "difficult": "28 labels, 3068 pixels, b58f93ff13983af4",
     },
-    "bright/4": {
+    "bright/5": {
         "nuclei": "11 labels, 749 pixels, 96e05c78b1f19ee0",
         "difficult": "29 labels, 2281 pixels, 5048c89a05ef763f",
         "limited": "24 labels, 1943 pixels, 1d062067c27dd757",
+        "crowded": "129 labels, 13823 pixels, 5d8bdbd14beffd33",
         "cells": "13 labels, 6203 pixels, 2d8a83daccb93cce",
         "cells, twice as large": "13 labels, 22051 pixels, a5b63ca2639b8c47",
         "estimated diameter": [25.0],
     },
-    "dark/4": {
+    "dark/5": {
         "difficult": "29 labels, 2281 pixels, 5048c89a05ef763f",
     },
     "log-std/1": {

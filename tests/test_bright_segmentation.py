@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pyama_core.errors import InputError
+from pyama_core.processing.segmentation.bright.contrast import _quiet_noise
 from pyama_core.processing.segmentation.bright.method import BrightParameters, DarkParameters
 from pyama_core.processing.segmentation.bright.segmenter import ObjectSegmenter
 from pyama_core.processing.segmentation.segmenter import find_segmentation
@@ -185,6 +186,30 @@ def test_a_faint_nucleus_among_bright_ones_keeps_its_sides(ratio: float) -> None
     found = labels == labels[80, 80]
     assert found.sum() == pytest.approx(faint.sum(), rel=0.12)
     assert (found & faint).sum() > 0.93 * faint.sum()
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("spacing", [26, 24, 23])
+def test_nuclei_that_cover_half_of_the_frame_are_found(spacing: float, seed: int) -> None:
+    """However unequal: they are not taken for the noise of a background that is between them."""
+    light, truth = scene(spacing=spacing, seed=seed)
+    each = np.exp(np.random.default_rng(seed).uniform(np.log(0.6), np.log(6), truth.max()))
+    unequal = np.concatenate([[0], 300 * each])[truth]
+    assert np.mean(truth > 0) > 0.45
+    for crowd in (light, cv2.GaussianBlur(unequal, (0, 0), 1.2)):
+        frame = photographed(crowd)
+        assert estimated(frame) == pytest.approx(20, rel=0.15)
+        assert same_cells(truth, segment(frame), 0.5) > 0.95
+
+
+def test_noise_is_that_of_the_quietest_blocks_where_all_else_is_objects() -> None:
+    image = np.random.default_rng(3).normal(0, 1, (123, 250)).astype(np.float32)
+    image[:60] *= 40
+    spreads = [
+        image[y : y + 12, x : x + 12].std() for y in range(0, 120, 12) for x in range(0, 240, 12)
+    ]
+    assert _quiet_noise(image, 24) == pytest.approx(np.percentile(spreads, 5), rel=1e-5)
+    assert _quiet_noise(image[:50, :50], 24) == np.inf  # too few blocks to tell
 
 
 def test_a_long_nucleus_and_one_with_a_notch_stay_whole() -> None:

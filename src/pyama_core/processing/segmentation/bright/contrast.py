@@ -39,6 +39,13 @@ ENOUGH_PIXELS, FEWEST_PIXELS = 40_000, 500  # to measure noise
 CLIP, CLIPPED_SPREAD = 2.5, 1.09  # what is beyond so many deviations, and what that makes of them
 FAINT, CLEAR = 6.0, 15.0  # in noise, the highest contrast near by of what is smoothed and what not
 FAINT_NOISE = 1.75  # times that of a smoothed image: what is faint and wide may be stray light
+BLOCK, FEWEST_OF_BLOCK = 0.5, 6  # side of the blocks of which the quietest tell of noise; pixels
+QUIET, QUIET_NOISE, ENOUGH_BLOCKS = (
+    5,
+    1.5,
+    60,
+)  # percentile of their spread, and what noise is of it
+CROWDED = 2.0  # times quiet noise is no noise, but objects that were taken for background
 FEW_GREYS, STRIDE = 8, 4  # values at most, in every so manieth pixel, of a drawing
 ALIKE = 0.4  # of the neighbours that would differ by chance do so there, at most
 FLAT_NOISE = 0.02  # of the least step between greys, that is taken for its noise
@@ -72,8 +79,10 @@ def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int)
 
     The background and the noise are measured outside of what exceeds `limit` times the noise, and
     then again: in the mean of its surroundings, an object has a dark ring, so that the first
-    measure of the noise is too large where objects are crowded. At last what is faint is smoothed:
-    noise would tear faint objects to pieces.
+    measure of the noise is too large where objects are crowded. Where they cover so much that noise
+    stays far above that of the quietest blocks of the image, they had been taken for background,
+    and the noise of these blocks is where it begins. At last what is faint is smoothed: noise would
+    tear faint objects to pieces.
     """
     small = scale.shrink(frame)
     error = _least_noise(frame, small)
@@ -89,24 +98,74 @@ def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int)
     wide = _blur_tiles(tiles, sigma)
     band = np.empty_like(image)
     subtract_tiles(image, light + wide, band)
-    noise, clear = max(_clipped_noise(band), error), band
     reach = max(1, round(RING * diameter * shape[0] / image.shape[0]))
-    around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    for _ in range(ROUNDS):
-        busy = busy_tiles(clear, limit * noise, *shape)
-        free = (cv2.dilate(busy, around).reshape(shape) == 0).astype(np.uint8)
-        if free.mean() < LEAST_FREE:
-            break
-        weight = _blur_tiles(free.astype(np.float32), sigma)
-        total = _blur_tiles(tiles * free, sigma)
-        least = np.float32(LEAST_WEIGHT)
-        background = (total + least * wide) / (weight + least)
-        clear = np.empty_like(image)
-        subtract_tiles(image, light + background, clear)
-        values = values_in(clear, free, max(1, int(np.sqrt(image.size / ENOUGH_PIXELS))))
-        if values.size:
-            noise = min(noise, max(_spread(values), error))
+    surroundings = _Surroundings(image, tiles, light, wide, sigma, reach)
+    noise, clear = surroundings.free(band, max(_clipped_noise(band), error), limit, error)
+    quiet = max(QUIET_NOISE * _quiet_noise(image, diameter), error)
+    if noise > CROWDED * quiet:
+        noise, clear = surroundings.free(band, quiet, limit, error)
     return _smoothed_where_faint(band, clear, noise, error, diameter)
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What an image is held against: means of tiles, all of them and those without objects.
+
+    Attributes
+    ----------
+    image : ndarray
+        The working image.
+    tiles, light, wide : ndarray
+        Means of its tiles without uneven light; that light; the mean of the surroundings.
+    sigma : float
+        How far surroundings reach, in tiles.
+    ring : int
+        How many tiles around objects are not free.
+    """
+
+    image: Float32Array
+    tiles: Float32Array
+    light: Float32Array
+    wide: Float32Array
+    sigma: float
+    ring: int
+
+    def free(
+        self, clear: Float32Array, noise: float, limit: float, error: float
+    ) -> tuple[float, Float32Array]:
+        """Return the noise where there are no objects, and the contrast to what is there.
+
+        It begins with a contrast and noise in which objects may have their part, so that noise
+        never rises.
+        """
+        shape = self.tiles.shape
+        around = np.ones((2 * self.ring + 1, 2 * self.ring + 1), np.uint8)
+        for _ in range(ROUNDS):
+            busy = busy_tiles(clear, limit * noise, *shape)
+            free = (cv2.dilate(busy, around).reshape(shape) == 0).astype(np.uint8)
+            if free.mean() < LEAST_FREE:
+                break
+            weight = _blur_tiles(free.astype(np.float32), self.sigma)
+            total = _blur_tiles(self.tiles * free, self.sigma)
+            least = np.float32(LEAST_WEIGHT)
+            background = (total + least * self.wide) / (weight + least)
+            clear = np.empty_like(self.image)
+            subtract_tiles(self.image, self.light + background, clear)
+            step = max(1, int(np.sqrt(self.image.size / ENOUGH_PIXELS)))
+            values = values_in(clear, free, step)
+            if values.size:
+                noise = min(noise, max(_spread(values), error))
+        return noise, clear
+
+
+def _quiet_noise(image: Float32Array, diameter: float) -> float:
+    """Return the standard deviation within the quietest blocks of an image."""
+    side = max(FEWEST_OF_BLOCK, round(BLOCK * diameter))
+    height, width = (n // side for n in image.shape)
+    if height * width < ENOUGH_BLOCKS:
+        return np.inf
+    blocks = image[: height * side, : width * side].reshape(height, side, width, side)
+    return float(np.percentile(blocks.std(axis=(1, 3)), QUIET))
 
 
 def _least_noise(frame: NDArray[Any], small: Float32Array) -> float:
