@@ -1,7 +1,7 @@
 """What `bright` finds where objects cover the frame: `python -m benchmarks.crowded_objects`.
 
-Nuclei and spread cells of the demo, ever more of them, with default settings. From a crowd of 0.8 on
-the demo has cells lie on each other.
+Nuclei and spread cells of the demo, ever more of them, with default settings. From a crowd of 0.8
+on the demo has cells lie on each other.
 """
 
 from __future__ import annotations
