@@ -51,7 +51,7 @@ from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
 from pyama_core.processing.tracking.iou.tracker import IoUTracker
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.tracker import LineageTracker
-from pyama_core.processing.tracking.tracker import LookAheadTracker, Tracker
+from pyama_core.processing.tracking.tracker import Tracker
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = REPOSITORY.parent / "shared" / "data"
@@ -97,10 +97,7 @@ class Followed:
 def follow(scenario: Scenario, tracker: Tracker, border: int = 0) -> Followed:
     """Track a movie and compare it with the truth."""
     began = time.process_time()
-    if isinstance(tracker, LookAheadTracker):
-        for frame in scenario.seen:
-            tracker.preview(frame)
-    labels = [tracker.update(frame) for frame in scenario.seen]
+    labels = scenario.show_to(tracker)
     spent = 1000 * (time.process_time() - began) / len(labels)
     matches = [match_frame(*pair, border) for pair in zip(scenario.truth, labels, strict=True)]
     parents = {track.cell: track.parent for track in tracker.tracks() if track.parent}
@@ -226,7 +223,8 @@ def movie_rows(name: str, demo: Demo) -> Iterator[Row]:
             segment, diameter = prepare(demo.phase)
             segmented[prepare] = np.stack([segment(frame) for frame in demo.phase]), diameter
         masks, diameter = segmented[prepare]
-        scenario = Scenario(name, demo.truth.astype(np.uint16), masks, demo.parents)
+        truth = demo.truth.astype(np.uint16)
+        scenario = Scenario(name, truth, masks, demo.parents, images=demo.phase)
         followed = follow(scenario, new_tracker(), BORDER)
         found: Totals = {}
         corrected = _corrected(demo.fluorescence, masks > 0, diameter)
@@ -310,12 +308,13 @@ def _glioma() -> Iterator[Scenario]:
         return
     frames = [np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)) for path in masks]
     truth = np.stack(frames).astype(np.uint16)
-    yield Scenario("t98g, true labels", truth, truth)
-    fewer = without_objects(truth, 0.05, 0)
-    yield Scenario("t98g, true labels, 5 % missed", fewer, fewer)
     images = [tifffile.imread(path) for path in sorted((folder / "raw").glob("*.tif"))]
+    yield Scenario("t98g, true labels", truth, truth, images=images)
+    fewer = without_objects(truth, 0.05, 0)
+    yield Scenario("t98g, true labels, 5 % missed", fewer, fewer, images=images)
     segment, _ = instances(images)
-    yield Scenario("t98g, instances", truth, np.stack([segment(image) for image in images]))
+    found = np.stack([segment(image) for image in images])
+    yield Scenario("t98g, instances", truth, found, images=images)
 
 
 def tracker_rows(scenario: Scenario) -> Iterator[Row]:

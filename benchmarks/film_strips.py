@@ -24,7 +24,7 @@ from benchmarks.real_movies import DATA, real_movies
 from benchmarks.tracking_scenarios import Scenario
 from pyama_core.processing.tracking.iou.tracker import IoUTracker
 from pyama_core.processing.tracking.lineage.tracker import LineageTracker
-from pyama_core.processing.tracking.tracker import LookAheadTracker, Tracker
+from pyama_core.processing.tracking.tracker import Tracker
 
 logger = logging.getLogger("benchmarks.film_strips")
 MOVIES = {"t98g": ("t98g, instances", "t98g/raw/*.tif"),
@@ -48,10 +48,7 @@ class Moment:
 
 def labels_of(scenario: Scenario, tracker: Tracker) -> NDArray[Any]:
     """Return the label images of a movie."""
-    if isinstance(tracker, LookAheadTracker):
-        for frame in scenario.seen:
-            tracker.preview(frame)
-    return np.stack([tracker.update(frame) for frame in scenario.seen])
+    return np.stack(scenario.show_to(tracker))
 
 
 def moments(

@@ -49,6 +49,7 @@ def _every_third(scenario: Scenario, more_divide: bool = True) -> Scenario:
         name=f"{scenario.name}, every third frame",
         truth=truth,
         seen=scenario.seen[::3],
+        images=None if scenario.images is None else scenario.images[::3],
         parents=scenario.parents | parents,
     )
 
@@ -61,21 +62,22 @@ def segmented(images: Sequence[NDArray[Any]], **parameters: Any) -> NDArray[Any]
 
 
 @functools.cache
-def _glioma_found() -> tuple[Labels, NDArray[Any]]:
+def _glioma_found() -> tuple[Labels, NDArray[Any], list[NDArray[Any]]]:
     import tifffile
 
     folder = DATA / "t98g"
     masks = sorted((folder / "masks").glob("*.png"))
     frames = [np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)) for path in masks]
     images = [tifffile.imread(path) for path in sorted((folder / "raw").glob("*.tif"))]
-    return np.stack(frames).astype(np.uint16), segmented(images)
+    return np.stack(frames).astype(np.uint16), segmented(images), images
 
 
 def _glioma() -> Iterator[tuple[bool, Scenario]]:
     """Yield cells that people labelled, and what is found in their images."""
-    truth, found = _glioma_found()
+    truth, found, images = _glioma_found()
     truth, parents = with_divisions(truth)
-    perfect = Scenario("t98g, true labels", truth, renumbered(truth, 3), parents)
+    seen = renumbered(truth, 3)
+    perfect = Scenario("t98g, true labels", truth, seen, parents, images=images)
     yield False, perfect
     yield False, _every_third(perfect)
     fewer = without_objects(perfect.seen, 0.05, 0)
@@ -140,7 +142,8 @@ def _bacteria() -> Iterator[tuple[bool, Scenario]]:
 
     seen = tifffile.imread(DATA / "trpl" / "trpL_150310-11_mask.tif").astype(np.uint16)
     truth, parents = _followed_by_cover(seen)
-    yield True, Scenario("trpl, bacteria", truth, renumbered(seen, 3), parents)
+    images = list(tifffile.imread(DATA / "trpl" / "trpL_150310-11_img.tif"))
+    yield True, Scenario("trpl, bacteria", truth, renumbered(seen, 3), parents, images=images)
 
 
 def _followed_by_cover(seen: Labels) -> tuple[Labels, dict[int, int]]:
@@ -181,7 +184,8 @@ def _nuclei_of_hela() -> Iterator[tuple[bool, Scenario]]:
     overlap = ids_of_objects(seen, [tracker.update(frame) for frame in seen])
     truth, parents = marked(_agreed(seen, Seen.of(seen), [overlap]), DIVISIONS)
     name = "hela, labels of another program"
-    full = Scenario(name, truth, renumbered(seen, 3), parents, all_known=False)
+    images = list(tifffile.imread(DATA / "hela" / "images.tif"))
+    full = Scenario(name, truth, renumbered(seen, 3), parents, all_known=False, images=images)
     yield True, full
     yield True, _every_third(full, more_divide=False)
     faulty = without_objects(full.seen, 0.05, 0)
@@ -239,7 +243,7 @@ def _adherent() -> Iterator[tuple[bool, Scenario]]:
             if label and n_nuclei[label] == 1:
                 lookup[label] = number[t].get(i + 1, 0)
         truth[t] = lookup[labels]
-    made = Scenario("incucyte, instances", truth, found, all_known=False)
+    made = Scenario("incucyte, instances", truth, found, all_known=False, images=images)
     yield False, made
     yield False, _every_third(made)
 

@@ -27,7 +27,7 @@ from benchmarks.tracking_scenarios import Scenario, renumbered
 from pyama_core.processing.tracking.iou.tracker import IoUTracker
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.tracker import LineageTracker
-from pyama_core.processing.tracking.tracker import LookAheadTracker, Tracker
+from pyama_core.processing.tracking.tracker import Tracker
 
 COLUMNS = ("movie", "tracker", "complete", "links", "precision", "divisions R / P", "ms per frame")
 OURS = ("lineage", "lineage, no divisions")
@@ -81,10 +81,7 @@ def made_movies() -> Iterator[tuple[bool, Scenario]]:
 def follow(scenario: Scenario, tracker: Tracker) -> Found:
     """Show a movie to a tracker of ours, as a run does."""
     began = time.process_time()
-    if isinstance(tracker, LookAheadTracker):
-        for frame in scenario.seen:
-            tracker.preview(frame)
-    labels = [tracker.update(frame) for frame in scenario.seen]
+    labels = scenario.show_to(tracker)
     parents = {track.cell: track.parent for track in tracker.tracks() if track.parent}
     spent = 1000 * (time.process_time() - began) / len(labels)
     return Found(ids_of_objects(scenario.seen, labels), parents, spent)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from pyama_core.processing.tracking.tracker import LookAheadTracker, Tracker
 
 Labels = NDArray[np.uint16]
 
@@ -31,6 +33,8 @@ class Scenario:
     all_known
         Whether two labels of the truth are two cells. Where the truth is only what is beyond
         doubt, a cell may have another label after a doubtful moment.
+    images
+        In which the objects are found, if there are any: (Y, X) each.
     """
 
     name: str
@@ -38,6 +42,16 @@ class Scenario:
     seen: NDArray[Any]
     parents: Mapping[int, int] = field(default_factory=dict)
     all_known: bool = True
+    images: Sequence[NDArray[Any]] | None = None
+
+    def show_to(self, tracker: Tracker) -> list[NDArray[Any]]:
+        """Let a tracker see the movie as a run does; return its label images."""
+        images = [None] * len(self.seen) if self.images is None else self.images
+        frames = list(zip(self.seen, images, strict=True))
+        if isinstance(tracker, LookAheadTracker):
+            for frame, image in frames:
+                tracker.preview(frame, image)
+        return [tracker.update(frame, image) for frame, image in frames]
 
 
 def without_objects(labels: Labels, fraction: float, seed: int) -> Labels:

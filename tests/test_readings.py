@@ -178,7 +178,7 @@ def test_memory_is_that_of_five_frames():
 def test_each_frame_is_measured_in_its_own_image():
     """Frames are read later than they are seen, and so must be their images."""
     images = [np.full(SHAPE, 10.0 * (t + 1)) for t in range(6)]
-    tracker = LineageTracker(LineageParameters(divisions=True))
+    tracker = LineageTracker(LineageParameters(brightness_channel=1))
     frames = [RIGHT, RIGHT, SPLIT, RIGHT, RIGHT, RIGHT]
     for frame, image in zip(frames, images, strict=True):
         tracker.preview(frame, image)

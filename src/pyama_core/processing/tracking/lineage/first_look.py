@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pyama_core.processing.runs.pixel_runs import paint
 from pyama_core.processing.tracking.fates import Fate
+from pyama_core.processing.tracking.lineage.borders import Borders
 from pyama_core.processing.tracking.lineage.drift import common_displacement
 from pyama_core.processing.tracking.lineage.fragments import PROVEN, attached
 from pyama_core.processing.tracking.lineage.matching import Matches, match_frame
@@ -56,6 +57,8 @@ class Sighting:
         Pairs of ids and fates: what became of cells that were there in the frame before.
     shift
         (2,) float64: how far the field of view has moved since the frame before.
+    borders
+        Between objects that touch, if there was an image to measure them in.
     """
 
     n_objects: int
@@ -72,6 +75,7 @@ class Sighting:
     absorbed: list[tuple[int, int]]
     ended: list[tuple[int, Fate]]
     shift: Float64Array
+    borders: Borders = field(default_factory=Borders.none)
 
     def paint(self, objects: Objects, number: IntArray, out: NDArray[Any]) -> None:
         """Write numbers of cells into a label image.

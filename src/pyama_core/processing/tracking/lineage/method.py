@@ -10,9 +10,9 @@ from pydantic import Field, NonNegativeInt
 from pyama_core.errors import InputError
 from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
-from pyama_core.processing.tracking.tracker import TrackingMethod
+from pyama_core.processing.tracking.tracker import Image, TrackingMethod
 
-ALGORITHM = "lineage/12"
+ALGORITHM = "lineage/13"
 
 
 class LineageParameters(MethodParameters):
@@ -42,13 +42,14 @@ class LineageParameters(MethodParameters):
         3,
         ge=0,
         description="what breaks off a cell and is one with it again after up to so many frames is "
-        "put together with it all the time",
+        "put together with it all the time; after more, if it never came apart and alternatives is "
+        "'auto'",
     )
     alternatives: Literal["auto", "off"] = Field(
         "auto",
-        description="what to take an object for where frames before and after tell otherwise than "
-        "its own: 'auto' puts pieces of a cell together (unless max_broken is 0) and cuts what is "
-        "several (unless split_merged is false); 'off' leaves all objects as they were segmented",
+        description="what to take an object for where other frames tell otherwise than its own: "
+        "'auto' puts pieces of a cell together (unless max_broken is 0) and cuts what is several "
+        "(unless split_merged is false); 'off' leaves all objects as they were segmented",
     )
     divisions: bool = Field(True, description="look for cells that divide")
     brightness_channel: NonNegativeInt | str | None = Field(
@@ -93,6 +94,18 @@ class LineageParameters(MethodParameters):
             raise InputError(f"brightness_channel: expected a number, found the name {channel!r}")
         return channel
 
+    def looks_at_borders(self) -> bool:
+        """Return whether borders of cells are measured where they are found, as in phase contrast.
+
+        A tracker is given one image: with a channel of brightness it is that.
+        """
+        has_brightness = self.divisions and self.brightness_channel is not None
+        return self.alternatives == "auto" and self.max_broken > 0 and not has_brightness
+
+    def image(self) -> Image:
+        """Return which image the tracker is to be given; errors as `brightness_image`."""
+        return "phase" if self.looks_at_borders() else self.brightness_image()
+
 
 def tracking_method() -> TrackingMethod:
     """Describe the method."""
@@ -100,6 +113,6 @@ def tracking_method() -> TrackingMethod:
         LineageParameters,
         ALGORITHM,
         Imported("pyama_core.processing.tracking.lineage.tracker:LineageTracker"),
-        LineageParameters.brightness_image,
+        LineageParameters.image,
         compiled=True,
     )

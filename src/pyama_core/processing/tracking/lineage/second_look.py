@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,14 +23,13 @@ from pyama_core.processing.tracking.lineage.first_look import Sighting
 from pyama_core.processing.tracking.lineage.gaps import Gaps, find_gaps
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.motion import Motion
+from pyama_core.processing.tracking.lineage.pieces import NEAR, pieces_of_one
 from pyama_core.processing.tracking.lineage.swaps import exchange
 from pyama_core.processing.tracking.lineage.tracklets import Tracklets
-from pyama_core.processing.tracking.objects import equivalent_diameter
 
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
-_NEAR = 0.9  # of the sum of both radii: pieces of a cell have their centroids so near
 _TOGETHER = 0.98  # how sure it is that a cell is in an object of several, as made movies tell
 _CLEARLY = 4  # what frames count in which two cells are seen clearly apart, against one together
 
@@ -56,6 +55,8 @@ class Lineages:
         each is.
     fate
         What became of each cell that was not seen in the last frame.
+    joined
+        Per frame the numbers of the cells whose pieces are known as such from all frames.
     with_divisions
         Whether they were looked for.
     """
@@ -67,6 +68,7 @@ class Lineages:
     divided: dict[int, float]
     sure: dict[int, list[tuple[int, float]]]
     fate: dict[int, Fate]
+    joined: list[IntArray]
     with_divisions: bool
 
     def told(self, track: Track) -> Track:
@@ -102,7 +104,12 @@ def look_again(
     """Put right what the first look could not know, and number the cells anew."""
     tracks = Tracklets.of(sightings)
     fate: dict[int, Fate] = {cell: fate for s in sightings for cell, fate in s.ended}
-    tracks = tracks.with_cells(_never_two(tracks))
+    together = _frames_together(tracks)
+    pieces: set[tuple[int, int]] = set()
+    if parameters.alternatives == "auto" and parameters.max_broken:
+        pieces = pieces_of_one(tracks, sightings, together, parameters.max_broken)
+    joined = _seen_apart(tracks, pieces)
+    tracks = tracks.with_cells(_never_two(tracks, together, pieces))
     tracks = tracks.with_cells(_given_back(tracks))
     if parameters.max_broken:
         tracks = tracks.with_cells(
@@ -124,7 +131,7 @@ def look_again(
         shape[0] * shape[1],
     )
     tracks, owner = _closed(tracks, gaps)
-    numbered = _numbered(tracks, families.of(owner), fate)
+    numbered = _numbered(tracks, families.of(owner), fate, joined)
     return replace(numbered, with_divisions=parameters.divisions)
 
 
@@ -157,24 +164,44 @@ class _Families:
         )
 
 
-def _never_two(tracks: Tracklets) -> IntArray:
+def _never_two(
+    tracks: Tracklets,
+    together: Mapping[tuple[int, int], int],
+    pieces: set[tuple[int, int]],
+) -> IntArray:
     """Return the cells anew: two that are in one object more often than apart are one.
 
     Somebody's fault it is either way: of a segmentation that cuts cells, or one that joins them.
     The reading with fewer faults is right, where frames in which they were seen clearly apart count
     several times: there one of the two may have been taken for another cell.
+
+    Parameters
+    ----------
+    together
+        In how many frames pairs of cells were in one object.
+    pieces
+        The pairs that are known to be one.
     """
-    together = _frames_together(tracks)
     owner = np.arange(tracks.n_cells + 1)
-    if not together:
+    if not (together or pieces):
         return tracks.cell
     rows = tracks.rows_of_each()
-    for (a, b), n_together in sorted(together.items()):
+    for a, b in sorted(pieces.union(together)):
         near, far = _frames_apart(tracks, rows[a], rows[b])
-        if n_together > near + _CLEARLY * far:
+        if (a, b) in pieces or together[a, b] > near + _CLEARLY * far:
             first, second = _older(tracks, rows, int(owner[a]), int(owner[b]))
             owner[owner == second] = first
     return np.asarray(owner[tracks.cell], np.int64)
+
+
+def _seen_apart(tracks: Tracklets, pairs: set[tuple[int, int]]) -> IntArray:
+    """Return the rows in which either of a pair is seen while the other is an object of its own."""
+    rows = tracks.rows_of_each()
+    found = [np.empty(0, np.int64)]
+    for a, b in sorted(pairs):
+        i, j = tracks.of_both(rows[a], rows[b])
+        found.append(i[tracks.object[i] != tracks.object[j]])
+    return np.unique(np.concatenate(found))
 
 
 def _frames_together(tracks: Tracklets) -> dict[tuple[int, int], int]:
@@ -190,12 +217,8 @@ def _frames_together(tracks: Tracklets) -> dict[tuple[int, int], int]:
 
 def _frames_apart(tracks: Tracklets, a: IntArray, b: IntArray) -> tuple[int, int]:
     """Return in how many frames two cells were seen apart, but near or farther from each other."""
-    a, b = a[~tracks.merged[a]], b[~tracks.merged[b]]
-    _, i, j = np.intersect1d(tracks.frame[a], tracks.frame[b], return_indices=True)
-    a, b = a[i], b[j]
-    distance = np.hypot(*(tracks.position[a] - tracks.position[b]).T)
-    radii = (equivalent_diameter(tracks.area[a]) + equivalent_diameter(tracks.area[b])) / 2
-    far = int(np.count_nonzero(distance > _NEAR * radii))
+    a, b = tracks.of_both(a[~tracks.merged[a]], b[~tracks.merged[b]])
+    far = int(np.count_nonzero(tracks.distances(a, b) > NEAR))
     return a.size - far, far
 
 
@@ -307,7 +330,9 @@ def _closed(tracks: Tracklets, gaps: Gaps) -> tuple[Tracklets, IntArray]:
     return replace(tracks, cell=owner[tracks.cell], confidence=confidence), owner
 
 
-def _numbered(tracks: Tracklets, families: _Families, fate: dict[int, Fate]) -> Lineages:
+def _numbered(
+    tracks: Tracklets, families: _Families, fate: dict[int, Fate], joined: IntArray
+) -> Lineages:
     """Return the cells, numbered by the frame they are first seen in, then by object."""
     number = np.zeros(tracks.n_cells + 1, np.int64)
     cells, first = np.unique(tracks.cell, return_index=True)
@@ -332,6 +357,10 @@ def _numbered(tracks: Tracklets, families: _Families, fate: dict[int, Fate]) -> 
             int(number[c]): "divided" if c in ended else fate.get(original, "lost")
             for c, original in last.items()
         },
+        joined=[
+            np.unique(number[tracks.cell[joined[tracks.frame[joined] == t]]])
+            for t in range(tracks.n_frames)
+        ],
         with_divisions=False,
     )
 

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from pyama_core.errors import InputError
 from pyama_core.processing.frame import as_frame
 from pyama_core.processing.tracking.fates import Track, TrackTable
+from pyama_core.processing.tracking.lineage.borders import Borders
 from pyama_core.processing.tracking.lineage.first_look import FirstLook, Sighting
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.readings import Reading, Readings
@@ -41,6 +42,8 @@ class LineageTracker:
 
     - two cells that are in one object more often than apart were pieces of one, and so was what
       broke off a cell for up to `max_broken` frames and is one object with it again;
+    - so were two that are one object now and then and never come apart (`pieces`), where the line
+      between them is weak in the images of all frames;
     - a cell that is never seen on its own again was not in the object of another that is;
     - two that pass each other are exchanged, where both fit better the other way round;
     - with `divisions`, tracks that begin beside each other where one was are its daughters;
@@ -84,6 +87,7 @@ class LineageTracker:
         self.dtype = np.dtype(dtype)
         if self.dtype.kind not in "iu":
             raise InputError(f"Expected an integer dtype for label images, found {self.dtype}.")
+        self._is_bright = not self.parameters.looks_at_borders()
         self._shape: tuple[int, int] | None = None
         self._first_look = FirstLook(self.parameters)
         self._shifts: list[Float64Array] = []
@@ -145,9 +149,14 @@ class LineageTracker:
         shape = self._shape or (0, 0)
         for reading, objects in readings:
             image = self._images.popleft()
-            if image is not None:
-                objects = objects.in_light_of(image)
-            self._previewed.append(self._first_look.see(objects, image, shape))
+            if image is None:
+                sighting = self._first_look.see(objects, None, shape)
+            elif self._is_bright:
+                sighting = self._first_look.see(objects.in_light_of(image), image, shape)
+            else:
+                sighting = self._first_look.see(objects, None, shape)
+                sighting = replace(sighting, borders=Borders.of(objects, image))
+            self._previewed.append(sighting)
             self._read.append(reading)
 
     def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -159,7 +168,9 @@ class LineageTracker:
             (Y, X) bool mask, whose objects are its 4-connected components, or integer label
             image, whose objects are the pixels of equal label.
         image
-            (Y, X), its background at 0, used for the brightness of dividing cells alone.
+            (Y, X). With `brightness_channel` a frame of it, its background at 0, used for the
+            brightness of dividing cells alone; else one of the channel in which cells are found,
+            used for the borders between them alone, when it is previewed.
 
         Returns
         -------
@@ -176,11 +187,13 @@ class LineageTracker:
             If an id does not fit the dtype; the tracker is then as it was before.
         """
         frame, image = self._checked(frame, image)
+        image = image if self._is_bright else None
         shape = (frame.shape[0], frame.shape[1])
         if self._previewed or self._images:
             objects, joined, cut = self._previewed_objects(Objects.of(frame)[0])
             sighting, number = self._previewed_frame()
-            self._n_joined.update(np.unique(number[joined[sighting.object]]).tolist())
+            of_time = self._lineages.joined[self._n_updated] if self._lineages else ()
+            self._n_joined.update({*number[joined[sighting.object]].tolist(), *of_time})
             self._n_cut.update(np.unique(number[cut[sighting.object]]).tolist())
         else:
             objects = Objects.of(frame, image)[0]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.tracking.lineage.first_look import Sighting
+from pyama_core.processing.tracking.objects import equivalent_diameter
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -101,3 +102,17 @@ class Tracklets:
         """Return the rows of each id, by frame; empty for those that are not there."""
         order = np.argsort(self.cell, kind="stable")
         return np.split(order, np.cumsum(np.bincount(self.cell, minlength=self.n_cells + 1))[:-1])
+
+    def of_both(self, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray]:
+        """Return of the rows of two cells those of the frames in which both are seen."""
+        _, i, j = np.intersect1d(self.frame[a], self.frame[b], return_indices=True)
+        return a[i], b[j]
+
+    def distances(self, a: IntArray, b: IntArray) -> Float64Array:
+        """Return how far cells are from others, row by row, in sums of both radii.
+
+        Radii are those of discs of their areas: two discs that touch are 1 apart.
+        """
+        way = np.hypot(*(self.position[a] - self.position[b]).T)
+        radii = (equivalent_diameter(self.area[a]) + equivalent_diameter(self.area[b])) / 2
+        return np.asarray(way / radii)

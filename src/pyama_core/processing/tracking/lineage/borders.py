@@ -1,0 +1,58 @@
+"""The borders along which objects touch, and how bright a line runs there in an image."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pyama_core.processing.runs.measures import sum_objects
+from pyama_core.processing.tracking.lineage.kernels.borders import border_pixels
+from pyama_core.processing.tracking.objects import Objects
+
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_SMOOTH, _WIDE = 3, 5  # pixels: values are means of so many across, lines are looked for so near
+_LEAST = 8  # pixels of a border that tells anything
+_QUARTER = 4  # of the pixels of a border, those that are least bright, may lack the line
+
+
+class Borders(NamedTuple):
+    """Pairs of objects of a frame that touch.
+
+    Attributes
+    ----------
+    first, second
+        (n,) int64: indices of the objects, the lower one first.
+    line
+        (n,) float64: how bright the border is at least along three quarters of its length, less
+        the mean of both objects.
+    """
+
+    first: IntArray
+    second: IntArray
+    line: Float64Array
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return those of a frame of which no image is known."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+
+    @classmethod
+    def of(cls, objects: Objects, image: NDArray[Any]) -> Self:
+        """Measure the borders between objects in an image."""
+        n = objects.area.size
+        smooth = cv2.blur(image.astype(np.float32), (_SMOOTH, _SMOOTH))
+        brightest = np.asarray(cv2.dilate(smooth, np.ones((_WIDE, _WIDE), np.uint8)), np.float32)
+        pairs, values = border_pixels(objects.runs, n, brightest)
+        order = np.lexsort((values, pairs))
+        found, first, length = np.unique(pairs[order], return_index=True, return_counts=True)
+        long = length >= _LEAST
+        found, first, length = found[long], first[long], length[long]
+        low = values[order[first + (length - 1) // _QUARTER]].astype(np.float64)
+        a, b = found // max(n, 1), found % max(n, 1)
+        light = sum_objects(objects.runs, image, n)
+        return cls(a, b, low - (light[a] + light[b]) / (objects.area[a] + objects.area[b]))

@@ -1,0 +1,234 @@
+"""All frames together tell which tracks are pieces of one cell, and borders in images help."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+# The benchmarks are not a part of the package.
+sys.path.append(str(Path(__file__).parents[1]))
+
+from benchmarks.hard_movies import Colony, Faults
+
+from frames import DTYPES, label_image, make_frame, seeds
+from pyama_core.processing.tracking.lineage.borders import Borders
+from pyama_core.processing.tracking.lineage.method import LineageParameters, tracking_method
+from pyama_core.processing.tracking.lineage.pieces import pieces_of_one
+from pyama_core.processing.tracking.lineage.second_look import _frames_together
+from pyama_core.processing.tracking.lineage.tracker import LineageTracker
+from pyama_core.processing.tracking.lineage.tracklets import Tracklets
+from pyama_core.processing.tracking.objects import Objects
+
+SIDE, ROWS, COLUMNS = 16, 4, 5
+INSIDE, LINE = 100, 200
+
+
+def track(frames, images=None, **parameters):
+    tracker = LineageTracker(LineageParameters(**parameters))
+    images = [None] * len(frames) if images is None else images
+    for frame, image in zip(frames, images, strict=True):
+        tracker.preview(frame, image)
+    return tracker, [tracker.update(frame) for frame in frames]
+
+
+def crowd():
+    """Square cells that touch, in rows, with a margin."""
+    numbers = np.arange(1, ROWS * COLUMNS + 1).reshape(ROWS, COLUMNS).astype(np.uint16)
+    return np.pad(np.kron(numbers, np.ones((SIDE, SIDE), np.uint16)), SIDE)
+
+
+def with_lines(labels, weak=()):
+    """An image with a bright line wherever two labels meet, but for a pair."""
+    image = np.full(labels.shape, INSIDE, np.uint16)
+    for axis in (0, 1):
+        after = np.roll(labels, -1, axis)
+        meet = (labels != after) & (labels > 0) & (after > 0)
+        image[meet & ~(np.isin(labels, weak) & np.isin(after, weak))] = LINE
+    return image
+
+
+APART = crowd()
+JOINED = np.where(APART == 2, 1, APART)
+FLICKER = [APART] * 3 + [JOINED] * 5 + [APART] * 6
+"""Apart too often for one that is cut at times, together too long for frames around to tell."""
+
+
+def test_two_with_no_line_between_them_that_are_one_at_times_are_one_cell_in_all_frames():
+    tracker, labels = track(FLICKER, [with_lines(APART, weak=(1, 2))] * len(FLICKER))
+    assert tracker.n_cells == ROWS * COLUMNS - 1
+    for frame in labels:
+        np.testing.assert_array_equal(frame == frame[SIDE, SIDE], JOINED == 1)
+    told = {track.cell: track.n_joined for track in tracker.tracks()}
+    assert told.pop(1) == 9
+    assert not any(told.values())
+
+
+@pytest.mark.parametrize(
+    ("images", "parameters"),
+    [
+        (None, {}),  # nothing is known of the line between them
+        ([with_lines(APART)], {}),  # it is as bright as others
+        ([with_lines(APART, weak=(1, 2))], {"alternatives": "off"}),
+        ([with_lines(APART, weak=(1, 2))], {"max_broken": 0}),
+        ([with_lines(APART, weak=(1, 2))], {"brightness_channel": 1}),  # it is another image
+        ([2 * LINE - with_lines(APART, weak=(1, 2))], {}),  # where borders are dark
+        ([with_lines(APART, weak=APART)], {}),  # there is nothing to see
+    ],
+)
+def test_two_of_which_nothing_tells_that_they_are_one_stay_two(images, parameters):
+    tracker, labels = track(FLICKER, images and images * len(FLICKER), **parameters)
+    assert tracker.n_cells == ROWS * COLUMNS
+    assert all(np.unique(labels[t]).size == ROWS * COLUMNS + 1 for t in (0, 1, 8, 13))
+    assert not any(track.n_joined for track in tracker.tracks())
+
+
+def test_few_neighbours_do_not_tell_what_is_usual():
+    few = [np.where(np.isin(frame, (1, 2, 3)), frame, 0) for frame in FLICKER]
+    tracker, _ = track(few, [with_lines(APART, weak=(1, 2))] * len(few))
+    assert tracker.n_cells == 3
+
+
+def test_cells_that_part_by_more_than_pieces_can_are_two():
+    apart = np.where(np.roll(APART, 3, 1) == 2, 2, np.where(APART == 2, 0, APART))
+    frames = [*FLICKER[:-1], apart]
+    tracker, _ = track(frames, [with_lines(APART, weak=(1, 2))] * len(frames))
+    assert tracker.n_cells == ROWS * COLUMNS
+
+
+@pytest.mark.parametrize("n_broken", [4, 9])
+def test_a_cell_in_two_that_do_not_come_apart_is_one_however_long(n_broken):
+    whole = np.zeros((40, 60), np.uint16)
+    whole[10:30, 20:40] = 1
+    broken = whole.copy()
+    broken[:, 31:] *= 2
+    frames = [*[whole] * 4, *[broken] * n_broken, *[whole] * 3]
+    tracker, labels = track(frames)
+    assert tracker.n_cells == 1
+    assert all(((frame > 0) == (whole > 0)).all() for frame in labels)
+    assert [each.n_joined for each in tracker.tracks()] == [n_broken]
+    assert track(frames, alternatives="off")[0].n_cells > 1
+
+
+def test_the_image_in_which_cells_are_found_is_asked_for():
+    image = tracking_method().image
+    assert image(LineageParameters()) == "phase"
+    assert image(LineageParameters(brightness_channel=2)) == 2
+    assert image(LineageParameters(brightness_channel=2, divisions=False)) == "phase"
+    assert image(LineageParameters(alternatives="off")) is None
+
+
+# Slow twins
+
+
+def slow_borders(objects, labels, image):
+    """Each pair of neighbouring pixels, one by one."""
+    height, width = labels.shape
+    wide = np.pad(image.astype(np.float64), 1, "reflect")
+    smooth = np.array(
+        [[wide[y : y + 3, x : x + 3].mean() for x in range(width)] for y in range(height)]
+    )
+    values = {}
+    for y in range(height):
+        for x in range(width):
+            near = smooth[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
+            for other in (*labels[y, x + 1 : x + 2], *labels[y + 1 : y + 2, x]):
+                mine = labels[y, x]
+                if mine and other and mine != other:
+                    pair = tuple(sorted((int(mine), int(other))))
+                    values.setdefault(pair, []).append(near.max())
+    borders = {}
+    for (a, b), found in values.items():
+        if len(found) >= 8:
+            mean = image[(labels == a) | (labels == b)].mean(dtype=np.float64)
+            borders[a, b] = sorted(found)[(len(found) - 1) // 4] - mean
+    return borders
+
+
+@given(seed=seeds)
+@settings(max_examples=40, deadline=None)
+def test_borders_are_those_of_pixels_one_by_one(seed):
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(8, 30)), int(rng.integers(8, 30)))
+    labels = label_image(shape, seed, 5)
+    image = make_frame(shape, "noise", seed, DTYPES[seed % len(DTYPES)])
+    objects, numbers = Objects.of(labels)
+    first, second, line = Borders.of(objects, image)
+    found = dict(
+        zip(zip(numbers[first].tolist(), numbers[second].tolist(), strict=True), line, strict=True)
+    )
+    found = {tuple(sorted(pair)): value for pair, value in found.items()}
+    expected = slow_borders(objects, labels, image)
+    assert found.keys() == expected.keys()
+    for pair, value in expected.items():
+        assert found[pair] == pytest.approx(value, rel=1e-4, abs=1e-2)
+
+
+def test_a_frame_without_objects_has_no_borders():
+    objects, _ = Objects.of(np.zeros((4, 5), np.uint16))
+    assert Borders.of(objects, np.ones((4, 5))).first.size == 0
+
+
+def slow_pieces(tracks, sightings, together, longest):
+    """The rule, cell by cell and frame by frame."""
+    seen = {}  # of each cell, by frame: row
+    for row, (cell, t) in enumerate(zip(tracks.cell, tracks.frame, strict=True)):
+        seen.setdefault(int(cell), {})[int(t)] = row
+    lines = {}
+    for t, sighting in enumerate(sightings):
+        alone = {
+            int(tracks.object[row]): cell
+            for cell, rows in seen.items()
+            if (row := rows.get(t)) is not None and not tracks.merged[row]
+        }
+        for a, b, value in zip(*sighting.borders, strict=True):
+            if a in alone and b in alone:
+                pair = tuple(sorted((alone[a], alone[b])))
+                lines.setdefault(pair, []).append(value)
+    usual = np.median([np.mean(values) for values in lines.values()]) if len(lines) > 9 else 0
+    absorbed = set()
+    for t, sighting in enumerate(sightings):
+        for piece, whole in sighting.absorbed:
+            births = min(seen.get(piece, {0: 0})), min(seen.get(whole, {99: 0}))
+            if births[1] < births[0] < t - longest:
+                absorbed.add(tuple(sorted((piece, whole))))
+    found = set()
+    for a, b in absorbed | set(together):
+        distances = {True: [], False: []}
+        for t in seen[a].keys() & seen[b].keys():
+            i, j = seen[a][t], seen[b][t]
+            radii = np.sqrt(tracks.area[[i, j]] / np.pi).sum()
+            way = np.hypot(*(tracks.position[i] - tracks.position[j])) / radii
+            distances[bool(tracks.object[i] != tracks.object[j])].append(way)
+        if not distances[True] or max(distances[True]) > 0.9:
+            continue
+        values = lines.get((a, b), [])
+        if usual > 0 and len(values) > 1:
+            if np.mean(values) < 0.9 * usual:
+                found.add((a, b))
+        elif (a, b) in absorbed and max(distances[True] + distances[False]) <= 0.9:
+            found.add((a, b))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("has_images", [True, False])
+def test_pieces_are_those_of_the_plain_rule(seed, has_images):
+    colony = Colony(30, 14, 160, radius=12, speed=2, divisions=0.02, lobes=2 * (seed % 2))
+    truth, _ = Colony(**{**vars(colony), "seed": seed}).movie()
+    frames = Faults(0.12, 0.1, 0.03, 0.03, duration=4, seed=seed).of(truth)
+    rng = np.random.default_rng(seed)
+    tracker = LineageTracker()
+    for true, frame in zip(truth, frames, strict=True):
+        image = rng.normal(with_lines(true), 5) if has_images else None
+        tracker.preview(frame, image)
+    tracker.update(frames[0])
+    sightings = tracker._previewed
+    tracks = Tracklets.of(sightings)
+    together = _frames_together(tracks)
+    found = pieces_of_one(tracks, sightings, together, 3)
+    assert found == slow_pieces(tracks, sightings, together, 3)
+    assert found or seed  # there is something to find
