@@ -309,8 +309,8 @@ TRACKS: Meanings = {
     ),
     "birth_probability": ("1", "how probable the division is that it came from, 0 to 1"),
     "cycle_frames": ("frames", "from its mother's division to its own; empty if one is not seen"),
-    "n_joined": ("frames", "in how many its object was put together, as frames around tell"),
-    "n_cut": ("frames", "in how many its object was cut out of another, as frames around tell"),
+    "n_joined": ("frames", "in how many its object was put together, as other frames tell"),
+    "n_cut": ("frames", "in how many its object was cut out of another, as other frames tell"),
 }
 SHIFTS: Meanings = {
     "fov": _KEYS["fov"],

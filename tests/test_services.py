@@ -515,8 +515,9 @@ def test_labels_become_uint32_past_65535_cells(movie, tmp_path, n_later, dtype, 
 
 
 def track(movie, folder: Path, seg: np.ndarray, **parameters) -> ProcessingContext:
-    """Track hand-made masks."""
-    context = request(seg=(0, saved(folder, "seg", seg)))
+    """Track hand-made masks, of cells that no image shows."""
+    dark = saved(folder, "pc", np.zeros(seg.shape, np.uint16))
+    context = request(seg=(0, saved(folder, "seg", seg)), pc=(0, dark))
     context.params = exact({"tracking": parameters})
     TrackingService().process_fov(of_shape(movie, seg.shape), context, folder / "out", 0)
     return context

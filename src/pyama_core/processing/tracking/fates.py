@@ -59,7 +59,7 @@ class Track:
         Frames from the division that it came from to its own.
     n_joined, n_cut
         In how many frames its object was put together of several that were segmented, or cut out of
-        one, because the frames around told so; None where none was in the whole movie.
+        one, because other frames told so; None where none was in the whole movie.
     """
 
     cell: int

@@ -150,7 +150,7 @@ def _write_tables(
     n_joined, n_cut = (sum(getattr(track, name) or 0 for track in tracks) for name in OF_READINGS)
     if n_joined or n_cut:
         logger.info(
-            "FOV %d: as the frames around tell, objects were put together %d times, and cells cut "
+            "FOV %d: as other frames tell, objects were put together %d times, and cells cut "
             "out of one that held several %d times",
             job.fov,
             n_joined,
