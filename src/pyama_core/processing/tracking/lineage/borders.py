@@ -15,7 +15,7 @@ from pyama_core.processing.tracking.objects import Objects
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_SMOOTH, _WIDE = 3, 5  # pixels: values are means of so many across, lines are looked for so near
+_SMOOTH, _REACH = 3, 2  # pixels: values are means of so many across, a line is looked for so near
 _LEAST = 8  # pixels of a border that tells anything
 _QUARTER = 4  # of the pixels of a border, those that are least bright, may lack the line
 
@@ -45,9 +45,8 @@ class Borders(NamedTuple):
     def of(cls, objects: Objects, image: NDArray[Any]) -> Self:
         """Measure the borders between objects in an image."""
         n = objects.area.size
-        smooth = cv2.blur(image.astype(np.float32), (_SMOOTH, _SMOOTH))
-        brightest = np.asarray(cv2.dilate(smooth, np.ones((_WIDE, _WIDE), np.uint8)), np.float32)
-        pairs, values = border_pixels(objects.runs, n, brightest)
+        smooth = np.asarray(cv2.blur(image.astype(np.float32), (_SMOOTH, _SMOOTH)), np.float32)
+        pairs, values = border_pixels(objects.runs, n, smooth, _REACH)
         order = np.lexsort((values, pairs))
         found, first, length = np.unique(pairs[order], return_index=True, return_counts=True)
         long = length >= _LEAST

@@ -13,11 +13,24 @@ Float32Array = NDArray[np.float32]
 
 
 @compiled()
-def border_pixels(runs: Runs, n_objects: int, image: Float32Array) -> tuple[IntArray, Float32Array]:
+def _brightest(image: Float32Array, y: int, x: int, reach: int) -> float:
+    """Return the largest value of a square around a pixel."""
+    largest = image[y, x]
+    for row in range(max(y - reach, 0), min(y + reach + 1, image.shape[0])):
+        for column in range(max(x - reach, 0), min(x + reach + 1, image.shape[1])):
+            largest = max(largest, image[row, column])
+    return float(largest)
+
+
+@compiled()
+def border_pixels(
+    runs: Runs, n_objects: int, image: Float32Array, reach: int
+) -> tuple[IntArray, Float32Array]:
     """Return of each pixel that another object follows, to the right or below, pair and value.
 
-    Pairs of objects a < b are given as a · n_objects + b. A pixel that others follow on both sides
-    is given twice. Time is linear in the number of runs and of such pixels.
+    Pairs of objects a < b are given as a · n_objects + b. The value is the largest one up to
+    `reach` pixels away, down and across. A pixel that others follow on both sides is given twice.
+    Time is linear in the number of runs and of such pixels.
     """
     pairs, values = np.empty(1024, np.int64), np.empty(1024, np.float32)
     n = 0
@@ -33,7 +46,7 @@ def border_pixels(runs: Runs, n_objects: int, image: Float32Array) -> tuple[IntA
                 other = runs.label[following]
                 if other != label:
                     pairs[n] = min(label, other) * n_objects + max(label, other)
-                    values[n] = image[y, stop - 1]
+                    values[n] = _brightest(image, y, stop - 1, reach)
                     n += 1
             while below < end and runs.stop[below] <= start:
                 below += 1
@@ -43,7 +56,7 @@ def border_pixels(runs: Runs, n_objects: int, image: Float32Array) -> tuple[IntA
                 if other != label:
                     for x in range(max(runs.start[i], start), min(runs.stop[i], stop)):
                         pairs[n] = min(label, other) * n_objects + max(label, other)
-                        values[n] = image[y, x]
+                        values[n] = _brightest(image, y, x, reach)
                         n += 1
                 i += 1
     return pairs[:n].copy(), values[:n].copy()
