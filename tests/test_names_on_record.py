@@ -203,6 +203,15 @@ def test_where_few_cells_are_good_the_limit_that_dropped_most_is_told(summaries,
         assert find_few_good([together]) == few
 
 
+def test_lives_that_the_movie_cuts_off_say_nothing_of_how_cells_are_found():
+    counts = {"cells": 20, "good": 4, "too short": 16}
+    few = find_few_good([with_verdicts(0, a={**counts, "cut off": 11})])
+    assert str(few).startswith(
+        "only 4 of 20 traces are good (11 are of lives that the movie cuts off)"
+    )
+    assert find_few_good([with_verdicts(0, a={**counts, "cut off": 12})]) is None
+
+
 def test_a_run_of_few_good_cells_says_which_limit_to_change(tmp_path, caplog):
     pixels = rough_squares(3, 128, [(0, 0), (0, 80), (80, 0), (60, 60)])
     path = write_movie(tmp_path / "m.ome.tif", [pixels], ["Phase", "GFP"], 1.0)

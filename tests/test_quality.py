@@ -120,6 +120,26 @@ def test_a_whole_life_is_not_too_short_however_fast_cells_divide(changes, reason
     assert reasons(*cells, tracks=[lived(**changes)], min_frames=6)[3] == "too short"
 
 
+@pytest.mark.parametrize(
+    ("changes", "n_cut_off"),
+    [
+        ({}, 0),
+        ({"fate": "end of movie", "fate_probability": 1.0}, 1),
+        ({"fate": "end of movie", "birth_probability": 0.8}, 0),
+        ({"parent": None, "birth_probability": None}, 1),  # it was there in the first frame
+        ({"parent": None, "birth_probability": None, "first_frame": 1}, 0),
+        ({"parent": None, "birth_probability": None, "fate_probability": 0.8}, 0),
+        ({"fate": "lost"}, 0),
+    ],
+)
+def test_lives_that_the_movie_cuts_off_are_counted(changes, n_cut_off):
+    cells = usual(), usual(20), usual(60), (40, 50, [10] * 5, [100] * 5)
+    verdicts = judge(movie(*cells), [lived(**changes)])
+    assert verdicts.summary.get("cut off", 0) == n_cut_off
+    assert verdicts.without_correction().n_cut_off == n_cut_off
+    assert judge(movie(*cells[:3], usual(70)), [lived(**changes)]).n_cut_off == 0  # long enough
+
+
 @pytest.mark.parametrize(("n_frames", "reason"), [(4, ""), (3, "too short")])
 def test_a_life_of_so_few_frames_that_nothing_could_jump_is_too_short(n_frames, reason):
     cells = usual(), usual(20), usual(60), (40, 50, [10] * n_frames, [100] * n_frames)

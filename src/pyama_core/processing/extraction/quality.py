@@ -47,6 +47,9 @@ OF_NUCLEI: Mapping[Reason, tuple[str, ...]] = {
 """The same, where nuclei are known."""
 REASONS: tuple[Reason, ...] = tuple(LIMITS)
 NOT_CORRECTED: Reason = "not corrected"
+CUT_OFF = "cut off"
+"""Those that are too short for the movie begins or ends within their life, which is no fault of how
+cells are found."""
 _ALL_REASONS = {*REASONS, *OF_NUCLEI, NOT_CORRECTED}
 _USUAL_MIN_FRAMES = 30
 _LEAST_OF_A_LIFE = 4
@@ -172,10 +175,13 @@ class Verdicts:
         (n,) int64, ascending: all that were measured.
     reason
         Why each is not good, the first that applies of `REASONS`; empty for good cells.
+    n_cut_off
+        How many are too short only for the movie begins or ends within their life.
     """
 
     cell: IntArray
     reason: list[Reason]
+    n_cut_off: int = 0
 
     @property
     def good(self) -> NDArray[np.bool_]:
@@ -192,12 +198,13 @@ class Verdicts:
             "good": counts[""],
             **{reason: counts[reason] for reason in REASONS},
             **{reason: counts[reason] for reason in further if counts[reason]},
+            **({CUT_OFF: self.n_cut_off} if self.n_cut_off else {}),
         }
 
     def without_correction(self) -> Verdicts:
         """Return verdicts by which no cell is good, for its fluorescence was not corrected."""
         reasons: list[Reason] = [reason or "not corrected" for reason in self.reason]
-        return Verdicts(self.cell, reasons)
+        return Verdicts(self.cell, reasons, self.n_cut_off)
 
 
 def reasons_in(summary: Mapping[str, int]) -> dict[str, int]:
@@ -281,7 +288,8 @@ def judge_tracks(
         broken |= _odd_nuclei(traces, rows["n_nuclei"], parameters.max_odd_nuclei_part)
     reasons = np.array(["", *broken], object)
     first = np.argmax([~np.any(list(broken.values()), axis=0), *broken.values()], axis=0)
-    return Verdicts(cells, reasons[first].tolist())
+    cut_off = np.isin(cells, [track.cell for track in tracks if track.is_cut_off])
+    return Verdicts(cells, reasons[first].tolist(), int(np.count_nonzero(short & cut_off)))
 
 
 def _near_border(rows: Mapping[str, NDArray[Any]], shape: tuple[int, int], border: int) -> IntArray:

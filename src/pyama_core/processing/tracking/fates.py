@@ -82,12 +82,25 @@ class Track:
     @property
     def is_whole_life(self) -> bool:
         """Whether the cell was seen from one sure division to the next."""
-        of_both = self.birth_probability, self.fate_probability
-        return (
-            self.parent is not None
-            and self.fate == "divided"
-            and all(sure is not None and sure >= SURE_DIVISION for sure in of_both)
-        )
+        return self._is_surely_born and self._surely_divided
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether one end of its life was a sure division, and the other is beyond the movie."""
+        ended = self._is_surely_born and self.fate == "end of movie"
+        return ended or (self.first_frame == 0 and self._surely_divided)
+
+    @property
+    def _is_surely_born(self) -> bool:
+        return self.parent is not None and _is_sure(self.birth_probability)
+
+    @property
+    def _surely_divided(self) -> bool:
+        return self.fate == "divided" and _is_sure(self.fate_probability)
+
+
+def _is_sure(probability: float | None) -> bool:
+    return probability is not None and probability >= SURE_DIVISION
 
 
 class TrackTable:
