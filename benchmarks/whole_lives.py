@@ -97,7 +97,8 @@ def _are_right(whole: pd.DataFrame, true: NDArray[Any], pairs: pd.DataFrame) -> 
             yield False
             continue
         lived = np.flatnonzero((true == owners.index[0]).any(axis=(1, 2)))
-        yield max(abs(lived[0] - row.first_frame), abs(lived[-1] - row.last_frame)) <= _SAME
+        ends = abs(lived[0] - row.first_frame), abs(lived[-1] - row.last_frame)
+        yield bool(max(ends) <= _SAME)
 
 
 def main() -> None:

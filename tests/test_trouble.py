@@ -156,6 +156,10 @@ def test_few_good_cells_are_told_with_the_usual_reason():
     assert there.find_few_good(39, 40, {"merged": 1}).score < there.TOLD
     assert there.find_few_good(21, 40, {"merged": 19}).score < LOOK
     assert there.find_few_good(0, 0, {}) is None
+    of_a_colony = there.find_few_good(26, 159, {"too short": 109}, 80)
+    assert of_a_colony.score == pytest.approx(1 - 26 / 79)
+    assert of_a_colony.words == "26 of 159 cells are good, most others: too short (109)"
+    assert there.find_few_good(0, 4, {"too short": 4}, 4) is None
 
 
 def made(fov, count=30, diameter=40.0, **more):

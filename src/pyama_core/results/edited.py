@@ -79,7 +79,11 @@ def apply_edits(tables: FovTables, resolved: Resolved, basis: Basis) -> FovTable
     said = [words.get(cell, "") for cell in table["cell"].tolist()]
     table["corrections"] = pd.Series(said, dtype="str")
     unsure = {cell: links for cell, links in tables.unsure.items() if cell not in changed}
-    return FovTables(tables.fov, tables.channels, traces, table, sure, unsure)
+    return FovTables(
+        *(tables.fov, tables.channels, traces, table, sure, unsure),
+        born=tables.born - changed,
+        divided=tables.divided - changed,
+    )
 
 
 # The table of cells

@@ -78,6 +78,8 @@ class FovMeasures:
         Cells, and those that can be trusted in all channels.
     reasons : mapping of str to int
         Why others cannot, and how many.
+    n_cut_off : int
+        How many of these are too short only for the movie begins or ends within their life.
     shifts : (T,) float array
         Pixels that the field of view moved since the frame before; NaN where that is unknown.
     diameter : float
@@ -105,6 +107,7 @@ class FovMeasures:
     n_cells: int = 0
     n_good: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    n_cut_off: int = 0
     shifts: FloatArray = field(default_factory=lambda: np.zeros(0))
     diameter: float = float("nan")
     images: ImageMeasures = field(default_factory=ImageMeasures)
@@ -217,6 +220,7 @@ def measure_fov(
         n_cells=len(judged),
         n_good=int(judged.sum()),
         reasons=_reasons(cells, tables.channels),
+        n_cut_off=_cut_off(tables),
         shifts=fov.read_shifts(n_frames),
         diameter=_diameter(traces),
         images=images or ImageMeasures(),
@@ -288,6 +292,17 @@ def _reasons(cells: pd.DataFrame, channels: Iterable[str]) -> dict[str, int]:
     for reasons in zip(*(cells[column] for column in columns), strict=True):
         counts.update([reason for reason in reasons if reason][:1])
     return dict(counts.most_common())
+
+
+def _cut_off(tables: FovTables) -> int:
+    """Count cells that are too short for the movie begins or ends within their life."""
+    cells = tables.cells
+    short = np.zeros(len(cells), bool)
+    for channel in tables.channels:
+        short |= (cells[f"reason_{channel}"] == "too short").to_numpy(bool)
+    ended = cells["cell"].isin(tables.born) & (cells["fate"] == "end of movie").fillna(value=False)
+    began = cells["cell"].isin(tables.divided) & (cells["first_frame"] == 0)
+    return int(np.count_nonzero(short & (ended | began).to_numpy(bool)))
 
 
 def _diameter(traces: pd.DataFrame) -> float:

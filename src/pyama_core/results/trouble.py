@@ -237,7 +237,9 @@ def find_few_cells(count: float, usual: float) -> Finding | None:
     return Finding("few cells", 0.6, words)
 
 
-def find_few_good(n_good: int, n_cells: int, reasons: Mapping[str, int]) -> Finding | None:
+def find_few_good(
+    n_good: int, n_cells: int, reasons: Mapping[str, int], n_cut_off: int = 0
+) -> Finding | None:
     """Judge the share of cells that can be trusted.
 
     Parameters
@@ -246,10 +248,12 @@ def find_few_good(n_good: int, n_cells: int, reasons: Mapping[str, int]) -> Find
         How many are good, and how many there are.
     reasons : mapping of str to int
         Why others are not, and how many.
+    n_cut_off : int
+        How many of these are too short only for the movie begins or ends within their life.
     """
-    if n_cells == 0:
+    if n_cells <= n_cut_off:
         return None
-    bad = 1 - n_good / n_cells
+    bad = 1 - n_good / (n_cells - n_cut_off)
     words = f"{n_good} of {_plural(n_cells, 'cell is', 'cells are')} good"
     told = {reason: n for reason, n in reasons.items() if n}
     if told:

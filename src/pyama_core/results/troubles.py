@@ -9,7 +9,7 @@ import numpy as np
 
 from pyama_core.errors import DamagedFileError
 from pyama_core.outputs import TRACES_CSV
-from pyama_core.processing.extraction.quality import reasons_in
+from pyama_core.processing.extraction.quality import CUT_OFF, reasons_in
 from pyama_core.processing.workflow.fov_state import FovState
 from pyama_core.results.fov_measures import FovMeasures, standing_of
 from pyama_core.results.fov_results import FovResults
@@ -89,7 +89,7 @@ def _findings(each: FovMeasures, usual: _Usual) -> list[Finding | None]:
         find_born(each.counts, each.born),
         find_unsure_links(each.whole),
         find_count_jump(each.counts, each.missing, each.when),
-        find_few_good(each.n_good, each.n_cells, each.reasons),
+        find_few_good(each.n_good, each.n_cells, each.reasons, each.n_cut_off),
         find_stage_jump(each.shifts, each.when),
     ]
     if usual.n_cells is not None:
@@ -132,7 +132,7 @@ def _findings_on_record(fov: FovResults) -> list[Finding | None]:
     if summaries:
         worst = min(summaries, key=lambda summary: summary.get("good", 0))
         good, cells = worst.get("good", 0), worst.get("cells", 0)
-        found.append(find_few_good(good, cells, reasons_in(worst)))
+        found.append(find_few_good(good, cells, reasons_in(worst), worst.get(CUT_OFF, 0)))
     return found
 
 
