@@ -108,6 +108,7 @@ def measure_cells_plain(
     images: list[NDArray[Any]],
     _selection: object = None,
     _ring: int = 10,
+    _nuclei: object = None,
 ) -> tuple[dict[str, NDArray[Any]], list[dict[str, NDArray[Any]]]]:
     """In the place of `measure_cells`, for the basic features and one channel.
 
