@@ -21,10 +21,13 @@ SIDE, SEEDS, DIAMETERS = 1024, (1, 2, 3), (20, 40)
 GROUND, OFFSET, READ_NOISE = 500.0, 100.0, 5.0
 LIGHTS = ("even", "vignette, 20 %", "vignette, 60 %", "from one side, 50 %", "field stop")
 Edges = Literal["constant", "linear"]
-WAYS: tuple[tuple[str, Edges], ...] = (
-    ("four cells", "linear"), ("four cells", "constant"), ("256", "constant"),
+Way = tuple[str, Edges, int]
+WAYS: tuple[Way, ...] = (
+    ("four cells", "linear", 2), ("four cells", "linear", 1), ("four cells", "constant", 2),
+    ("256", "constant", 1),
 )  # fmt: skip
-"""Tiles and edges: `auto` where the diameter is known, with other edges, and `auto` where not."""
+"""Tiles, edges and rounds: `auto` where the diameter is known, the same with other rounds and other
+edges, and `auto` where it is not."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,9 @@ def make(kind: str, diameter: int, seed: int) -> Made:
     return Made(frame, GROUND * light + OFFSET, signal * light, cells)
 
 
-def errors(made: Made, tile: int, edges: Edges) -> Iterator[tuple[float, float, bool]]:
+def errors(made: Made, tile: int, edges: Edges, rounds: int) -> Iterator[tuple[float, float, bool]]:
     """Yield of each cell the error of its background, the part of its light, and where it is."""
-    parameters = TiledInterpolationParameters(tile_size=tile, edges=edges)
+    parameters = TiledInterpolationParameters(tile_size=tile, edges=edges, rounds=rounds)
     background = TiledBackground(made.frame.shape, parameters)
     medians = background.estimate(made.frame, made.light > 0)
     assert medians is not None
@@ -86,7 +89,7 @@ def errors(made: Made, tile: int, edges: Edges) -> Iterator[tuple[float, float, 
         yield float(error[pixels].mean()), float(part), at_rim
 
 
-def row_of(kind: str, diameter: int, found: dict[tuple[str, Edges], NDArray[Any]]) -> str:
+def row_of(kind: str, diameter: int, found: dict[Way, NDArray[Any]]) -> str:
     """Return a row of the table: of each way the error at the rim, and inside."""
     told = [f"| {kind} | {diameter} |"]
     for way in WAYS:
@@ -101,20 +104,25 @@ def row_of(kind: str, diameter: int, found: dict[tuple[str, Edges], NDArray[Any]
 
 def main() -> None:
     """Print the table."""
-    named = "".join(f" {tiles}, {edges}: grey values | rim | inside |" for tiles, edges in WAYS)
+    named = "".join(
+        f" {tiles}, {edges}, rounds {rounds}: grey values | rim | inside |"
+        for tiles, edges, rounds in WAYS
+    )
     sys.stdout.write(f"| light | diameter |{named}\n|{'---|' * (2 + 3 * len(WAYS))}\n")
     for kind in LIGHTS:
         for diameter in DIAMETERS:
             frames = [make(kind, diameter, seed) for seed in SEEDS]
             found = {
-                (tiles, edges): np.array(
+                (tiles, edges, rounds): np.array(
                     [
                         each
                         for made in frames
-                        for each in errors(made, 256 if tiles == "256" else 4 * diameter, edges)
+                        for each in errors(
+                            made, 256 if tiles == "256" else 4 * diameter, edges, rounds
+                        )
                     ]
                 )
-                for tiles, edges in WAYS
+                for tiles, edges, rounds in WAYS
             }
             sys.stdout.write(row_of(kind, diameter, found) + "\n")
             sys.stdout.flush()

@@ -152,6 +152,26 @@ def background_plain(
     return np.asarray(spline(*pixels), np.float64)
 
 
+def twice_plain(
+    frame: NDArray[Any], mask: NDArray[Any], dilation_size: int = 21, tile_size: int = 256
+) -> NDArray[np.float64] | None:
+    """The medians, and those of what they leave of the frame, where a tile shows any of it."""
+    medians = tile_medians_plain(frame, mask, dilation_size, tile_size)
+    if medians is None:
+        return None
+    shape = (frame.shape[0], frame.shape[1])
+    left = frame.astype(np.float64) - background_plain(medians, shape, tile_size)
+    square = np.ones((dilation_size, dilation_size), np.bool_)
+    free = ~ndimage.binary_dilation(mask > 0, square)
+    rows, columns = (tile_edges_plain(n, tile_size) for n in shape)
+    for i in range(len(rows) - 2):
+        for j in range(len(columns) - 2):
+            tile = np.s_[rows[i] : rows[i + 2], columns[j] : columns[j + 2]]
+            if free[tile].any():
+                medians[i, j] += np.median(left[tile][free[tile]])
+    return medians
+
+
 def correct_plain(
     frame: NDArray[Any], mask: NDArray[Any], dilation_size: int = 21, tile_size: int = 256
 ) -> NDArray[np.float32] | None:

@@ -20,6 +20,7 @@ from reference import (
     hidden_tiles_plain,
     tile_edges_plain,
     tile_medians_plain,
+    twice_plain,
 )
 
 SMALL_TILES = TiledInterpolationParameters(tile_size=32, dilation_size=5)
@@ -53,6 +54,53 @@ def test_medians_and_background_are_those_of_the_plain_algorithm(
     assert corrected.dtype == np.float32
     scale = float(np.abs(surface).max())
     np.testing.assert_allclose(corrected, frame - surface, rtol=1e-6, atol=1e-6 * scale)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    frame=frames,
+    seed=seeds,
+    tile_size=st.sampled_from([8, 20, 64, 256]),
+    dilation_size=st.sampled_from([1, 5, 21]),
+)
+def test_in_a_second_round_the_medians_of_what_is_left_are_added(
+    frame, seed, tile_size, dilation_size
+):
+    mask = blobs(frame.shape, seed, n=2)
+    parameters = TiledInterpolationParameters(
+        tile_size=tile_size, dilation_size=dilation_size, rounds=2
+    )
+    medians = TiledBackground(frame.shape, parameters).estimate(frame, mask)
+    expected = twice_plain(frame, mask, dilation_size, tile_size)
+    if expected is None:
+        assert medians is None
+        return
+    # Counted in sixteenths, or in steps of a part of the range of the medians.
+    first = tile_medians_plain(frame, mask, dilation_size, tile_size)
+    step = max(1 / 16, 4 * np.ptp(first) / 32_768)
+    np.testing.assert_allclose(medians, expected, rtol=1e-6, atol=0.51 * step)
+
+
+def test_a_bent_background_is_met_where_cells_leave_one_side_of_a_tile_free():
+    rows, columns = np.ogrid[:400, :400]
+    light = 1000 - 200 * ((rows - 200) ** 2 + (columns - 200) ** 2) / 200**2
+    mask = (rows - 190) ** 2 + (columns - 210) ** 2 < 60**2
+    noise = np.random.default_rng(3).normal(0, 10, light.shape)
+    frame = np.rint(light + noise + 500 * mask).astype(np.uint16)
+    left = []
+    for rounds in (1, 2):
+        parameters = TiledInterpolationParameters(tile_size=100, edges="linear", rounds=rounds)
+        background = TiledBackground(frame.shape, parameters)
+        error = background.background(background.estimate(frame, mask)) - light
+        left.append((abs(error[mask].mean()), abs(error[~mask].mean())))
+    assert left[1][0] < left[0][0] / 2
+    assert left[1][1] < left[0][1] / 3
+
+
+def test_how_often_medians_are_taken_follows_from_what_is_known_of_the_cells():
+    parameters = TiledInterpolationParameters()
+    assert [parameters.for_cells_of(d).rounds for d in (None, 40)] == [1, 2]
+    assert TiledInterpolationParameters(rounds=1).for_cells_of(40).rounds == 1
 
 
 def test_an_operator_gives_for_each_frame_what_a_new_one_gives():
@@ -329,6 +377,7 @@ def test_frames_that_do_not_fit_are_refused():
         ({"tile_size": 10**6}, "less than or equal to 16384"),
         ({"method": "median"}, "tiled-interpolation"),
         ({"tiles": 3}, "Extra inputs"),
+        ({"rounds": 0}, "greater than or equal to 1"),
     ],
 )
 def test_parameters_out_of_bounds_are_refused(bad, words):

@@ -172,8 +172,8 @@ def test_a_faint_nucleus_beside_a_bright_one_is_found(ratio: float) -> None:
     assert same_cells(truth, segment(frame, 24), least_iou=0.5) >= 0.9
 
 
-@pytest.mark.parametrize("ratio", [4.0, 8.0])
-def test_a_faint_nucleus_among_bright_ones_keeps_its_sides(ratio: float) -> None:
+@pytest.mark.parametrize(("ratio", "off"), [(2.0, 0.17), (4.0, 0.08), (8.0, 0.08)])
+def test_a_faint_nucleus_among_bright_ones_keeps_its_sides(ratio: float, off: float) -> None:
     y, x = np.mgrid[:160, :160]
     faint = np.hypot(y - 80, x - 80) < 12
     light = 100.0 * faint
@@ -184,7 +184,7 @@ def test_a_faint_nucleus_among_bright_ones_keeps_its_sides(ratio: float) -> None
     labels = ObjectSegmenter(BrightParameters(cell_diameter=24)).segment(frame)
     assert labels.max() == 4
     found = labels == labels[80, 80]
-    assert found.sum() == pytest.approx(faint.sum(), rel=0.12)
+    assert found.sum() == pytest.approx(faint.sum(), rel=off)
     assert (found & faint).sum() > 0.93 * faint.sum()
 
 

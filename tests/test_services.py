@@ -807,11 +807,12 @@ def test_tiles_of_the_background_are_four_cells_wide_where_their_diameter_is_kno
     found = corrected("a", segmentation=of_cells(18))
     assert found == corrected("b", segmentation=of_cells(18), correction={"tile_size": 72})
     assert found != corrected("c", segmentation=of_cells(18), correction={"tile_size": 256})
-    settled = {"tile_size": 72, "edges": "linear", "hidden_tiles": "around"}
+    settled = {"tile_size": 72, "edges": "linear", "hidden_tiles": "around", "rounds": 2}
     assert found == corrected("g", segmentation=of_cells(18), correction=settled)
     assert found != corrected("h", segmentation=of_cells(18), correction={"edges": "constant"})
+    assert found != corrected("i", segmentation=of_cells(18), correction={"rounds": 1})
     unknown = corrected("d", **exact())
-    settled = {"tile_size": 256, "edges": "constant", "hidden_tiles": "median"}
+    settled = {"tile_size": 256, "edges": "constant", "hidden_tiles": "median", "rounds": 1}
     assert unknown == corrected("e", **exact(), correction=settled)
     # In the same folder: the masks may stay the same, the tiles do not.
     assert corrected("a", segmentation=of_cells(20)) != found

@@ -70,7 +70,7 @@ class QualityParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     border: int = Field(
-        10, ge=0, description="pixels from the edge of the frame within which cells may be cut off"
+        3, ge=0, description="pixels from the edge of the frame within which cells may be cut off"
     )
     max_border_part: float = Field(
         0.1,

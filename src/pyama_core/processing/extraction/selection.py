@@ -18,7 +18,7 @@ from pyama_core.processing.extraction.feature_names import (
     names_of,
 )
 
-ALGORITHM = "features/4"
+ALGORITHM = "features/5"
 ALGORITHM_OF_COMPARTMENTS = f"{ALGORITHM}.1"
 """Where nuclei and rings are measured, which has versions of its own."""
 

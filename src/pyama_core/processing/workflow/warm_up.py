@@ -255,7 +255,7 @@ def _correct(parameters: MethodParameters, dtype: str) -> None:
         return
     labels = _numbered(_MOVIE[0])
     frame = _textured(_MOVIE[0]).astype(dtype)
-    corrector = method.create(method.resolve(parameters, None), labels.shape)
+    corrector = method.create(method.resolve(parameters, 2.0 * _RADIUS), labels.shape)
     corrector.correct(frame, corrector.estimate(frame, labels > 0))
 
 

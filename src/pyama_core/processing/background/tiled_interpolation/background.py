@@ -22,6 +22,8 @@ from pyama_core.processing.frame import as_frame
 
 _COUNTED = {"uint8": (0, 256), "uint16": (0, 65_536), "int16": (32_768, 65_536)}
 _MOST_COUNTED_TILES = 256  # per row of tiles: counts of 65,536 values take 0.5 MB for each
+_FINEST_STEP = 1 / 16  # in which what is left is counted
+_ROOM = 4.0  # times the range of the medians, for what is left
 _SUBTRACTED = ("uint8", "uint16", "int16", "float32")
 _ENOUGH = 0.01  # of the pixels of a tile; fewer lie where cells nearly touch, in their light
 
@@ -44,6 +46,11 @@ class TiledBackground:
     A tile that cells hide has the median of all unmasked pixels or, where parameters say so, the
     value there of the surface that bends least (`HiddenTiles`) through the tiles that show
     background: those with a hundredth of their pixels unmasked or, if there are none, with any.
+
+    A median is not the background in the middle of its tile where the background is bent, or where
+    cells leave but a side of the tile free. Where parameters say so, the medians of what is left of
+    the frame are added to the first ones; tiles that cells hide take them, too, from around them or
+    are left as they are.
 
     Keeps the counts that it works with (0.5 MB per column of tiles) from frame to frame. Not to be
     called from two threads at once.
@@ -87,10 +94,10 @@ class TiledBackground:
         sizes = (edges[2:] - edges[:-2] for edges in self._edges)
         self._enough = np.maximum(1, _ENOUGH * np.multiply.outer(*sizes))
         self._hidden = HiddenTiles(*centres)
-        self._counts: BlockCounts | None = None
+        self._counts: dict[int, BlockCounts] = {}
 
     def estimate(self, frame: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64] | None:
-        """Return the median of the unmasked pixels of each tile.
+        """Return the background in the middle of each tile: the median of its unmasked pixels.
 
         Parameters
         ----------
@@ -103,7 +110,8 @@ class TiledBackground:
         -------
         ndarray or None
             (n_tile_rows, n_tile_columns) float64 in the unit of the frame, those of hidden tiles
-            as parameters say. None if there are no unmasked pixels at all.
+            as parameters say, medians of what is left added where there are several rounds. None
+            if there are no unmasked pixels at all.
 
         Raises
         ------
@@ -112,19 +120,23 @@ class TiledBackground:
         """
         frame = self._checked(frame, "fluorescence frame")
         masked = self._dilated(mask)
-        few_tiles = self._edges[1].size <= _MOST_COUNTED_TILES
-        if frame.dtype.name in _COUNTED and few_tiles:
-            medians, n_free = self._counted_medians(frame, masked)
-        else:
-            medians, n_free = self._selected_medians(frame, masked)
+        medians, n_free = self._medians(frame, masked)
         if not n_free.any():
             return None
         if self.parameters.hidden_tiles == "around":
             shows = n_free >= self._enough
-            return self._hidden.fill(medians, shows if shows.any() else n_free > 0)
-        hidden = n_free == 0
-        if hidden.any():
-            medians[hidden] = np.median(frame[masked == 0].astype(np.float64))
+            shows = shows if shows.any() else n_free > 0
+            medians = self._hidden.fill(medians, shows)
+        else:
+            shows = n_free > 0
+            if not shows.all():
+                medians[~shows] = np.median(frame[masked == 0].astype(np.float64))
+        assert self.parameters.rounds != "auto"
+        for _ in range(self.parameters.rounds - 1):
+            left = self._medians_left(frame, masked, medians)
+            if self.parameters.hidden_tiles == "around":
+                left = self._hidden.fill(left, shows)
+            medians = medians + np.where(np.isnan(left), 0.0, left)
         return medians
 
     def free_part(self, mask: NDArray[Any]) -> float:
@@ -195,13 +207,38 @@ class TiledBackground:
         bits.dilate(reach)
         return bits.unpack()
 
+    def _medians(self, frame: NDArray[Any], masked: NDArray[np.uint8]) -> Medians:
+        """Return the medians of the tiles."""
+        if frame.dtype.name in _COUNTED and self._edges[1].size <= _MOST_COUNTED_TILES:
+            return self._counted_medians(frame, masked)
+        return self._selected_medians(frame, masked)
+
+    def _medians_left(
+        self, frame: NDArray[Any], masked: NDArray[np.uint8], medians: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the medians of what is left of a frame, of whole grey values by counting.
+
+        That is counted in steps of a sixteenth, or as fine as there is room for. Room is needed for
+        no more than what is left of the medians themselves; what is beyond moves no median.
+        """
+        left = self.correct(frame, medians)
+        if frame.dtype.name not in _COUNTED:
+            return self._medians(left, masked)[0]
+        middle = 32_768  # of what is counted
+        step = max(_FINEST_STEP, float(_ROOM * np.ptp(medians) / middle))
+        left *= np.float32(1 / step)
+        left += np.float32(middle)
+        np.rint(np.clip(left, 0, 2 * middle - 1, out=left), out=left)
+        return step * (self._medians(as_frame(left.astype(np.uint16)), masked)[0] - middle)
+
     def _counted_medians(self, frame: NDArray[Any], masked: NDArray[np.uint8]) -> Medians:
         """Return the medians of the tiles of a frame with few enough possible values to count."""
         row_edges, column_edges = self._edges
         offset, n_values = _COUNTED[frame.dtype.name]
-        if self._counts is None or self._counts.fine.shape[2] != n_values:
-            self._counts = no_counts(column_edges.size - 1, n_values)
-        found: Medians = tile_medians(frame, masked, row_edges, column_edges, offset, self._counts)
+        if n_values not in self._counts:
+            self._counts[n_values] = no_counts(column_edges.size - 1, n_values)
+        counts = self._counts[n_values]
+        found: Medians = tile_medians(frame, masked, row_edges, column_edges, offset, counts)
         return found
 
     def _selected_medians(self, frame: NDArray[Any], masked: NDArray[np.uint8]) -> Medians:

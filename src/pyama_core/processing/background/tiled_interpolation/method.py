@@ -10,11 +10,12 @@ from pyama_core.processing.background.corrector import CorrectionMethod
 from pyama_core.processing.parameters import MethodParameters, OddInt
 from pyama_core.processing.plugins import Imported
 
-ALGORITHM = "tiled-interpolation/2"
+ALGORITHM = "tiled-interpolation/3"
 
 _USUAL_TILE, _LEAST_TILE, _LARGEST_TILE = 256, 64, 16_384
 
 TileSize = Annotated[int, Field(ge=8, le=_LARGEST_TILE)]
+Rounds = Annotated[int, Field(ge=1, le=3)]
 
 
 class TiledInterpolationParameters(MethodParameters):
@@ -45,6 +46,13 @@ class TiledInterpolationParameters(MethodParameters):
         "hundredth shows; auto: around where the segmentation knows the diameter of cells, "
         "otherwise median",
     )
+    rounds: Rounds | Literal["auto"] = Field(
+        "auto",
+        description="how often medians of tiles are taken, from the second time on of what is left "
+        "of the frame: one is not the background in the middle of its tile where that is bent, or "
+        "cells leave but a side of the tile free; auto: twice where the segmentation knows the "
+        "diameter of cells, otherwise once",
+    )
 
     def for_cells_of(self, diameter: float | None) -> TiledInterpolationParameters:
         """Return parameters of which none is ``auto``.
@@ -60,6 +68,7 @@ class TiledInterpolationParameters(MethodParameters):
         160
         """
         size, edges, hidden = self.tile_size, self.edges, self.hidden_tiles
+        rounds = self.rounds
         if size == "auto":
             size = _USUAL_TILE if diameter is None else max(_LEAST_TILE, round(4 * diameter))
             size = min(size, _LARGEST_TILE)
@@ -67,7 +76,9 @@ class TiledInterpolationParameters(MethodParameters):
             edges = "constant" if diameter is None else "linear"
         if hidden == "auto":
             hidden = "median" if diameter is None else "around"
-        settled = {"tile_size": size, "edges": edges, "hidden_tiles": hidden}
+        if rounds == "auto":
+            rounds = 1 if diameter is None else 2
+        settled = {"tile_size": size, "edges": edges, "hidden_tiles": hidden, "rounds": rounds}
         return self.model_copy(update=settled)
 
 
@@ -78,6 +89,6 @@ def correction_method() -> CorrectionMethod:
         ALGORITHM,
         Imported("pyama_core.processing.background.tiled_interpolation.background:create"),
         resolve=TiledInterpolationParameters.for_cells_of,
-        resolved=("tile_size", "edges", "hidden_tiles"),
+        resolved=("tile_size", "edges", "hidden_tiles", "rounds"),
         compiled=True,
     )

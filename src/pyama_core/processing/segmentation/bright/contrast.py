@@ -26,6 +26,7 @@ Float32Array = NDArray[np.float32]
 
 # Sizes in diameters of the objects.
 DETAIL = 0.06  # standard deviation of the smoothing of the image
+FINE_DETAIL = 0.045  # that of the image in which outlines are drawn
 SURROUNDINGS = 0.5  # that of what it is compared with
 TILE = 0.125  # side of the tiles that the surroundings are averaged in
 RING = 0.12  # around objects is not background
@@ -62,6 +63,8 @@ class Contrast:
         (Y, X) float32: what stands out of the mean of the surroundings, objects included.
     clear : ndarray
         (Y, X) float32: what stands out of the surroundings without objects, where these are known.
+    detail : ndarray
+        (Y, X) float32: what either is short of for its smoothing: with it, edges are sharper.
     noise : float
         Standard deviation of both where there are no objects, before what is faint was smoothed.
     floor : ndarray
@@ -70,6 +73,7 @@ class Contrast:
 
     band: Float32Array
     clear: Float32Array
+    detail: Float32Array
     noise: float
     floor: Float32Array
 
@@ -89,7 +93,10 @@ def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int)
     if sign < 0:
         small = np.negative(small)
     diameter = scale.working_diameter
-    image = blur(without_hot_pixels(small), max(0.5, DETAIL * diameter))
+    small = without_hot_pixels(small)
+    image = blur(small, max(0.5, DETAIL * diameter))
+    detail = blur(small, max(0.5, FINE_DETAIL * diameter))
+    detail -= image
     shape = tuple(max(1, round(n / max(1.0, TILE * diameter))) for n in image.shape)
     tiles = shrink_frame(read_only(image), *shape)
     sigma = SURROUNDINGS * diameter * shape[0] / image.shape[0]
@@ -104,7 +111,7 @@ def measure_contrast(frame: NDArray[Any], scale: Scale, limit: float, sign: int)
     quiet = max(QUIET_NOISE * _quiet_noise(image, diameter), error)
     if noise > CROWDED * quiet:
         noise, clear = surroundings.free(band, quiet, limit, error)
-    return _smoothed_where_faint(band, clear, noise, error, diameter)
+    return _smoothed_where_faint((band, clear, detail), noise, error, diameter)
 
 
 @dataclass(frozen=True)
@@ -185,9 +192,16 @@ def _least_noise(frame: NDArray[Any], small: Float32Array) -> float:
 
 
 def _smoothed_where_faint(
-    band: Float32Array, clear: Float32Array, noise: float, error: float, diameter: float
+    images: tuple[Float32Array, Float32Array, Float32Array],
+    noise: float,
+    error: float,
+    diameter: float,
 ) -> Contrast:
-    """Smooth two images the more, the less the brightest near by stands out of the noise."""
+    """Smooth band and clear contrast, the more, the less the brightest near by is beyond noise.
+
+    Of the detail, the third image, the less is left; it is overwritten.
+    """
+    band, clear, detail = images
     sigma = FAINT_DETAIL * diameter
     wide = blur(clear, sigma)
     reach = max(1, round(NEAR * diameter))
@@ -205,9 +219,10 @@ def _smoothed_where_faint(
     smooth = blur(band, sigma)
     smooth += sharp * (band - smooth)
     wide += sharp * (clear - wide)
+    detail *= sharp
     sharp *= np.float32(noise - left)
     sharp += np.float32(left)
-    return Contrast(smooth, wide, noise, sharp)
+    return Contrast(smooth, wide, detail, noise, sharp)
 
 
 def without_hot_pixels(image: Float32Array) -> Float32Array:

@@ -16,8 +16,8 @@ from pyama_core.processing.segmentation.cell_diameter import (
 )
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
-ALGORITHM = "bright/5"
-ALGORITHM_OF_DARK = "dark/5"
+ALGORITHM = "bright/6"
+ALGORITHM_OF_DARK = "dark/6"
 
 
 def _parse_limit(value: Any) -> float | str | None:

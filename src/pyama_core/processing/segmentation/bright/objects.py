@@ -44,7 +44,7 @@ CLEAR_NOISE = 1.7  # times the limit, that such a part is
 NECK = 0.97  # a neck narrower than this, of the narrower side, may separate
 MARGIN = 0.0
 CORE = 0.4  # of its own contrast is the core of an object
-OUTLINE = 0.55  # of the level at which it is steepest
+OUTLINE = 0.475  # of the level at which it is steepest
 BRIGHTER = 1.6  # times its own contrast, that a neighbour has which hides where an object ends
 HIDDEN = 1.2, 1.2  # times the level of its outline and its contrast: values of what was hidden
 LEAST_CONTRAST = 0.86  # times the limit, of an object of typical area
@@ -70,7 +70,7 @@ def find_objects(contrast: Contrast, scale: Scale, limit: float, areas: Areas) -
     What is smaller or larger than the areas is left out, and what stands out of noise less than
     `limit` demands.
     """
-    mask = find_mask(contrast, scale, limit)
+    mask, sharp_mask = find_masks(contrast, scale, limit)
     labels = np.zeros(mask.shape, np.int32)
     if not mask.any():
         return labels
@@ -80,20 +80,22 @@ def find_objects(contrast: Contrast, scale: Scale, limit: float, areas: Areas) -
     inner = np.zeros(mask.shape, np.uint8)
     interior(find_runs(read_only(labels), 0), inner)
     cut(split(inner.view(np.bool_), scale), image, CORE, labels)
-    level, own = to_outlines(mask, image, labels, scale)
+    sharp = image + contrast.detail
+    level, own = to_outlines(sharp_mask, sharp, labels, scale)
     kept = without_odd(labels, image, contrast.noise * limit, areas, scale)
     numbers = np.zeros(int(kept.max()) + 1, np.int64)
     numbers[kept] = labels  # of objects that are left, from before the others were left out
-    beside_brighter(kept, image, level[numbers], own[numbers], scale)
+    beside_brighter(kept, sharp, level[numbers], own[numbers], scale)
     return kept
 
 
-def find_mask(contrast: Contrast, scale: Scale, limit: float) -> BoolArray:
-    """Return where the contrast is beyond noise, with small holes filled.
+def find_masks(contrast: Contrast, scale: Scale, limit: float) -> tuple[BoolArray, BoolArray]:
+    """Return where the contrast is beyond noise, with small holes filled; the same with detail.
 
     That is where the band exceeds `limit` times the noise there, or the clear contrast a higher
     limit and a part of its highest value near by: the wide faint parts of objects larger than the
-    scale.
+    scale. The first mask tells objects apart, in the second they are outlined: smoothing has moved
+    edges out, and in where a brighter object near by asks for more.
     """
     reach = max(1, round(NEAR * scale.working_diameter))
     near = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * reach + 1, 2 * reach + 1))
@@ -102,8 +104,12 @@ def find_mask(contrast: Contrast, scale: Scale, limit: float) -> BoolArray:
     floor = np.float32(limit) * contrast.floor
     np.maximum(highest, np.float32(CLEAR_NOISE) * floor, out=highest)
     mask = (contrast.band > floor) | (contrast.clear > highest)
-    fill_holes(mask, LARGEST_HOLE * scale.working_area)
-    return mask
+    floor -= contrast.detail
+    highest -= contrast.detail
+    sharp = (contrast.band > floor) | (contrast.clear > highest)
+    for each in (mask, sharp):
+        fill_holes(each, LARGEST_HOLE * scale.working_area)
+    return mask, sharp
 
 
 def split(mask: BoolArray, scale: Scale) -> Runs:

@@ -52,7 +52,8 @@ class ObjectSegmenter(SegmenterByDiameter):
     3. Cores: each object is cut at half of its own contrast, which bares the fainter ones beside
        it, and the necks between those of equal brightness; then step 2 is done once more.
     4. Outlines: each core grows to where its object ends, at a part of the level at which its
-       outline is steepest. Where a brighter object near by hid one's end, it grows to that.
+       outline is steepest, in an image that is smoothed less: smoothing moves edges. Where a
+       brighter object near by hid one's end, it grows to that.
 
     What is faint is smoothed, as noise would tear it to pieces. What is small is left out, unless
     it is as bright as it is small, and what is too faint for its area. The numbers stand at the
