@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -17,8 +18,9 @@ from inline import run_inline
 from movies import metadata_of
 from pyama_core.errors import InputError, MissingFrameError
 from pyama_core.io.checksums import SourceIdentity
-from pyama_core.io.microscopy import FrameSource, load_microscopy_file
+from pyama_core.io.microscopy import FrameSource, load_microscopy_file, open_source
 from pyama_core.io.storage.records import load_record
+from pyama_core.processing.workflow.services import source_identity
 from pyama_core.processing.workflow.services.copying import CopyingService
 from pyama_core.processing.workflow.services.source_identity import identify_own_files
 from pyama_core.processing.workflow.services.steps.segmentation import SegmentationService
@@ -240,6 +242,51 @@ def test_a_frame_that_was_missing_and_comes_makes_its_position_anew(tmp_path):
     record = load_record(next((out / "fov_000").glob("*_record.json")))
     assert record is not None
     assert not any(entry.missing for entry in record.outputs.values())
+
+
+def write_with_times_of_before(path: Path, content: bytes) -> None:
+    before = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("n_sampled", [1, 512])
+def test_a_frame_that_was_damaged_is_looked_at_again_whatever_its_size_and_time(
+    tmp_path, monkeypatch, n_sampled
+):
+    monkeypatch.setattr(source_identity, "_SAMPLED_OWN_FILES", n_sampled)
+    source, out, fresh = write_image_folder(tmp_path), tmp_path / "out", tmp_path / "fresh"
+    assert run_inline(metadata_of(source), request(fresh)).ok
+    damaged = image_path(source, 1, 2, "GFP")
+    content = damaged.read_bytes()
+    write_with_times_of_before(damaged, bytes(len(content)))
+    assert run_inline(metadata_of(source), request(out)).ok
+    assert data_files(out) != data_files(fresh)
+    write_with_times_of_before(damaged, content)
+    assert statuses(run_inline(metadata_of(source), request(out))) == ["skipped", "done"]
+    assert data_files(out) == data_files(fresh)
+
+
+def test_each_of_a_hundred_files_decides_whatever_its_size_and_time(tmp_path):
+    source = write_image_folder(tmp_path)
+    for t in range(1, 100):
+        for channel in ("phase", "GFP"):
+            shutil.copy2(image_path(source, 1, 0, channel), image_path(source, 1, t, channel))
+    metadata = metadata_of(source)
+
+    def identities() -> list[SourceIdentity | None]:
+        with open_source(metadata) as opened:
+            return [identify_own_files(opened, fov) for fov in range(2)]
+
+    before, changed = identities(), image_path(source, 1, 37, "GFP")
+    content = bytearray(changed.read_bytes())
+    content[-10] ^= 1
+    write_with_times_of_before(changed, bytes(content))
+    first, second = identities()
+    assert first == before[0]
+    assert second is not None
+    assert before[1] is not None
+    assert not second.is_same(before[1])
 
 
 def test_positions_that_come_after_the_others_are_added(tmp_path, reads):

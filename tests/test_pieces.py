@@ -51,6 +51,13 @@ def with_lines(labels, weak=()):
     return image
 
 
+def unequal(labels):
+    """An image of cells that shine, each otherwise bright, but for the first two."""
+    brightness = np.random.default_rng(0).permutation(np.arange(100, 100 + 40 * labels.max(), 40))
+    brightness[0] = brightness[1]
+    return np.where(labels > 0, np.append(0, brightness)[labels], 0).astype(np.uint16)
+
+
 APART = crowd()
 JOINED = np.where(APART == 2, 1, APART)
 FLICKER = [APART] * 3 + [JOINED] * 5 + [APART] * 6
@@ -77,6 +84,7 @@ def test_two_with_no_line_between_them_that_are_one_at_times_are_one_cell_in_all
         ([with_lines(APART, weak=(1, 2))], {"brightness_channel": 1}),  # it is another image
         ([2 * LINE - with_lines(APART, weak=(1, 2))], {}),  # where borders are dark
         ([with_lines(APART, weak=APART)], {}),  # there is nothing to see
+        ([unequal(APART)], {}),  # cells shine, some more than others
     ],
 )
 def test_two_of_which_nothing_tells_that_they_are_one_stay_two(images, parameters):
@@ -144,7 +152,9 @@ def slow_borders(objects, labels, image):
     for (a, b), found in values.items():
         if len(found) >= 8:
             mean = image[(labels == a) | (labels == b)].mean(dtype=np.float64)
-            borders[a, b] = sorted(found)[(len(found) - 1) // 4] - mean
+            brighter = max(image[labels == each].mean(dtype=np.float64) for each in (a, b))
+            low = sorted(found)[(len(found) - 1) // 4]
+            borders[a, b] = low - mean, low - brighter
     return borders
 
 
@@ -156,11 +166,9 @@ def test_borders_are_those_of_pixels_one_by_one(seed):
     labels = label_image(shape, seed, 5)
     image = make_frame(shape, "noise", seed, DTYPES[seed % len(DTYPES)])
     objects, numbers = Objects.of(labels)
-    first, second, line = Borders.of(objects, image)
-    found = dict(
-        zip(zip(numbers[first].tolist(), numbers[second].tolist(), strict=True), line, strict=True)
-    )
-    found = {tuple(sorted(pair)): value for pair, value in found.items()}
+    first, second, *lines = Borders.of(objects, image)
+    pairs = zip(numbers[first].tolist(), numbers[second].tolist(), strict=True)
+    found = {tuple(sorted(pair)): of_it for pair, *of_it in zip(pairs, *lines, strict=True)}
     expected = slow_borders(objects, labels, image)
     assert found.keys() == expected.keys()
     for pair, value in expected.items():
@@ -177,18 +185,21 @@ def slow_pieces(tracks, sightings, together, longest):
     seen = {}  # of each cell, by frame: row
     for row, (cell, t) in enumerate(zip(tracks.cell, tracks.frame, strict=True)):
         seen.setdefault(int(cell), {})[int(t)] = row
-    lines = {}
+    lines, brightest = {}, {}
     for t, sighting in enumerate(sightings):
         alone = {
             int(tracks.object[row]): cell
             for cell, rows in seen.items()
             if (row := rows.get(t)) is not None and not tracks.merged[row]
         }
-        for a, b, value in zip(*sighting.borders, strict=True):
+        for a, b, value, beyond in zip(*sighting.borders, strict=True):
             if a in alone and b in alone:
                 pair = tuple(sorted((alone[a], alone[b])))
                 lines.setdefault(pair, []).append(value)
+                brightest.setdefault(pair, []).append(beyond)
     usual = np.median([np.mean(values) for values in lines.values()]) if len(lines) > 9 else 0
+    if usual and np.median([np.mean(values) for values in brightest.values()]) <= 0:
+        usual = 0
     absorbed = set()
     for t, sighting in enumerate(sightings):
         for piece, whole in sighting.absorbed:

@@ -82,7 +82,7 @@ def _refuse_non_finite(frame: NDArray[Any], what: str) -> None:
     bad = ~(np.abs(frame) <= limit)
     row, column = np.unravel_index(int(np.argmax(bad)), frame.shape)
     raise InputError(
-        f"Expected a {what} of finite pixels, found {np.count_nonzero(bad)} of {frame.size} that "
+        f"Expected finite pixels in the {what}, found {np.count_nonzero(bad)} of {frame.size} that "
         f"are not, the first {frame[row, column]} at row {row}, column {column}."
     )
 

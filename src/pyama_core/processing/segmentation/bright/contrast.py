@@ -41,11 +41,8 @@ CLIP, CLIPPED_SPREAD = 2.5, 1.09  # what is beyond so many deviations, and what 
 FAINT, CLEAR = 6.0, 15.0  # in noise, the highest contrast near by of what is smoothed and what not
 FAINT_NOISE = 1.75  # times that of a smoothed image: what is faint and wide may be stray light
 BLOCK, FEWEST_OF_BLOCK = 0.5, 6  # side of the blocks of which the quietest tell of noise; pixels
-QUIET, QUIET_NOISE, ENOUGH_BLOCKS = (
-    5,
-    1.5,
-    60,
-)  # percentile of their spread, and what noise is of it
+ENOUGH_BLOCKS = 60  # whose quietest are those of the image
+QUIET, QUIET_NOISE = 5, 1.5  # percentile of their spread, and what noise is of it
 CROWDED = 2.0  # times quiet noise is no noise, but objects that were taken for background
 FEW_GREYS, STRIDE = 8, 4  # values at most, in every so manieth pixel, of a drawing
 ALIKE = 0.4  # of the neighbours that would differ by chance do so there, at most

@@ -30,16 +30,20 @@ class Borders(NamedTuple):
     line
         (n,) float64: how bright the border is at least along three quarters of its length, less
         the mean of both objects.
+    beyond_both
+        (n,) float64: the same, less the mean of the brighter one. Where it is not positive, what
+        looks like a line may be an object that is brighter than its neighbour.
     """
 
     first: IntArray
     second: IntArray
     line: Float64Array
+    beyond_both: Float64Array
 
     @classmethod
     def none(cls) -> Self:
         """Return those of a frame of which no image is known."""
-        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0))
 
     @classmethod
     def of(cls, objects: Objects, image: NDArray[Any]) -> Self:
@@ -54,4 +58,6 @@ class Borders(NamedTuple):
         low = values[order[first + (length - 1) // _QUARTER]].astype(np.float64)
         a, b = found // max(n, 1), found % max(n, 1)
         light = sum_objects(objects.runs, image, n)
-        return cls(a, b, low - (light[a] + light[b]) / (objects.area[a] + objects.area[b]))
+        mean = (light[a] + light[b]) / (objects.area[a] + objects.area[b])
+        brighter = np.maximum(light[a] / objects.area[a], light[b] / objects.area[b])
+        return cls(a, b, low - mean, low - brighter)

@@ -9,8 +9,10 @@ pieces of one cell if they are one object now and then, and whenever they are tw
   of all frames. What a segmentation takes for the outline of a cell may be that of a vacuole or of
   a fold, but that seldom goes all the way across.
 
-The second is asked where there are images in which outlines are bright, as in phase contrast.
-Where it cannot be asked, two count as pieces that are one object before and after.
+The second is asked where there are images in which outlines are bright, as in phase contrast:
+brighter, in the middle of all borders, than the brighter of two neighbours, as the outlines of
+cells that shine are not. Where it cannot be asked, two count as pieces that are one object before
+and after.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ def pieces_of_one(
     }
     lines = _lines_between(tracks, sightings)
     usual = float(np.median([each.mean for each in lines.values()])) if lines else 0.0
-    tells = len(lines) >= _MANY and usual > 0
+    tells = len(lines) >= _MANY and bool(np.median([each.beyond for each in lines.values()]) > 0)
     rows = tracks.rows_of_each()
     found = set()
     for a, b in absorbed.union(together):
@@ -69,7 +71,7 @@ def pieces_of_one(
         distance, apart = tracks.distances(i, j), tracks.object[i] != tracks.object[j]
         if not apart.any() or distance[apart].max() > NEAR:
             continue
-        line = lines.get((a, b), _Line(0, 0.0))
+        line = lines.get((a, b), _Line(0, 0.0, 0.0))
         if tells and line.n_frames >= _FEW:
             is_one = line.mean < _WEAK * usual
         else:
@@ -80,27 +82,39 @@ def pieces_of_one(
 
 
 class _Line(NamedTuple):
-    """In how many frames two cells touch, and the mean of how bright a line runs between them."""
+    """What runs between two cells, on the mean of the frames in which they touch.
+
+    Attributes
+    ----------
+    n_frames : int
+        In how many they do.
+    mean, beyond : float
+        How bright it is, held against both cells, and against the brighter one.
+    """
 
     n_frames: int
     mean: float
+    beyond: float
 
 
 def _lines_between(tracks: Tracklets, sightings: Sequence[Sighting]) -> dict[Pair, _Line]:
     """Return what runs between the cells that touch, where each is an object of its own."""
-    lines: dict[Pair, list[float]] = defaultdict(list)
+    lines: dict[Pair, list[tuple[float, float]]] = defaultdict(list)
     end = 0
     for sighting in sightings:
         begin, end = end, end + sighting.cell.size
         alone = ~sighting.merged
         cell_of = np.zeros(sighting.n_objects, np.int64)
         cell_of[sighting.object[alone]] = tracks.cell[begin:end][alone]
-        first, second, line = sighting.borders
+        first, second, line, beyond = sighting.borders
         cells = np.sort([cell_of[first], cell_of[second]], axis=0)
-        for a, b, value in zip(*cells.tolist(), line.tolist(), strict=True):
+        for a, b, *values in zip(*cells.tolist(), line.tolist(), beyond.tolist(), strict=True):
             if a:  # neither is shared
-                lines[a, b].append(value)
-    return {pair: _Line(len(values), float(np.mean(values))) for pair, values in lines.items()}
+                lines[a, b].append((values[0], values[1]))
+    return {
+        pair: _Line(len(values), *np.mean(values, axis=0).tolist())
+        for pair, values in lines.items()
+    }
 
 
 def _pair(a: int, b: int) -> Pair:

@@ -92,8 +92,9 @@ class CopyingService(BaseProcessingService):
         """Let files or pixels decide about a source that is not as the one on record.
 
         Where the field of view has files of its own which are as they were, it does not matter what
-        became of others. Copying a data set to another disk gives its files other times, and so may
-        opening them: if the pixels are those that were copied, all that was made of them stays
+        became of others, unless frames were missing: these may have been mended, and nothing of
+        their files was read. Copying a data set to another disk gives its files other times, and so
+        may opening them: if the pixels are those that were copied, all that was made of them stays
         valid; otherwise they are copied anew.
 
         Raises
@@ -109,7 +110,9 @@ class CopyingService(BaseProcessingService):
         with self._source_of(job.metadata) as source:
             own = identify_own_files(source, job.fov)
         known = job.folder.record.own_files
-        if known is not None and own is not None and own.is_same(known):
+        is_as_it_was = known is not None and own is not None and own.is_same(known)
+        lacks_frames = any(entry.missing for entry in job.folder.record.outputs.values())
+        if is_as_it_was and not lacks_frames:
             logger.info("FOV %d: its files of %s are as they were, others are not", job.fov, name)
             job.folder.confirm_source(own)
             return
@@ -122,7 +125,8 @@ class CopyingService(BaseProcessingService):
             job.folder.adopt_source(own)
             return
         copies = self._forget_other_copies(job)
-        logger.info("FOV %d: %s has another time; comparing its pixels", job.fov, name)
+        reason = "had missing frames" if is_as_it_was else "has another time"
+        logger.info("FOV %d: %s %s; comparing its pixels", job.fov, name, reason)
         if copies and self._are_the_same(job, copies):
             job.folder.confirm_source(own)
             return

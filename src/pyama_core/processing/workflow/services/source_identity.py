@@ -8,8 +8,8 @@ from pyama_core.io.microscopy import FrameSource, MicroscopyMetadata, open_sourc
 from pyama_core.io.storage.fov_folder import FovFolder
 from pyama_core.io.watched_files import WatchedFiles
 
-_SAMPLED_OWN_FILES = 8
-"""Sizes and times are of all files; if only times differ, all pixels are read again anyhow."""
+_SAMPLED_OWN_FILES = 512
+"""Mostly all: where something of the whole changed, these decide whose files it was."""
 
 
 def identify(metadata: MicroscopyMetadata) -> SourceIdentity:
