@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from frames import seeds
+from movies import rough_squares
 from pyama_core.processing.extraction.measure import measure_cells
 from pyama_core.processing.extraction.quality import (
     REASONS,
@@ -16,7 +17,10 @@ from pyama_core.processing.extraction.quality import (
     judge_tracks,
 )
 from pyama_core.processing.extraction.tables import joined, rows_by_cell
+from pyama_core.processing.segmentation.log_std.method import LogStdParameters
+from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
 from pyama_core.processing.tracking.fates import Track
+from pyama_core.processing.workflow.services.parameters import validate_params
 
 SHAPE = (100, 120)
 NAMES = ("cell", "area", "box_top", "box_left", "box_bottom", "box_right", "intensity_total")
@@ -400,3 +404,25 @@ def test_traces_need_no_intensity_to_be_judged():
 def test_limits_out_of_bounds_are_refused(bad):
     with pytest.raises(ValidationError):
         QualityParameters(**bad)
+
+
+@pytest.mark.parametrize(
+    ("params", "border"),
+    [
+        ({}, None),
+        ({"segmentation": {"method": "log-std"}}, 10),
+        ({"segmentation": {"method": "log-std", "square_size": 11, "iterations": 2}}, 11),
+        ({"segmentation": {"method": "log-std", "square_size": 1}}, None),
+        ({"segmentation": {"method": "log-std"}, "extraction": {"border": 2}}, 2),
+    ],
+)
+def test_the_border_lies_beyond_what_a_segmentation_leaves_empty(params, border):
+    assert validate_params(params).steps().extraction.border == border
+
+
+@pytest.mark.parametrize("square_size", [1, 3, 7])
+def test_a_segmentation_leaves_as_much_of_a_cell_at_the_edge_empty_as_it_says(square_size):
+    parameters = LogStdParameters(square_size=square_size)
+    frame = rough_squares(1, 96, [(0, 30)], side=40)[0, 0]
+    found = np.flatnonzero(LogStdSegmenter(parameters).segment(frame).any(axis=1))
+    assert found[0] == parameters.margin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,8 @@ CUT_OFF = "cut off"
 cells are found."""
 _ALL_REASONS = {*REASONS, *OF_NUCLEI, NOT_CORRECTED}
 _USUAL_MIN_FRAMES = 30
+_BORDER = 3
+"""Pixels from the edge; no outline that stays farther away is cut by it."""
 _LEAST_OF_A_LIFE = 4
 """Frames without which no step is out of line with others, so that no jump would be found."""
 _ENOUGH_CELLS = 20
@@ -69,8 +71,12 @@ class QualityParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    border: int = Field(
-        3, ge=0, description="pixels from the edge of the frame within which cells may be cut off"
+    border: int | None = Field(
+        None,
+        ge=0,
+        description="pixels from the edge of the frame within which cells may be cut off; by "
+        "default 3, or one more than the segmentation leaves empty along the edge, as log-std does "
+        "(10 by its defaults)",
     )
     max_border_part: float = Field(
         0.1,
@@ -150,6 +156,16 @@ class QualityParameters(BaseModel):
                 f"{largest}"
             )
         return self
+
+    def beyond(self, margin: int) -> Self:
+        """Return these parameters where a segmentation leaves a margin of the frame empty.
+
+        A cell that the edge cuts ends where the margin does. What somebody said of the border is
+        left as it is.
+        """
+        if self.border is not None or margin < _BORDER:
+            return self
+        return self.model_copy(update={"border": margin + 1})
 
 
 def resolve_min_frames(min_frames: int | None, n_frames: int) -> int:
@@ -268,7 +284,8 @@ def judge_tracks(
         return Verdicts(cells, [])
     traces = Traces(np.repeat(np.arange(cells.size), n_rows), begin, n_rows)
     tracks = list(tracks)
-    near = _near_border(rows, shape[1:], parameters.border)
+    border = _BORDER if parameters.border is None else parameters.border
+    near = _near_border(rows, shape[1:], border)
     short = n_rows < resolve_min_frames(parameters.min_frames, shape[0])
     if parameters.min_frames is None:
         # Nothing is missing of it, however fast such cells grow.

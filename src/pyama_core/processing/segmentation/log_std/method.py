@@ -40,6 +40,11 @@ class LogStdParameters(MethodParameters):
         3, ge=1, le=20, description="how often the opening and the closing apply their square"
     )
 
+    @property
+    def margin(self) -> int:
+        """As far as the opening and the closing reach, for nothing is beyond the frame."""
+        return self.square_size // 2 * self.iterations
+
 
 def segmentation_method() -> SegmentationMethod:
     """Describe the method."""

@@ -64,9 +64,13 @@ class StepParameters(BaseModel):
     extraction: ExtractionParameters = ExtractionParameters()
 
     def steps(self) -> Parameters:
-        """Return the sections of the steps alone, as a value that travels between processes."""
+        """Return the sections of the steps alone, as a value that travels between processes.
+
+        Where cells may be cut off depends on the segmentation.
+        """
         sections = {part.name: getattr(self, part.name) for part in dataclasses.fields(Parameters)}
-        return Parameters(**sections)
+        extraction = self.extraction.beyond(self.segmentation.margin)
+        return Parameters(**{**sections, "extraction": extraction})
 
 
 @dataclass(frozen=True)
