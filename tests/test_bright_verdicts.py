@@ -43,7 +43,7 @@ def test_most_objects_of_a_crowded_movie_are_good(
     assert found.get("", 0) >= least_good * n_cells
     # What is not good is at the edge of the frame, as it is for about a sixth of any such frame.
     others = n_cells - found.get("", 0) - found.get("at the border", 0)
-    assert others <= 0.16 * n_cells
+    assert others <= 0.17 * n_cells
     assert 0.1 <= found.get("at the border", 0) / n_cells <= 0.25
 
 

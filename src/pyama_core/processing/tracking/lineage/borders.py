@@ -49,7 +49,8 @@ class Borders(NamedTuple):
     def of(cls, objects: Objects, image: NDArray[Any]) -> Self:
         """Measure the borders between objects in an image."""
         n = objects.area.size
-        smooth = np.asarray(cv2.blur(image.astype(np.float32), (_SMOOTH, _SMOOTH)), np.float32)
+        image = image.astype(np.float32)  # one type, for which kernels are compiled
+        smooth = np.asarray(cv2.blur(image, (_SMOOTH, _SMOOTH)), np.float32)
         pairs, values = border_pixels(objects.runs, n, smooth, _REACH)
         order = np.lexsort((values, pairs))
         found, first, length = np.unique(pairs[order], return_index=True, return_counts=True)
