@@ -556,11 +556,12 @@ def test_a_picture_is_what_is_on_the_screen_with_scale_bar_and_time(tab, at):
 @pytest.mark.slow
 def test_a_folder_that_was_away_is_shown_again_when_it_is_back(browser, copied_results):
     with serving(copied_results.parent) as server, tabs(browser, server) as [tab]:
-        # Frames that are fetched ahead are kept back, or the last one would be there already.
+        # Frames that are fetched ahead are refused: kept, the last one would be there already, and
+        # kept back it would be waited for.
         first = re.compile(r"[?&]t=0(&|$)")
         tab.page.route(
             re.compile("/api/frame"),
-            lambda route: route.continue_() if first.search(route.request.url) else None,
+            lambda route: route.continue_() if first.search(route.request.url) else route.abort(),
         )
         tab.open(place="look", at=copied_results, show="phase")
         tab.wait_for_picture("phase 0 0")
