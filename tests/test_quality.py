@@ -20,7 +20,6 @@ from pyama_core.processing.extraction.tables import joined, rows_by_cell
 from pyama_core.processing.segmentation.log_std.method import LogStdParameters
 from pyama_core.processing.segmentation.log_std.segmenter import LogStdSegmenter
 from pyama_core.processing.tracking.fates import Track
-from pyama_core.processing.workflow.services.parameters import validate_params
 
 SHAPE = (100, 120)
 NAMES = ("cell", "area", "box_top", "box_left", "box_bottom", "box_right", "intensity_total")
@@ -407,17 +406,10 @@ def test_limits_out_of_bounds_are_refused(bad):
 
 
 @pytest.mark.parametrize(
-    ("params", "border"),
-    [
-        ({}, None),
-        ({"segmentation": {"method": "log-std"}}, 10),
-        ({"segmentation": {"method": "log-std", "square_size": 11, "iterations": 2}}, 11),
-        ({"segmentation": {"method": "log-std", "square_size": 1}}, None),
-        ({"segmentation": {"method": "log-std"}, "extraction": {"border": 2}}, 2),
-    ],
+    ("margin", "given", "border"), [(0, None, None), (2, None, None), (9, None, 10), (9, 2, 2)]
 )
-def test_the_border_lies_beyond_what_a_segmentation_leaves_empty(params, border):
-    assert validate_params(params).steps().extraction.border == border
+def test_the_border_lies_beyond_what_a_segmentation_leaves_empty(margin, given, border):
+    assert QualityParameters(border=given).beyond(margin).border == border
 
 
 @pytest.mark.parametrize("square_size", [1, 3, 7])

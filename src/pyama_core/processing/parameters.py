@@ -25,11 +25,6 @@ class MethodParameters(BaseModel):
 
     method: str
 
-    @property
-    def margin(self) -> int:
-        """How many pixels along the edge of a frame a segmentation leaves empty in any case."""
-        return 0
-
     def with_channels(self, number_of: Callable[[int | str, str], int]) -> Self:
         """Return these parameters with the number of a channel in the place of its name.
 

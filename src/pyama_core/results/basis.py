@@ -19,6 +19,7 @@ from pyama_core.processing.workflow.edits.on_record import (
     tracks_on_record,
 )
 from pyama_core.processing.workflow.fov_state import FovState
+from pyama_core.processing.workflow.services.steps.extraction import MARGIN
 from pyama_core.results.channels import ChannelNames
 
 
@@ -100,9 +101,10 @@ def basis_of(
 def _criteria(state: FovState, labels: LabelsOnRecord, traces: OutputEntry) -> Criteria:
     known = QualityParameters.model_fields
     given = {name: v for name, v in traces.provenance.parameters.items() if name in known}
+    margin = int(traces.provenance.inputs.get(MARGIN, 0))
     corrected = state.record.find(Output(FL_CORRECTED, traces.channel))
     return Criteria(
-        QualityParameters.model_validate(given),
+        QualityParameters.model_validate(given).beyond(margin),
         labels.missing | (corrected[1].missing_frames() if corrected else frozenset()),
         corrected=corrected is None or not corrected[1].not_made,
     )

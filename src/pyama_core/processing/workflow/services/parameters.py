@@ -64,13 +64,9 @@ class StepParameters(BaseModel):
     extraction: ExtractionParameters = ExtractionParameters()
 
     def steps(self) -> Parameters:
-        """Return the sections of the steps alone, as a value that travels between processes.
-
-        Where cells may be cut off depends on the segmentation.
-        """
+        """Return the sections of the steps alone, as a value that travels between processes."""
         sections = {part.name: getattr(self, part.name) for part in dataclasses.fields(Parameters)}
-        extraction = self.extraction.beyond(self.segmentation.margin)
-        return Parameters(**{**sections, "extraction": extraction})
+        return Parameters(**sections)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,9 @@ logger = logging.getLogger(__name__)
 
 Table = dict[str, NDArray[np.generic] | Sequence[object]]
 
+MARGIN = "margin"
+"""The input of a table that says how many pixels along the edge the segmentation leaves empty."""
+
 
 class ExtractionService(BaseProcessingService):
     """Measures every cell in every frame, judges it, and writes one table per channel."""
@@ -111,6 +114,9 @@ class ExtractionService(BaseProcessingService):
         lengths = (parameters.ring_width, parameters.ring_gap)
         if parameters.needs_nuclei and any(isinstance(length, str) for length in lengths):
             inputs["pixel_size_um"] = repr(job.metadata.pixel_size_um)
+        margin = _margin(job)
+        if margin and parameters.border is None:
+            inputs[MARGIN] = str(margin)
         return inputs
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
@@ -146,6 +152,11 @@ class ExtractionService(BaseProcessingService):
         tracks = _read_tracks(job, outputs[0].inputs)
         for channel in channels:
             _write_table(job, channel, shapes, tracks, selection)
+
+
+def _margin(job: FovJob) -> int:
+    """Return how much along the edge the segmentation leaves empty, if its parameters tell."""
+    return int(getattr(job.analysis.parameters.segmentation, MARGIN, 0))
 
 
 class _Channel:
@@ -217,12 +228,13 @@ def _write_table(
     table = {**joined(of_frames, order), **joined(list(channel.measured.values()), order), **rows}
     channel.measured.clear()
     shape = (len(of_frames), *job.shape[1:])
+    limits = job.analysis.parameters.extraction.beyond(_margin(job))
     if channel.frames is None:
         judged = {name: column for name, column in table.items() if name != "intensity_total"}
-        verdicts = judge_tracks(judged, tracks, shape, job.analysis.parameters.extraction)
+        verdicts = judge_tracks(judged, tracks, shape, limits)
         verdicts = verdicts.without_correction()
     else:
-        verdicts = judge_tracks(table, tracks, shape, job.analysis.parameters.extraction)
+        verdicts = judge_tracks(table, tracks, shape, limits)
     summary = {**verdicts.summary, "rows": order.size, **_count_rings(table, job)}
     _tell(job, channel.output, summary)
     columns = tabulate(table, verdicts, frame_times(job), selection)
