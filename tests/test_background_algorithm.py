@@ -27,13 +27,16 @@ SMALL_TILES = TiledInterpolationParameters(tile_size=32, dilation_size=5)
 BIG = (700, 300)
 
 
+SCENES = {
+    "frame": frames,
+    "seed": seeds,
+    "tile_size": st.sampled_from([8, 20, 64, 256]),
+    "dilation_size": st.sampled_from([1, 5, 21]),
+}
+
+
 @settings(max_examples=100, deadline=None)
-@given(
-    frame=frames,
-    seed=seeds,
-    tile_size=st.sampled_from([8, 20, 64, 256]),
-    dilation_size=st.sampled_from([1, 5, 21]),
-)
+@given(**SCENES)
 def test_medians_and_background_are_those_of_the_plain_algorithm(
     frame, seed, tile_size, dilation_size
 ):
@@ -57,12 +60,7 @@ def test_medians_and_background_are_those_of_the_plain_algorithm(
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    frame=frames,
-    seed=seeds,
-    tile_size=st.sampled_from([8, 20, 64, 256]),
-    dilation_size=st.sampled_from([1, 5, 21]),
-)
+@given(**SCENES)
 def test_in_a_second_round_the_medians_of_what_is_left_are_added(
     frame, seed, tile_size, dilation_size
 ):

@@ -6,6 +6,7 @@ Rows go with their cells: those of joined cells get one number, those of removed
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,8 +80,12 @@ def apply_edits(tables: FovTables, resolved: Resolved, basis: Basis) -> FovTable
     said = [words.get(cell, "") for cell in table["cell"].tolist()]
     table["corrections"] = pd.Series(said, dtype="str")
     unsure = {cell: links for cell, links in tables.unsure.items() if cell not in changed}
-    return FovTables(
-        *(tables.fov, tables.channels, traces, table, sure, unsure),
+    return replace(
+        tables,
+        traces=traces,
+        cells=table,
+        least_sure=sure,
+        unsure=unsure,
         born=tables.born - changed,
         divided=tables.divided - changed,
     )
