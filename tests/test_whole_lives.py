@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+
+# The benchmarks lie beside the package, not in it.
+sys.path.append(str(Path(__file__).parents[1]))
+
 from benchmarks.whole_lives import measure
 
 from pyama_core import open_results
