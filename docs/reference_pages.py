@@ -333,7 +333,7 @@ NUCLEI: Meanings = {
 def trace_columns() -> Meanings:
     """Return what each column of traces holds, in the order in which they stand."""
     from pyama_core.exports.columns import meaning_of
-    from pyama_core.processing.extraction.feature_names import BUILT_IN
+    from pyama_core.processing.extraction.feature_names import BUILT_IN, SATURATED_PART
     from pyama_core.processing.extraction.quality import Reason
 
     columns: dict[str, tuple[str, str]] = {
@@ -349,7 +349,7 @@ def trace_columns() -> Meanings:
             "why not good; empty if it is: " + ", ".join(filter(None, typing.get_args(Reason))),
         ),
     }
-    for name in BUILT_IN:
+    for name in (*BUILT_IN, SATURATED_PART):
         meaning = meaning_of(f"{name}_CH", ["CH"])
         if not meaning.words:
             meaning = meaning_of(name, [])

@@ -23,6 +23,7 @@ REASONS = (
     "unusual size",
     "too short",
     "unsure link",
+    "saturated",
 )
 """What is held against cells; the account tells of all others together."""
 

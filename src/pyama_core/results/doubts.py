@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.extraction.feature_names import SATURATED_PART
 from pyama_core.results.tables import FovTables
 from pyama_core.results.trouble import UNSURE
 
@@ -36,6 +37,7 @@ _OF_LINKS, _FAR_LINK = "unsure link", 0.88
 _OTHERS: Mapping[str, float] = {
     "too short": _LITTLE,
     "at the border": 0.2,
+    "saturated": 0.1,
     "no nucleus": 0.5,
     "several nuclei": 0.6,
 }
@@ -71,7 +73,8 @@ class Doubt:
 def needed_columns(channels: Collection[str]) -> set[str]:
     """Return the columns of traces by which doubts are explained."""
     of_rings = ("n_nuclei", "area_ring")
-    of_light = (f"intensity_total_{name}" for name in channels)
+    names = ("intensity_total", SATURATED_PART)
+    of_light = (f"{name}_{channel}" for channel in channels for name in names)
     return {"position_x", "position_y", "area", *of_rings, *of_light}
 
 
@@ -235,6 +238,15 @@ def _explain_border(row: Mapping[str, Any], channel: str, traces: _Traces) -> Do
     return Doubt(row["cell"], frame, _OTHERS["at the border"], "it is at the edge of the image")
 
 
+def _explain_saturated(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:
+    part = np.nan_to_num(traces.of(row["cell"], f"{SATURATED_PART}_{channel}"))
+    if part.size == 0:
+        return _explain_other(row, channel, traces)
+    frame = int(traces.of(row["cell"], "frame")[part.argmax()])
+    words = f"up to {100 * part.max():.0f} % of it are at the camera's ceiling in {channel}"
+    return Doubt(row["cell"], frame, _OTHERS["saturated"], words)
+
+
 def _explain_other(row: Mapping[str, Any], channel: str, traces: _Traces) -> Doubt:
     del channel, traces
     return Doubt(row["cell"], row["first_frame"], _OTHERS.get(row["reason"], 0.5), row["reason"])
@@ -247,6 +259,7 @@ _EXPLAIN: Mapping[str, Callable[[Mapping[str, Any], str, _Traces], Doubt]] = {
     "merged": _explain_merged,
     "too short": _explain_short,
     "at the border": _explain_border,
+    "saturated": _explain_saturated,
 }
 
 

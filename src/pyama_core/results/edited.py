@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyama_core.processing.extraction.feature_names import SATURATED_PART
 from pyama_core.processing.workflow.edits.edited_cells import EditedCells
 from pyama_core.processing.workflow.edits.found import PLACES, FoundCells
 from pyama_core.processing.workflow.edits.resolve import Resolved
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 def needed_columns(channels: Iterable[str]) -> set[str]:
     """Return the columns of traces without which corrections cannot be applied."""
-    return {*PLACES, "n_nuclei", *(f"intensity_total_{channel}" for channel in channels)}
+    of_light = ("intensity_total", SATURATED_PART)
+    return {
+        *PLACES,
+        "n_nuclei",
+        *(f"{name}_{channel}" for channel in channels for name in of_light),
+    }
 
 
 def found_cells(tables: FovTables, basis: Basis) -> FoundCells:

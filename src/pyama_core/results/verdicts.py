@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyama_core.processing.extraction.feature_names import SATURATED_PART
 from pyama_core.processing.extraction.quality import judge_tracks
 from pyama_core.processing.tracking.fates import Track
 from pyama_core.processing.workflow.edits.actions import Verdict
@@ -125,6 +126,8 @@ def judge_as_the_run(
     rows = _places(traces) | {name: traces[name].to_numpy(np.int64) for name in ("cell", "frame")}
     if criteria.corrected:
         rows["intensity_total"] = traces[f"intensity_total_{channel}"].to_numpy()
+    if (saturated := f"{SATURATED_PART}_{channel}") in traces:
+        rows[SATURATED_PART] = traces[saturated].to_numpy()
     if "n_nuclei" in traces:
         rows["n_nuclei"] = traces["n_nuclei"].to_numpy()
     n_frames, height, width = basis.shape

@@ -26,6 +26,9 @@ INTENSITY_FEATURES = (
     "background_local",
 )
 
+SATURATED_PART = "saturated_part"
+"""Measured of itself, and only in channels that are cut off at the camera's ceiling."""
+
 NUCLEAR_SHAPES = ("area", "perimeter", "eccentricity", "solidity", "orientation")
 """What of the shape of a nucleus can be measured."""
 

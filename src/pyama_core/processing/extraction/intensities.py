@@ -83,3 +83,36 @@ def measure_intensities(
             image, cells.runs, cells.grouped, cells.box, ring
         )
     return {name: found[name] for name in ["cell", "intensity_total", *wanted]}
+
+
+def measure_saturation(
+    cells: FrameCells, image: NDArray[Any], saturated_from: float
+) -> NDArray[np.float64]:
+    """Return which part of the pixels of each cell is at the camera's ceiling.
+
+    Parameters
+    ----------
+    cells
+        The cells.
+    image
+        (Y, X) image of the same frame.
+    saturated_from
+        How bright such pixels are at least. The camera's ceiling is the same everywhere, and the
+        background that was taken away is not, so that a pixel somewhat below it counts too.
+
+    Raises
+    ------
+    InputError
+        As `measure_intensities`.
+
+    Examples
+    --------
+    >>> cells = FrameCells.of(np.array([[0, 7, 7, 8]]))
+    >>> measure_saturation(cells, np.array([[9.0, 3.0, 9.0, 2.0]]), 9)
+    array([0.5, 0. ])
+    """
+    image = cells.checked(image)
+    if not (at_ceiling := image >= saturated_from).any():
+        return np.zeros(cells.cell.size)
+    # In the type of corrected images, for which the sum is compiled already.
+    return sum_objects(cells.runs, at_ceiling.astype(np.float32), cells.cell.size) / cells.area

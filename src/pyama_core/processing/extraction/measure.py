@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from pyama_core.processing.extraction.cells import FrameCells
 from pyama_core.processing.extraction.compartments import CellNuclei, Compartments
 from pyama_core.processing.extraction.crops import measure_custom
-from pyama_core.processing.extraction.intensities import measure_intensities
+from pyama_core.processing.extraction.feature_names import SATURATED_PART
+from pyama_core.processing.extraction.intensities import measure_intensities, measure_saturation
 from pyama_core.processing.extraction.selection import Selection
 from pyama_core.processing.extraction.shapes import measure_shapes
 from pyama_core.processing.extraction.tables import Columns
@@ -25,6 +27,7 @@ def measure_cells(
     selection: Selection | None = None,
     ring: int = 10,
     nuclei: CellNuclei | None = None,
+    saturated_from: Sequence[float | None] = (),
 ) -> tuple[Columns, list[Columns]]:
     """Measure the cells of a frame.
 
@@ -40,6 +43,9 @@ def measure_cells(
         Width of the surroundings that the local background is taken from, in pixels.
     nuclei
         The nuclei of the cells; without them, what is selected of compartments is NaN.
+    saturated_from
+        Per channel, how bright pixels are that are at the camera's ceiling; None, or nothing at
+        all, where there are none.
 
     Returns
     -------
@@ -48,7 +54,9 @@ def measure_cells(
         what of `measure_shapes` is selected, and of compartments.
     channels : list of dict
         Per channel ``intensity_total``, and what is selected of `measure_intensities`, of
-        compartments and of the user's features. Features beyond the basic ones are float32.
+        compartments and of the user's features; where the channel has a ceiling,
+        ``saturated_part``, the part of a cell's pixels that are at it. Features beyond the basic
+        ones are float32.
 
     Raises
     ------
@@ -71,14 +79,16 @@ def measure_cells(
         compartments = Compartments.of(cells, nuclei)
         shapes |= compartments.measure_shapes(selection.compartment_shapes)
     channels = []
-    for image in images:
+    for image, ceiling in itertools.zip_longest(images, saturated_from):
         found = measure_intensities(cells, image, selection.intensities, ring)
         if compartments is not None:
             found |= compartments.measure_intensities(image, selection.compartment_intensities)
         if selection.custom:
             found |= measure_custom(cells, image, selection.custom)
+        if ceiling is not None:
+            found[SATURATED_PART] = measure_saturation(cells, image, ceiling)
         del found["cell"]
-        channels.append(_compact(found, _of_images(selection)))
+        channels.append(_compact(found, [*_of_images(selection), SATURATED_PART]))
     of_shapes = {*selection.shapes, *selection.compartment_shapes}
     return _compact(shapes, of_shapes - set(_BOX)), channels
 
@@ -87,7 +97,7 @@ def _of_images(selection: Selection) -> tuple[str, ...]:
     return (*selection.intensities, *selection.compartment_intensities)
 
 
-def unmeasured(n_cells: int, selection: Selection) -> Columns:
+def unmeasured(n_cells: int, selection: Selection, *, has_ceiling: bool = False) -> Columns:
     """Return the columns of a channel that has no image to measure in: no number for any cell.
 
     Parameters
@@ -96,6 +106,8 @@ def unmeasured(n_cells: int, selection: Selection) -> Columns:
         Number of cells in the frame.
     selection
         What would be measured.
+    has_ceiling
+        Whether the channel has a ceiling.
 
     Examples
     --------
@@ -104,8 +116,10 @@ def unmeasured(n_cells: int, selection: Selection) -> Columns:
     {'intensity_total': array([nan]), 'intensity_mean': array([nan], dtype=float32)}
     """
     own = [feature.column for feature in selection.custom]
-    names = ["intensity_total", *_of_images(selection), *own]
-    return _compact({name: np.full(n_cells, np.nan) for name in names}, _of_images(selection))
+    further = [SATURATED_PART] if has_ceiling else []
+    names = ["intensity_total", *_of_images(selection), *own, *further]
+    columns = {name: np.full(n_cells, np.nan) for name in names}
+    return _compact(columns, [*_of_images(selection), *further])
 
 
 def _compact(columns: Columns, names: Sequence[str] | set[str]) -> Columns:

@@ -26,6 +26,7 @@ Reason = Literal[
     "area jump",
     "intensity jump",
     "unsure link",
+    "saturated",
     "no nucleus",
     "several nuclei",
     "not corrected",
@@ -40,17 +41,18 @@ LIMITS: Mapping[Reason, tuple[str, ...]] = {
     "unsure link": ("max_unsure_step",),
 }
 """What speaks against a cell, and the parameters that decide about it."""
-OF_NUCLEI: Mapping[Reason, tuple[str, ...]] = {
+FURTHER_LIMITS: Mapping[Reason, tuple[str, ...]] = {
+    "saturated": ("max_saturated_part",),
     "no nucleus": ("max_odd_nuclei_part",),
     "several nuclei": ("max_odd_nuclei_part",),
 }
-"""The same, where nuclei are known."""
+"""The same, where a channel is cut off at the camera's ceiling, and where nuclei are known."""
 REASONS: tuple[Reason, ...] = tuple(LIMITS)
 NOT_CORRECTED: Reason = "not corrected"
 CUT_OFF = "cut off"
 """Those that are too short for the movie begins or ends within their life, which is no fault of how
 cells are found."""
-_ALL_REASONS = {*REASONS, *OF_NUCLEI, NOT_CORRECTED}
+_ALL_REASONS = {*REASONS, *FURTHER_LIMITS, NOT_CORRECTED}
 _USUAL_MIN_FRAMES = 30
 _BORDER = 3
 """Pixels from the edge; no outline that stays farther away is cut by it."""
@@ -139,6 +141,13 @@ class QualityParameters(BaseModel):
         "where another cell was nearly as likely to be it; where all cells go far, four times the "
         "usual step",
     )
+    max_saturated_part: float | None = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="part of its pixels that may be at the camera's ceiling in a good cell, in any "
+        "frame: what they lack of light nobody knows",
+    )
     max_odd_nuclei_part: float = Field(
         0.1,
         ge=0,
@@ -208,7 +217,7 @@ class Verdicts:
     def summary(self) -> dict[str, int]:
         """Number of cells, of good cells, and of those that are not for each reason."""
         counts = Counter(self.reason)
-        further: tuple[Reason, ...] = (*OF_NUCLEI, NOT_CORRECTED)
+        further: tuple[Reason, ...] = (*FURTHER_LIMITS, NOT_CORRECTED)
         return {
             "cells": len(self.reason),
             "good": counts[""],
@@ -252,15 +261,17 @@ def judge_tracks(
     cells, whose trace is all noise, pass). An area may change if the cell stays in its place and
     its light, otherwise steady, is still there: so do cells that round up, and nuclei that
     condense, before they divide. A cell goes far over an unsure link if the tracker was in doubt
-    whom it became just where it made a long step. Where nuclei are measured, it has no nucleus, or
-    several, if that is so in too many of the frames in which it is known.
+    whom it became just where it made a long step. It is saturated if too many of its pixels are at
+    the camera's ceiling in any frame, so that its light is more than was measured. Where nuclei are
+    measured, it has no nucleus, or several, if that is so in too many of the frames in which it is
+    known.
 
     Parameters
     ----------
     rows
         Equally long columns ``cell``, ``area``, ``box_top``, ``box_left``, ``box_bottom``,
-        ``box_right`` as `measure_cells` gives them, ``frame``, ``intensity_total`` and ``n_nuclei``
-        if there are any; sorted by cell, then by frame.
+        ``box_right`` as `measure_cells` gives them, ``frame``, ``intensity_total``,
+        ``saturated_part`` and ``n_nuclei`` if there are any; sorted by cell, then by frame.
     tracks
         What the tracker says about the cells; cells that it does not know are not merged, and
         their links are sure.
@@ -301,6 +312,9 @@ def judge_tracks(
         "unusual size": _unusual(traces.medians(rows["area"]), typical, parameters),
         **_broken_steps(rows, cells, tracks, traces, parameters),
     }
+    if "saturated_part" in rows and parameters.max_saturated_part is not None:
+        part = np.nan_to_num(rows["saturated_part"])
+        broken["saturated"] = np.maximum.reduceat(part, begin) > parameters.max_saturated_part
     if "n_nuclei" in rows:
         broken |= _odd_nuclei(traces, rows["n_nuclei"], parameters.max_odd_nuclei_part)
     reasons = np.array(["", *broken], object)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pyama_core.io.storage.records import OutputEntry
-from pyama_core.outputs import FL_CORRECTED, NUCLEI, NUCLEI_CSV, SEG, TRACES_CSV, OutputKind
+from pyama_core.outputs import FL_CORRECTED, NUCLEI, NUCLEI_CSV, SEG, TRACES_CSV, Output, OutputKind
 from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.fov_state import FovState
@@ -30,6 +30,7 @@ from pyama_core.processing.workflow.services.steps.found_objects import (
     SHOWN,
     SHOWN_DIAMETER,
 )
+from pyama_core.processing.workflow.services.steps.saturation_counts import CEILING
 
 _MOST_UNLIKE = 1.5
 """Factor between the diameter found and the one assumed."""
@@ -43,6 +44,8 @@ _ENOUGH_CELLS = 20
 _HARDLY_FREE = 80
 """Of a thousand pixels, so many must show background; with fewer, in light that falls by a fifth
 towards the corners, that under a tenth of the cells is off by a twentieth and more."""
+_MANY_SATURATED = 0.1
+"""Part of the cells that are at the ceiling."""
 _JUMP = 4.0
 """Factor between the numbers of objects in fields of view."""
 _ENOUGH_OBJECTS = 12
@@ -60,6 +63,7 @@ class About(StrEnum):
     OWNERS = "nuclei of cells"
     RINGS = "rings around nuclei"
     BACKGROUND = "background"
+    CEILING = "camera's ceiling"
     GOOD = "good cells"
     COUNTS = "counts"
 
@@ -105,6 +109,7 @@ def find_doubts(state: FovState) -> list[Doubt]:
             _of_owners(state),
             _of_rings(state),
             _of_background(state),
+            _of_ceiling(state),
             _of_good(state),
         ]
     return [doubt for doubt in found if doubt is not None]
@@ -230,6 +235,28 @@ def _of_background(state: FovState) -> Doubt | None:
         "tell the background from, so that intensities are unsure where light is uneven",
         "look at the outlines and at the corrected images; enlarge cells by less "
         "(correction.dilation_size), or plate fewer",
+    )
+
+
+def _of_ceiling(state: FovState) -> Doubt | None:
+    """Tell whether many cells are brighter than the camera can tell, in any channel."""
+    told = []
+    for name, entry in state.record.outputs.items():
+        n, n_cells = entry.summary.get("saturated", 0), entry.summary.get("cells", 0)
+        if entry.kind == TRACES_CSV.name and name not in state.outdated:
+            corrected = state.record.find(Output(FL_CORRECTED, entry.channel))
+            value = corrected[1].summary.get(CEILING) if corrected else None
+            if n >= _MANY_SATURATED * n_cells > 0:
+                at = "" if value is None else f" (grey value {value})"
+                told.append(f"of {n} of {n_cells} cells in channel {entry.channel}{at}")
+    if not told:
+        return None
+    return Doubt(
+        About.CEILING,
+        f"pixels are at the camera's ceiling: {', '.join(told)}; they have more light than was "
+        "measured",
+        "expose the next movie for a shorter time, or with less light; how much of a cell may be "
+        "at the ceiling is extraction.max_saturated_part",
     )
 
 

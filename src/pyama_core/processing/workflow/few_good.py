@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pyama_core.outputs import TRACES_CSV
 from pyama_core.processing.extraction.quality import (
     CUT_OFF,
+    FURTHER_LIMITS,
     LIMITS,
     NOT_CORRECTED,
-    OF_NUCLEI,
     Reason,
 )
 from pyama_core.processing.workflow.fov_state import FovState
 
 ENOUGH = 0.5
 """Share of good cells below which few are."""
-_LIMITS = {**LIMITS, **OF_NUCLEI}
+_LIMITS = {**LIMITS, **FURTHER_LIMITS}
 
 
 @dataclass(frozen=True)

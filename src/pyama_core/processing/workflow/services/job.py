@@ -97,6 +97,12 @@ class FovJob:
         known = entry is not None and self.folder.holds(path)
         return entry.not_made if known and entry is not None else ""
 
+    def told(self, output: Output) -> Mapping[str, int]:
+        """Return what is on record of an output of an earlier step; nothing of other files."""
+        path = self.find(output)
+        entry = self.folder.record.outputs.get(path.name)
+        return entry.summary if entry is not None and self.folder.holds(path) else {}
+
     def missing(self, output: Output) -> frozenset[int]:
         """Frames that the source lacks of the stack of an earlier step; errors as `find`.
 

@@ -27,6 +27,7 @@ from pyama_core.processing.workflow.services.base import (
 )
 from pyama_core.processing.workflow.services.job import FovJob
 from pyama_core.processing.workflow.services.steps.background_counts import FreeParts
+from pyama_core.processing.workflow.services.steps.saturation_counts import Ceiling
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class CorrectionService(BaseProcessingService):
                 for channel in channels:
                     channel.correct(t, mask)
             for channel in channels:
-                channel.told |= free.summary()
+                channel.told |= free.summary() | channel.ceiling.summary()
             require_files_unchanged(outputs)
 
     def _find_any(self, job: FovJob, background: _Background) -> bool:
@@ -116,9 +117,7 @@ def _method(analysis: Analysis) -> CorrectionMethod:
 
 def _resolved(job: FovJob, seg: Output) -> BaseModel:
     """Return the parameters for the diameter of cells that the segmentation has on record."""
-    path = job.find(seg)
-    entry = job.folder.record.outputs.get(path.name) if job.folder.holds(path) else None
-    diameter = None if entry is None else entry.summary.get("cell_diameter")
+    diameter = job.told(seg).get("cell_diameter")
     analysis = job.analysis
     resolved: BaseModel = _method(analysis).resolve(analysis.parameters.correction, diameter)
     return resolved
@@ -162,6 +161,7 @@ class _Channel:
         self, background: _Background, corrected: StackWriter, told: dict[str, int]
     ) -> None:
         self.told = told
+        self.ceiling = Ceiling()
         self._background = background
         self._corrected = corrected
         self._estimate: Any = None
@@ -179,4 +179,6 @@ class _Channel:
             known = self._estimate
             estimate = known if known is not None else background.first_estimate(t)
         self._estimate = estimate
-        self._corrected.append(background.corrector.correct(frame, estimate))
+        corrected = background.corrector.correct(frame, estimate)
+        self.ceiling.add(frame, corrected)
+        self._corrected.append(corrected)

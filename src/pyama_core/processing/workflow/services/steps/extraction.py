@@ -29,6 +29,7 @@ from pyama_core.outputs import (
     Declaration,
     Output,
 )
+from pyama_core.processing.extraction.feature_names import SATURATED_PART
 from pyama_core.processing.extraction.parameters import ExtractionParameters
 from pyama_core.processing.extraction.quality import Verdicts, judge_tracks, reasons_in
 from pyama_core.processing.extraction.selection import (
@@ -54,6 +55,7 @@ from pyama_core.processing.workflow.services.steps.nuclei import (
     nuclei_channel,
     read_counts,
 )
+from pyama_core.processing.workflow.services.steps.saturation_counts import SATURATED_FROM
 
 if TYPE_CHECKING:
     from pyama_core.processing.extraction.compartments import CellNuclei
@@ -114,6 +116,9 @@ class ExtractionService(BaseProcessingService):
         lengths = (parameters.ring_width, parameters.ring_gap)
         if parameters.needs_nuclei and any(isinstance(length, str) for length in lengths):
             inputs["pixel_size_um"] = repr(job.metadata.pixel_size_um)
+        ceiling = job.told(declared.inputs["fl_corrected"]).get(SATURATED_FROM)
+        if ceiling is not None:
+            inputs[SATURATED_FROM] = str(ceiling)
         margin = _margin(job)
         if margin and parameters.border is None:
             inputs[MARGIN] = str(margin)
@@ -144,9 +149,14 @@ class ExtractionService(BaseProcessingService):
                         selection,
                         parameters.background_ring,
                         None if nuclei is None else nuclei.read(t),
+                        [channel.saturated_from for channel in corrected],
                     )
                 for channel in there:
-                    channel.measured[t] = unmeasured(shapes[t]["cell"].size, selection)
+                    channel.measured[t] = unmeasured(
+                        shapes[t]["cell"].size,
+                        selection,
+                        has_ceiling=channel.saturated_from is not None,
+                    )
                 for channel, columns in zip(corrected, measured, strict=True):
                     channel.measured[t] = columns
         tracks = _read_tracks(job, outputs[0].inputs)
@@ -166,6 +176,7 @@ class _Channel:
         self.output = output
         labels, corrected = output.inputs["seg_labeled"], output.inputs["fl_corrected"]
         self.missing = job.missing(labels) | job.missing(corrected)
+        self.saturated_from = job.told(corrected).get(SATURATED_FROM)
         self.frames: StackReader | None = None
         if not job.why_not_made(corrected):
             self.frames = stack.enter_context(job.open(corrected))
@@ -308,7 +319,7 @@ def tabulate(
     times : sequence of float or None
         Minutes, one per frame.
     selection : Selection
-        Features that follow the basic ones.
+        Features that follow the basic ones, and are followed by what is at the camera's ceiling.
 
     Returns
     -------
@@ -321,5 +332,6 @@ def tabulate(
         "good": verdicts.good[index],
         "reason": [verdicts.reason[i] for i in index],
     }
-    names = [*BASIC_COLUMNS, *selection.columns]
+    further = [SATURATED_PART] if SATURATED_PART in rows else []
+    names = [*BASIC_COLUMNS, *selection.columns, *further]
     return {name: made[name] if name in made else rows[name] for name in names}
