@@ -183,10 +183,10 @@ HELD = {
 """By section of the page, and by images and figure."""
 
 SHARES_OF_GOOD = {
-    "t98g": Bound(0.2),
+    "t98g": Bound(0.07),
     "incucyte P": Bound(0.35),
     "trpl": Bound(0.0),  # all divide before they have been seen for long enough
-    "hela": Bound(0.44),
+    "hela": Bound(0.38),
     "il1b DAPI": Bound(0.81),
     "nanog": Bound(0.32),
     "incucyte R": Bound(0.41),
