@@ -73,7 +73,9 @@ _OF_CHANNELS: Mapping[str, Meaning] = {
     "intensity_max": Meaning(_GREY, "maximum of the corrected fluorescence over the cell"),
     "intensity_p5": Meaning(_GREY, "5th percentile of the corrected fluorescence"),
     "intensity_p95": Meaning(_GREY, "95th percentile of the corrected fluorescence"),
-    "saturated_part": Meaning("1", "part of its pixels that is at the camera's ceiling; only where some are"),
+    "saturated_part": Meaning(
+        "1", "part of its pixels at the camera's ceiling; only where some are"
+    ),
     "background_local": Meaning(_GREY, "median of the corrected fluorescence around the cell"),
     "ratio_nucleus_ring": Meaning("1", "ratio of the means in the nucleus and the ring around it"),
     "reason": Meaning("", "why the cell cannot be trusted; empty if it can"),
