@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 from numba.core.dispatcher import Dispatcher
 from scipy import ndimage
 
@@ -93,10 +94,25 @@ def test_after_the_warm_up_a_run_compiles_nothing(params, tmp_path):
     assert run.stdout.strip() == "{}"
 
 
+def _compile_something() -> None:
+    @njit
+    def added(number):
+        return number + 1
+
+    added(1)
+
+
+def test_what_takes_long_on_a_busy_machine_without_compiling_is_not_called_so(caplog, monkeypatch):
+    monkeypatch.setattr("pyama_core.processing.workflow.warm_up._SLOW_S", 0.01)
+    with caplog.at_level("WARNING", "pyama_core"):
+        warm_up_all([partial(time.sleep, 0.2)])
+    assert caplog.text == ""
+
+
 def test_warming_up_for_long_is_explained(caplog, monkeypatch):
     monkeypatch.setattr("pyama_core.processing.workflow.warm_up._SLOW_S", 0.01)
     with caplog.at_level("WARNING", "pyama_core"):
-        warm_up_all([partial(time.sleep, 0.5)])
+        warm_up_all([_compile_something, partial(time.sleep, 0.5)])
     assert "compiling the numerical kernels" in caplog.text
     caplog.clear()
     monkeypatch.setattr("pyama_core.processing.workflow.warm_up._SLOW_S", 60.0)

@@ -306,7 +306,30 @@ def test_positions_that_get_the_numbers_of_others_are_refused(tmp_path):
     shutil.rmtree(source / "Pos1")
     refusal = run_inline(metadata_of(source), request(out)).refusal
     assert refusal is not None
-    assert "another file" in refusal
+    assert "FOV 2 is the position 'Pos2', which is FOV 1 now" in refusal
+    assert "choose another output folder" in refusal
+    assert data_files(out) == before
+
+
+def test_a_position_that_is_gone_is_named(tmp_path):
+    source, out = write_image_folder(tmp_path), tmp_path / "out"
+    assert run_inline(metadata_of(source), request(out)).ok
+    shutil.rmtree(source / "Pos1")
+    refusal = run_inline(metadata_of(source), request(out)).refusal
+    assert refusal is not None
+    assert "FOV 1 is the position 'Pos1', which is no longer there" in refusal
+
+
+def test_a_position_that_moved_behind_another_is_named_with_its_new_number(tmp_path):
+    source, out = write_image_folder(tmp_path), tmp_path / "out"
+    for old, new in (("Pos1", "Pos2"), ("Pos0", "Pos1")):
+        shutil.move(source / old, source / new)
+    assert run_inline(metadata_of(source), request(out)).ok
+    before = data_files(out)
+    shutil.copytree(source / "Pos1", source / "Pos0")
+    refusal = run_inline(metadata_of(source), request(out)).refusal
+    assert refusal is not None
+    assert "FOV 1 is the position 'Pos2', which is FOV 2 now" in refusal
     assert data_files(out) == before
 
 

@@ -11,11 +11,13 @@ import inspect
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core import event
 from numba.core.caching import FunctionCache
 
 from pyama_core.errors import reason_of
@@ -64,6 +66,22 @@ def place_of_code() -> str | None:
         return os.path.commonpath(sorted(_places))
     except ValueError:  # on several drives
         return min(_places)
+
+
+@contextlib.contextmanager
+def compilation_noticed() -> Iterator[threading.Event]:
+    """Set an event as soon as anything is compiled meanwhile; what is only loaded does not."""
+    noticed = threading.Event()
+
+    class Listener(event.Listener):
+        def on_start(self, event: event.Event) -> None:
+            noticed.set()
+
+        def on_end(self, event: event.Event) -> None:
+            """Nothing is to be done then."""
+
+    with event.install_listener("numba:compile", Listener()):
+        yield noticed
 
 
 def is_kept() -> bool:

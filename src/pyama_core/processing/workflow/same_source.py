@@ -75,11 +75,31 @@ class SourceCheck:
 
     def of_another(self, record: FovRecord) -> InputError:
         """Return the error for a record of another source."""
+        if moved := self._told_of_move(record):
+            return InputError(
+                f"{self._output_dir} holds results in which {moved}; results go by the numbers of "
+                "positions: give the source the positions that it had, in their order, or choose "
+                "another output folder"
+            )
         return InputError(
             f"{self._output_dir} holds results of another file ({record.base_name}, "
             f"{record.source.size} bytes) or of an earlier state of this one; "
             "choose another output folder, or delete this one"
         )
+
+    def _told_of_move(self, record: FovRecord) -> str:
+        """Say where a position has gone that was there; nothing if it cannot be told by its name.
+
+        A name says enough only where no two positions have the same.
+        """
+        metadata, name = self._source.metadata, record.names.fov
+        if record.own_files is None or not name or record.base_name != metadata.base_name:
+            return ""
+        now = [fov for fov, other in enumerate(metadata.fov_names) if other == name]
+        if now == [record.fov] or len(now) > 1:
+            return ""
+        gone = f"FOV {record.fov} is the position {name!r}"
+        return f"{gone}, which is FOV {now[0]} now" if now else f"{gone}, which is no longer there"
 
     def _is_of_the_whole(self, record: FovRecord) -> bool:
         if record.knows_source(self._identity):

@@ -168,19 +168,30 @@ class CompilingProgress:
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    told = threading.Timer(_SLOW_S, _say_why_it_takes_so_long)
-    told.daemon = True
-    start_thread(told)
-    try:
-        yield
-    finally:
-        told.cancel()
-        told.join()
+    from pyama_core.processing.compiling import compilation_noticed
+
+    ended = threading.Event()
+    with compilation_noticed() as noticed:
+        telling = threading.Thread(
+            target=_say_why_it_takes_so_long, args=(noticed, ended), name="telling", daemon=True
+        )
+        start_thread(telling)
+        try:
+            yield
+        finally:
+            ended.set()
+            telling.join()
 
 
-def _say_why_it_takes_so_long() -> None:
+def _say_why_it_takes_so_long(noticed: threading.Event, ended: threading.Event) -> None:
+    """Say so once it takes long, if anything is compiled; a busy machine may be slow without."""
     from pyama_core.processing.compiling import is_kept
 
+    is_over = ended.wait(_SLOW_S)
+    while not is_over and not noticed.is_set():
+        is_over = ended.wait(_SLOW_S)
+    if is_over:
+        return
     if is_kept():
         logger.warning(
             "compiling the numerical kernels, once on this computer; it takes up to a minute "
