@@ -313,11 +313,12 @@ def test_positions_that_get_the_numbers_of_others_are_refused(tmp_path):
 
 def test_a_position_that_is_gone_is_named(tmp_path):
     source, out = write_image_folder(tmp_path), tmp_path / "out"
+    shutil.copytree(source / "Pos1", source / "Pos2")
     assert run_inline(metadata_of(source), request(out)).ok
-    shutil.rmtree(source / "Pos1")
+    shutil.rmtree(source / "Pos2")
     refusal = run_inline(metadata_of(source), request(out)).refusal
     assert refusal is not None
-    assert "FOV 1 is the position 'Pos1', which is no longer there" in refusal
+    assert "FOV 2 is the position 'Pos2', which is no longer there" in refusal
 
 
 def test_a_position_that_moved_behind_another_is_named_with_its_new_number(tmp_path):
