@@ -55,7 +55,7 @@ def test_a_nucleus_that_condenses_keeps_its_light_and_does_not_jump(
     found = verdicts_of(frames, tmp_path)
     n_cells = sum(found.values())
     assert n_cells >= 220
-    assert found.get("", 0) >= 0.42 * n_cells
+    assert found.get("", 0) >= 0.38 * n_cells
     # Of the fifty that divide here, half condense first; the others are two in the next frame.
     assert found.get("area jump", 0) <= 0.13 * n_cells
     assert found.get("area jump", 0) + found.get("intensity jump", 0) >= 0.12 * n_cells

@@ -21,6 +21,7 @@ from pyama_core.cli.app import app
 from pyama_core.demo import write_demo
 from pyama_core.io.storage.naming import find_records
 from pyama_core.io.storage.records import load_record
+from pyama_core.processing.background.tiled_interpolation.background import TiledBackground
 from pyama_core.processing.workflow.doubts import About, find_doubts, find_unlike_counts
 from pyama_core.processing.workflow.finishing import finish_run
 from pyama_core.processing.workflow.fov_state import FovState
@@ -263,3 +264,28 @@ def test_auto_is_settled_for_nuclei_before_the_run_begins(alike, tmp_path, caplo
     settings = states(tmp_path)[0].record.settings
     assert settings is not None
     assert settings.params["nuclei"]["method"] == "bright"
+
+
+def test_cells_that_have_no_light_in_the_channel_that_found_them_are_a_doubt_of_the_background(
+    alike, tmp_path, monkeypatch
+):
+    estimate = TiledBackground.estimate
+
+    def too_much(self, frame, mask):
+        return estimate(self, frame, mask) + 1000
+
+    monkeypatch.setattr(TiledBackground, "estimate", too_much)
+    assert run(alike, tmp_path).ok
+    doubts = [doubt for state in states(tmp_path) for doubt in find_doubts(state)]
+    told = [doubt.text for doubt in doubts if doubt.about is About.BACKGROUND]
+    assert len(told) == 3
+    assert told[0].startswith("16 of 16 cells, which were found by their light in channel 0, are")
+    cells = open_results(tmp_path).cells
+    assert not cells["good"].any()
+    assert "no light" in set(cells["reason_H2B"])
+    # Judged anew, they are so still.
+    cell = int(cells["cell"][cells["reason_H2B"] == "no light"].iloc[0])
+    fov = open_results(tmp_path).fov(0)
+    later = fov.cut(cell, 1)
+    reasons = open_results(tmp_path).cells.set_index(["fov", "cell"])["reason_H2B"]
+    assert {reasons[0, cell], reasons[0, later]} <= {"no light", "too short"}

@@ -418,3 +418,24 @@ def test_a_segmentation_leaves_as_much_of_a_cell_at_the_edge_empty_as_it_says(sq
     frame = rough_squares(1, 96, [(0, 30)], side=40)[0, 0]
     found = np.flatnonzero(LogStdSegmenter(parameters).segment(frame).any(axis=1))
     assert found[0] == parameters.margin
+
+
+def test_cells_that_were_found_by_their_light_and_have_none_are_not_good():
+    rows = {
+        "cell": np.repeat([1, 2, 3], 4),
+        "area": np.full(12, 100),
+        "box_left": np.full(12, 20),
+        "box_right": np.full(12, 30),
+        "box_top": np.full(12, 20),
+        "box_bottom": np.full(12, 30),
+        "intensity_total": np.array([9.0, 9, 9, 9, 9, 9, -0.5, 9, 9, 9, np.nan, 9]),
+    }
+    limits = QualityParameters(max_intensity_jump=None, min_frames=1)
+    judged = judge_tracks(rows, [], (4, 60, 60), limits, found_by_light=True)
+    assert judged.reason == ["", "no light", ""]
+    assert judged.summary["without light"] == 1
+    assert judge_tracks(rows, [], (4, 60, 60), limits).reason == ["", "", ""]
+    # Whatever else speaks against them.
+    short = QualityParameters(min_frames=5)
+    judged = judge_tracks(rows, [], (4, 60, 60), short, found_by_light=True)
+    assert (judged.reason[1], judged.n_without_light) == ("too short", 1)

@@ -19,7 +19,7 @@ from pyama_core.processing.workflow.edits.on_record import (
     tracks_on_record,
 )
 from pyama_core.processing.workflow.fov_state import FovState
-from pyama_core.processing.workflow.services.steps.extraction import MARGIN
+from pyama_core.processing.workflow.services.steps.extraction import FOUND_BY_LIGHT, MARGIN
 from pyama_core.results.channels import ChannelNames
 
 
@@ -35,11 +35,14 @@ class Criteria:
         Frames that the channel lacks.
     corrected : bool
         Whether its fluorescence was corrected; no cell is good if not.
+    found_by_light : bool
+        Whether the cells were found as bright objects in it.
     """
 
     parameters: QualityParameters = field(default_factory=QualityParameters)
     missing: frozenset[int] = frozenset()
     corrected: bool = True
+    found_by_light: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,4 +110,5 @@ def _criteria(state: FovState, labels: LabelsOnRecord, traces: OutputEntry) -> C
         QualityParameters.model_validate(given).beyond(margin),
         labels.missing | (corrected[1].missing_frames() if corrected else frozenset()),
         corrected=corrected is None or not corrected[1].not_made,
+        found_by_light=FOUND_BY_LIGHT in traces.provenance.inputs,
     )

@@ -38,6 +38,7 @@ _OTHERS: Mapping[str, float] = {
     "too short": _LITTLE,
     "at the border": 0.2,
     "saturated": 0.1,
+    "no light": 0.4,
     "no nucleus": 0.5,
     "several nuclei": 0.6,
 }

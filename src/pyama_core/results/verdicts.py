@@ -136,6 +136,7 @@ def judge_as_the_run(
         _tracks(table, told),
         (n_frames - len(criteria.missing), height, width),
         criteria.parameters,
+        found_by_light=criteria.found_by_light,
     )
     if not criteria.corrected:
         verdicts = verdicts.without_correction()

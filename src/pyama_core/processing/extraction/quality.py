@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -27,6 +27,7 @@ Reason = Literal[
     "intensity jump",
     "unsure link",
     "saturated",
+    "no light",
     "no nucleus",
     "several nuclei",
     "not corrected",
@@ -43,15 +44,20 @@ LIMITS: Mapping[Reason, tuple[str, ...]] = {
 """What speaks against a cell, and the parameters that decide about it."""
 FURTHER_LIMITS: Mapping[Reason, tuple[str, ...]] = {
     "saturated": ("max_saturated_part",),
+    "no light": (),
     "no nucleus": ("max_odd_nuclei_part",),
     "several nuclei": ("max_odd_nuclei_part",),
 }
-"""The same, where a channel is cut off at the camera's ceiling, and where nuclei are known."""
+"""The same, where a channel is cut off at the camera's ceiling, where cells were found by the light
+that is measured, and where nuclei are known."""
 REASONS: tuple[Reason, ...] = tuple(LIMITS)
 NOT_CORRECTED: Reason = "not corrected"
 CUT_OFF = "cut off"
 """Those that are too short for the movie begins or ends within their life, which is no fault of how
 cells are found."""
+WITHOUT_LIGHT = "without light"
+"""Those that are no brighter than the background in some frame, though they were found by their
+light."""
 _ALL_REASONS = {*REASONS, *FURTHER_LIMITS, NOT_CORRECTED}
 _USUAL_MIN_FRAMES = 30
 _BORDER = 3
@@ -202,11 +208,15 @@ class Verdicts:
         Why each is not good, the first that applies of `REASONS`; empty for good cells.
     n_cut_off
         How many are too short only for the movie begins or ends within their life.
+    n_without_light
+        How many have no light in some frame though they were found by it, whatever else speaks
+        against them.
     """
 
     cell: IntArray
     reason: list[Reason]
     n_cut_off: int = 0
+    n_without_light: int = 0
 
     @property
     def good(self) -> NDArray[np.bool_]:
@@ -224,12 +234,13 @@ class Verdicts:
             **{reason: counts[reason] for reason in REASONS},
             **{reason: counts[reason] for reason in further if counts[reason]},
             **({CUT_OFF: self.n_cut_off} if self.n_cut_off else {}),
+            **({WITHOUT_LIGHT: self.n_without_light} if self.n_without_light else {}),
         }
 
     def without_correction(self) -> Verdicts:
         """Return verdicts by which no cell is good, for its fluorescence was not corrected."""
         reasons: list[Reason] = [reason or "not corrected" for reason in self.reason]
-        return Verdicts(self.cell, reasons, self.n_cut_off)
+        return replace(self, reason=reasons)
 
 
 def reasons_in(summary: Mapping[str, int]) -> dict[str, int]:
@@ -248,6 +259,8 @@ def judge_tracks(
     tracks: Iterable[Track],
     shape: tuple[int, int, int],
     parameters: QualityParameters | None = None,
+    *,
+    found_by_light: bool = False,
 ) -> Verdicts:
     """Judge every cell of a field of view.
 
@@ -264,7 +277,9 @@ def judge_tracks(
     whom it became just where it made a long step. It is saturated if too many of its pixels are at
     the camera's ceiling in any frame, so that its light is more than was measured. Where nuclei are
     measured, it has no nucleus, or several, if that is so in too many of the frames in which it is
-    known.
+    known. Cells that were found by the light that is measured have some: one that is no brighter
+    than the background in any frame has a wrong background, as that of crowds is, in which others
+    were missed.
 
     Parameters
     ----------
@@ -279,6 +294,9 @@ def judge_tracks(
         Number, height and width of the frames.
     parameters
         The defaults if None.
+    found_by_light
+        Whether the cells were found as brighter than what is around them in the channel whose
+        intensity this is.
 
     Examples
     --------
@@ -315,12 +333,19 @@ def judge_tracks(
     if "saturated_part" in rows and parameters.max_saturated_part is not None:
         part = np.nan_to_num(rows["saturated_part"])
         broken["saturated"] = np.maximum.reduceat(part, begin) > parameters.max_saturated_part
+    if found_by_light and "intensity_total" in rows:
+        broken["no light"] = np.minimum.reduceat(rows["intensity_total"], begin) <= 0
     if "n_nuclei" in rows:
         broken |= _odd_nuclei(traces, rows["n_nuclei"], parameters.max_odd_nuclei_part)
     reasons = np.array(["", *broken], object)
     first = np.argmax([~np.any(list(broken.values()), axis=0), *broken.values()], axis=0)
     cut_off = np.isin(cells, [track.cell for track in tracks if track.is_cut_off])
-    return Verdicts(cells, reasons[first].tolist(), int(np.count_nonzero(short & cut_off)))
+    return Verdicts(
+        cells,
+        reasons[first].tolist(),
+        n_cut_off=int(np.count_nonzero(short & cut_off)),
+        n_without_light=int(np.count_nonzero(broken.get("no light", False))),
+    )
 
 
 def _near_border(rows: Mapping[str, NDArray[Any]], shape: tuple[int, int], border: int) -> IntArray:

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from pyama_core.io.storage.records import OutputEntry
 from pyama_core.outputs import FL_CORRECTED, NUCLEI, NUCLEI_CSV, SEG, TRACES_CSV, Output, OutputKind
+from pyama_core.processing.extraction.quality import WITHOUT_LIGHT
 from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
 from pyama_core.processing.workflow.few_good import find_few_good
 from pyama_core.processing.workflow.fov_state import FovState
@@ -44,6 +45,9 @@ _ENOUGH_CELLS = 20
 _HARDLY_FREE = 80
 """Of a thousand pixels, so many must show background; with fewer, in light that falls by a fifth
 towards the corners, that under a tenth of the cells is off by a twentieth and more."""
+_WITHOUT_LIGHT, _FEW_WITHOUT_LIGHT = 0.01, 3
+"""Part of the cells, and their number, that are darker than the background though they were found
+by their light. Of the cells of real movies none is, or one of hundreds."""
 _MANY_SATURATED = 0.1
 """Part of the cells that are at the ceiling."""
 _JUMP = 4.0
@@ -109,6 +113,7 @@ def find_doubts(state: FovState) -> list[Doubt]:
             _of_owners(state),
             _of_rings(state),
             _of_background(state),
+            _of_light(state),
             _of_ceiling(state),
             _of_good(state),
         ]
@@ -236,6 +241,22 @@ def _of_background(state: FovState) -> Doubt | None:
         "look at the outlines and at the corrected images; enlarge cells by less "
         "(correction.dilation_size), or plate fewer",
     )
+
+
+def _of_light(state: FovState) -> Doubt | None:
+    """Tell whether cells that were found by their light have none without the background."""
+    for name, entry in state.record.outputs.items():
+        n, n_cells = entry.summary.get(WITHOUT_LIGHT, 0), entry.summary.get("cells", 0)
+        is_current = entry.kind == TRACES_CSV.name and name not in state.outdated
+        if is_current and n >= max(_FEW_WITHOUT_LIGHT, _WITHOUT_LIGHT * n_cells):
+            return Doubt(
+                About.BACKGROUND,
+                f"{n} of {n_cells} cells, which were found by their light in channel "
+                f"{entry.channel}, are darker than what counts as background in some frame: it is "
+                "taken from where other cells were missed",
+                "look at the outlines; intensities of all cells around are too low",
+            )
+    return None
 
 
 def _of_ceiling(state: FovState) -> Doubt | None:

@@ -40,6 +40,7 @@ from pyama_core.processing.extraction.selection import (
     current_features,
 )
 from pyama_core.processing.extraction.tables import Columns, joined, rows_by_cell
+from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
 from pyama_core.processing.tracking.fates import Track
 from pyama_core.processing.tracking.tables import read_tracks
 from pyama_core.processing.workflow.services.analysis import Analysis
@@ -64,6 +65,8 @@ logger = logging.getLogger(__name__)
 
 Table = dict[str, NDArray[np.generic] | Sequence[object]]
 
+FOUND_BY_LIGHT = "found by its light"
+"""The input of a table of the channel in which cells were found as bright objects."""
 MARGIN = "margin"
 """The input of a table that says how many pixels along the edge the segmentation leaves empty."""
 
@@ -119,6 +122,8 @@ class ExtractionService(BaseProcessingService):
         ceiling = job.told(declared.inputs["fl_corrected"]).get(SATURATED_FROM)
         if ceiling is not None:
             inputs[SATURATED_FROM] = str(ceiling)
+        if _found_by_light(job, declared.output):
+            inputs[FOUND_BY_LIGHT] = "yes"
         margin = _margin(job)
         if margin and parameters.border is None:
             inputs[MARGIN] = str(margin)
@@ -162,6 +167,13 @@ class ExtractionService(BaseProcessingService):
         tracks = _read_tracks(job, outputs[0].inputs)
         for channel in channels:
             _write_table(job, channel, shapes, tracks, selection)
+
+
+def _found_by_light(job: FovJob, traces: Output) -> bool:
+    """Whether the cells were found as bright objects in the channel of a table."""
+    analysis = job.analysis
+    is_theirs = traces.channel == analysis.channels.cells != analysis.channels.pc
+    return is_theirs and analysis.parameters.segmentation.method == METHODS[PictureKind.BRIGHT]
 
 
 def _margin(job: FovJob) -> int:
@@ -245,7 +257,8 @@ def _write_table(
         verdicts = judge_tracks(judged, tracks, shape, limits)
         verdicts = verdicts.without_correction()
     else:
-        verdicts = judge_tracks(table, tracks, shape, limits)
+        by_light = _found_by_light(job, channel.output.output)
+        verdicts = judge_tracks(table, tracks, shape, limits, found_by_light=by_light)
     summary = {**verdicts.summary, "rows": order.size, **_count_rings(table, job)}
     _tell(job, channel.output, summary)
     columns = tabulate(table, verdicts, frame_times(job), selection)
