@@ -117,6 +117,15 @@ class KnowsTheMovie(Protocol):
         """Prepare for so many frames; return what was decided for all of them, in words."""
 
 
+@runtime_checkable
+class LeavesMargin(Protocol):
+    """Parameters of a segmentation that finds nothing along the edges of a frame."""
+
+    @property
+    def margin(self) -> int:
+        """How many pixels from the edge its outlines end at least."""
+
+
 Shape = tuple[int, int, int]
 
 

@@ -41,6 +41,7 @@ from pyama_core.processing.extraction.selection import (
 )
 from pyama_core.processing.extraction.tables import Columns, joined, rows_by_cell
 from pyama_core.processing.segmentation.picture.kind import METHODS, PictureKind
+from pyama_core.processing.segmentation.segmenter import LeavesMargin
 from pyama_core.processing.tracking.fates import Track
 from pyama_core.processing.tracking.tables import read_tracks
 from pyama_core.processing.workflow.services.analysis import Analysis
@@ -178,7 +179,8 @@ def _found_by_light(job: FovJob, traces: Output) -> bool:
 
 def _margin(job: FovJob) -> int:
     """Return how much along the edge the segmentation leaves empty, if its parameters tell."""
-    return int(getattr(job.analysis.parameters.segmentation, MARGIN, 0))
+    segmentation = job.analysis.parameters.segmentation
+    return segmentation.margin if isinstance(segmentation, LeavesMargin) else 0
 
 
 class _Channel:
