@@ -83,9 +83,7 @@ def sampled(results_of_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Return results of the demo whose FOVs are in samples, and which no test changes."""
     output_dir = tmp_path_factory.mktemp("sampled") / "Versuch 1"
     results = open_results(shutil.copytree(results_of_demo, output_dir))
-    results.assign_samples(
-        {"control": {"fovs": "0", "dose": 0}, "+dox 5 µM": {"fovs": "1-2", "dose": 5}}
-    )
+    results.assign_samples(runs.SAMPLES)
     return results
 
 
@@ -126,6 +124,12 @@ def workers_inline() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def works_inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the runs of a test work in this process, where others of its module have workers."""
+    monkeypatch.setattr(pipeline, "LocalCrew", inline_crew)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Start a browser without a window, for all tests of a module."""
@@ -148,9 +152,11 @@ def nothing_is_left_behind(request: pytest.FixtureRequest, tmp_path: Path) -> It
     handlers = list(logging.getLogger("pyama_core").handlers)
     yield
     deadline = time.monotonic() + _GRACE_S
+    generation = 1  # first what the test made alone: all there is takes a tenth of a second
     while (left := _describe_leftovers(files, children, threads)) and time.monotonic() < deadline:
-        gc.collect()
-        time.sleep(0.05)
+        gc.collect(generation)
+        generation = 2
+        time.sleep(0.01)
     assert not left, left
     assert logging.getLogger("pyama_core").handlers == handlers
     assert [path for path in tmp_path.rglob("*") if is_temporary(path)] == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,23 +55,10 @@ def write_image(
     chunks = chunks or (*(1,) * (pixels.ndim - 2), 16, 16)
     if layout.sharded and shards is None:
         shards = (*chunks[:-2], 2 * chunks[-2], 2 * chunks[-1])
-    encoding = None if layout.encoding is None else {
-        "name": layout.encoding, "separator": layout.separator,
-    }  # fmt: skip
-    if encoding is None:
-        encoding = {"name": "v2", "separator": layout.separator}
-    array = zarr.create_array(
-        path / "0",
-        shape=pixels.shape,
-        dtype=pixels.dtype,
-        chunks=chunks,
-        shards=shards,
-        zarr_format=layout.version,  # type: ignore[arg-type]
-        chunk_key_encoding=encoding,  # type: ignore[arg-type]
-        fill_value=fill_value,
-        config={"write_empty_chunks": write_empty},
-    )
-    array[...] = pixels
+    about = (pixels.shape, pixels.dtype.str, layout, chunks, shards, fill_value, write_empty)
+    for name, content in _array_files(pixels.tobytes(), *about):
+        (path / "0" / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / "0" / name).write_bytes(content)
     level = {
         "path": "0",
         "coordinateTransformations": [{"type": "scale", "scale": [1.0] * pixels.ndim}],
@@ -88,6 +77,37 @@ def write_image(
             json.dumps({"multiscales": [{"version": "0.4", **multiscale}]})
         )
     return path
+
+
+@lru_cache(maxsize=32)
+def _array_files(
+    content: bytes,
+    shape: tuple[int, ...],
+    dtype: str,
+    layout: Layout,
+    chunks: tuple[int, ...],
+    shards: tuple[int, ...] | None,
+    fill_value: Any,
+    write_empty: bool,
+) -> tuple[tuple[str, bytes], ...]:
+    """Return name and content of the files of an array; zarr takes long, and many are the same."""
+    encoding = {"name": layout.encoding or "v2", "separator": layout.separator}
+    with tempfile.TemporaryDirectory() as folder:
+        array = zarr.create_array(
+            folder,
+            shape=shape,
+            dtype=dtype,
+            chunks=chunks,
+            shards=shards,
+            zarr_format=layout.version,  # type: ignore[arg-type]
+            chunk_key_encoding=encoding,  # type: ignore[arg-type]
+            fill_value=fill_value,
+            config={"write_empty_chunks": write_empty},
+        )
+        array[...] = np.frombuffer(content, dtype).reshape(shape)
+        root = Path(folder)
+        files = [each for each in root.rglob("*") if each.is_file()]
+        return tuple((each.relative_to(root).as_posix(), each.read_bytes()) for each in files)
 
 
 def chunk_file(path: Path, layout: Layout, *at: int) -> Path:

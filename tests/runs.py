@@ -32,6 +32,12 @@ EXACT = {"segmentation": {"method": "log-std"}, "tracking": {"method": "iou"}}
 DEFAULT = {"segmentation": {"method": "instances"}, "tracking": {"method": "lineage"}}
 """What a run does where nothing is asked for."""
 
+SAMPLES: dict[str, Any] = {
+    "control": {"fovs": "0", "dose": 0},
+    "+dox 5 µM": {"fovs": "1-2", "dose": 5},
+}
+"""For the three FOVs of a demo."""
+
 by_all_methods = pytest.mark.parametrize("methods", [EXACT, DEFAULT], ids=["exact", "default"])
 
 

@@ -166,7 +166,7 @@ def figures_of(about: ImageSet) -> list[Figure]:
     return list(Findings(alone.load()).figures(timed=False))
 
 
-QUICK = ("nuclei", "trpl", "pbmc")
+QUICK = ("trpl", "pbmc")
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ from chaos import (
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX"),
+    pytest.mark.xdist_group("kills"),  # which share two experiments, and begin early
 ]
 
-PART = pytest.param(3, id="a third")
+PART = pytest.param(5, id="a fifth")
 """Of the rounds that take minutes, those that fit beside all the other tests."""
 ALL = pytest.param(1, id="all", marks=pytest.mark.nightly)
 

@@ -164,6 +164,7 @@ def test_a_second_run_does_nothing(demo, finished):
     assert inodes(finished, "*_ch_*") == before
 
 
+@pytest.mark.usefixtures("works_inline")
 def test_an_interval_gives_the_times_that_the_file_does_not_know(tmp_path):
     image = write_movie(tmp_path / "m.ome.tif", [rough_squares(3, 64, [(10, 10)])], ["a", "b"])
     words = ["run", image, "-o", tmp_path / "out", "--pc", "a", "--fl", "b"]
@@ -177,6 +178,7 @@ def test_an_interval_gives_the_times_that_the_file_does_not_know(tmp_path):
     assert sorted(pd.read_csv(path).time.unique()) == [0.0, 2.5, 5.0]
 
 
+@pytest.mark.usefixtures("works_inline")
 def test_a_failed_position_is_told_in_the_exit_code_the_status_and_the_next_run(demo, tmp_path):
     obstacle = tmp_path / "out" / "fov_001" / "demo_fov_001_fl_corrected_ch_1.npy"
     obstacle.mkdir(parents=True)
@@ -366,6 +368,7 @@ def test_verify_names_a_flipped_bit_a_missing_and_a_cut_file(finished):
     assert "3 damaged" in lines[3]
 
 
+@pytest.mark.usefixtures("works_inline")
 def test_check_makes_a_flipped_bit_good_again(demo, first_run, finished):
     flip_a_bit(finished / "fov_000" / "demo_fov_000_seg_ch_0.npy")
     words = run_words(demo, finished, "--fovs", "0-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def called(
 ) -> Callable[..., dict[str, bytes]]:
     """The same run from Python."""
 
+    @cache
     def call(nuclei: int | None = None, **segmentation: Any) -> dict[str, bytes]:
         out = tmp_path_factory.mktemp("called") / "out"
         params = {"segmentation": segmentation} if segmentation else {}
@@ -161,6 +163,7 @@ def plain(called: Callable[..., dict[str, bytes]]) -> dict[str, bytes]:
 SEG = "fov_000/demo_fov_000_seg_ch_0.npy"
 
 
+@pytest.mark.usefixtures("works_inline")
 @pytest.mark.parametrize("by", ["number", "name"])
 def test_the_nuclei_that_are_typed_separate_the_cells(
     demo: DemoFiles, tmp_path: Path, called: Any, plain: dict[str, bytes], by: str
@@ -171,6 +174,7 @@ def test_the_nuclei_that_are_typed_separate_the_cells(
     assert found[SEG] != plain[SEG]
 
 
+@pytest.mark.usefixtures("works_inline")
 @pytest.mark.parametrize("unit", ["px", "um"])
 def test_the_cell_diameter_that_is_typed_is_the_one_of_the_cells(
     demo: DemoFiles, tmp_path: Path, called: Any, plain: dict[str, bytes], unit: str

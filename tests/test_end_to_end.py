@@ -184,6 +184,7 @@ def run_on(image, folder, channels: Channels, **params) -> list[pd.DataFrame]:
     ]
 
 
+@pytest.mark.slow
 def test_real_phase_contrast_and_fluorescence_become_plausible_traces(shared_data, tmp_path):
     folder = shared_data / "incucyte"
     times = sorted({path.stem[-9:] for path in folder.glob("*_P_*.tif")})
@@ -218,6 +219,7 @@ def test_real_phase_contrast_and_fluorescence_become_plausible_traces(shared_dat
     assert (red.intensity_total > 0).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_two_real_positions_of_fluorescence_run_to_the_end(shared_data, tmp_path):
     positions = []
     for folder in sorted((shared_data / "il1b").iterdir()):

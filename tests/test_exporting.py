@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from inline import run_inline
 from pyama_core import open_results
 from pyama_core.cli.app import app
 from pyama_core.cli.options.results import FORM_NAMES
+from pyama_core.demo import write_demo
 from pyama_core.errors import CancelledError, InputError, StorageError
 from pyama_core.exports import csv_tables
 from pyama_core.exports.destination import recover
@@ -24,10 +26,22 @@ from pyama_core.exports.forms import all_forms
 from pyama_core.exports.left_out import tell_left_out
 from pyama_core.io.storage.atomic import is_temporary
 from pyama_core.io.storage.locks import FolderLock
-from runs import files_in
+from runs import SAMPLES, describe, files_in, new_context
 
 pytestmark = pytest.mark.usefixtures("zarr_ends_its_threads")
 every_form = pytest.mark.parametrize("form", [form.name for form in all_forms()])
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory):
+    """Return small results, for they are written in every form many times."""
+    folder = tmp_path_factory.mktemp("sampled")
+    demo = write_demo(folder / "demo", fovs=3, frames=6, size=160, seed=1)
+    assert run_inline(describe(demo), new_context(folder / "Versuch 1")).ok
+    results = open_results(folder / "Versuch 1")
+    results.assign_samples(SAMPLES)
+    assert {*results.cells.good} == {True, False}
+    return results
 
 
 def command(*words: object) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from browsing import needs_chromium, serving, tabs
 from pyama_core.processing.workflow.release import parse_kinds, release_stacks
 from pyama_core.results.results import open_results
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 PALETTE = ("56b4e9", "e69f00", "009e73", "cc79a7", "f0e442", "0072b2", "d55e00")
 SIZE = 256
@@ -297,7 +297,6 @@ def test_cells_are_found_and_sorted(tab, at):
     tab.wait_for_state(cell=bad[0])
 
 
-@pytest.mark.slow
 def test_corrections_made_elsewhere_show_by_themselves(browser, copied_results):
     results = open_results(copied_results)
     cells = results.fov(0).cells
@@ -325,7 +324,6 @@ def test_what_is_missing_is_told_in_words_and_the_rest_is_shown(browser, copied_
         tab.page.locator(".legend", has_text="good cells").wait_for()
 
 
-@pytest.mark.slow
 def test_a_server_that_has_ended_is_told_in_words(browser, results_of_demo):
     with serving(results_of_demo) as server, tabs(browser, server) as [tab]:
         tab.open(place="look", at=str(results_of_demo))
@@ -379,7 +377,6 @@ def wait_for_words(tab, words):
     tab.page.locator(".correct .told", has_text=words).wait_for()
 
 
-@pytest.mark.slow
 def test_cells_are_corrected_by_keys_and_all_of_it_outlives_the_server(browser, copied_results):
     fov, at = open_results(copied_results).fov(0), str(copied_results)
     cells = fov.cells
@@ -439,7 +436,6 @@ def test_cells_are_corrected_by_keys_and_all_of_it_outlives_the_server(browser, 
     ]
 
 
-@pytest.mark.slow
 def test_a_cell_to_join_is_clicked_and_a_conflict_is_told_in_words(browser, copied_results):
     fov, at = open_results(copied_results).fov(0), str(copied_results)
     cells = fov.cells
@@ -478,7 +474,6 @@ def test_a_cell_to_join_is_clicked_and_a_conflict_is_told_in_words(browser, copi
     assert new not in fov.cells["cell"].tolist()
 
 
-@pytest.mark.slow
 def test_two_pages_see_each_others_corrections_and_conflicts(browser, copied_results):
     fov, at = open_results(copied_results).fov(0), str(copied_results)
     cell = int(fov.cells.loc[fov.cells["good"], "cell"].iloc[0])
@@ -502,7 +497,6 @@ def test_two_pages_see_each_others_corrections_and_conflicts(browser, copied_res
         wait_for_words(theirs, f"There is no cell {cell} any more: {cell} is removed")
 
 
-@pytest.mark.slow
 def test_doubted_cells_are_gone_through_most_suspicious_first(browser, copied_results):
     at = str(copied_results)
     with serving(copied_results) as server, tabs(browser, server) as [tab]:
@@ -553,7 +547,6 @@ def test_a_picture_is_what_is_on_the_screen_with_scale_bar_and_time(tab, at):
     assert not changed[height // 6 : -height // 6].any()
 
 
-@pytest.mark.slow
 def test_a_folder_that_was_away_is_shown_again_when_it_is_back(browser, copied_results):
     with serving(copied_results.parent) as server, tabs(browser, server) as [tab]:
         # Frames that are fetched ahead are refused: kept, the last one would be there already, and
@@ -580,7 +573,6 @@ def test_a_place_that_there_is_not_is_that_of_files(tab, at):
     tab.page.get_by_role("navigation", name="folder").wait_for()
 
 
-@pytest.mark.slow
 def test_the_scale_bar_of_a_film_strip_is_a_line_in_its_picture(tab, at):
     tab.open(place="look", at=at, cell=1)
     bar, picture = tab.page.locator(".strip-bar"), tab.page.locator(".strip .square").first
@@ -591,7 +583,6 @@ def test_the_scale_bar_of_a_film_strip_is_a_line_in_its_picture(tab, at):
     assert bar.evaluate("each => getComputedStyle(each).backgroundColor") == "rgba(0, 0, 0, 0)"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lacks", ["nothing", "mp4"])
 def test_a_film_holds_the_frames_that_were_asked_for(tab, at, lacks):
     """A browser that makes no MP4, as Firefox, makes WebM."""
@@ -630,7 +621,6 @@ def test_a_film_holds_the_frames_that_were_asked_for(tab, at, lacks):
     tab.wait_for_state(t=2)
 
 
-@pytest.mark.slow
 def test_zoom_contrast_and_samples_stand_in_the_address(browser, sampled):
     at = str(sampled.folder)
     with serving(sampled.folder) as server, tabs(browser, server) as [tab]:

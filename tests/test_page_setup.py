@@ -36,6 +36,16 @@ def demo_file(root, demo):
     return shutil.copy(demo.image, root / "demo.ome.tif")
 
 
+@pytest.fixture(scope="module")
+def looked_at(demo, tmp_path_factory):
+    """A page, a file that was looked at, which takes a second, and what was proposed for it."""
+    root = tmp_path_factory.mktemp("looked at")
+    path = shutil.copy(demo.image, root / "demo.ome.tif")
+    page = Page([root])
+    yield page, path, draft_of(page, path)["draft"]
+    page.desk.close()
+
+
 def plate(root):
     image = np.random.default_rng(0).integers(100, 900, (2, 2, 40, 60), np.uint16)
     names = [f"{row}{column}_{i}" for row in "BC" for column in (2, 3) for i in range(2)]
@@ -237,14 +247,12 @@ def test_channels_and_positions_whose_names_are_numbers_are_written_so_that_they
         ({"reading": {"z": "best"}}, "z"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_words_and_nothing_is_written(
-    opened, demo_file, root, change, words
-):
-    draft = draft_of(opened, demo_file)["draft"] | change
-    answer = save(opened, demo_file, draft)
+def test_what_cannot_be_meant_is_refused_in_words_and_nothing_is_written(looked_at, change, words):
+    page, path, draft = looked_at
+    answer = save(page, path, draft | change)
     assert answer.status == 400
     assert words in answer.json["error"]
-    assert not (root / "demo_results").exists()
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_outputs_are_written_below_the_roots_alone(opened, demo_file, root, tmp_path):

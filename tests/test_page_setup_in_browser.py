@@ -8,7 +8,7 @@ import yaml
 from browsing import needs_chromium, serving, tabs
 from pyama_core.demo import write_demo
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 N_FRAMES = 4
 
 

@@ -21,11 +21,10 @@ from movies import metadata_of, rough_squares, write_movie
 from pyama_core.processing.workflow.services.types import Channels, ProcessingContext
 from runs import exact
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 SMALL = {"features": (), "channels": ("GFP",)}
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 def test_of_500_positions_the_worst_comes_first_and_its_reason_is_told(browser, tmp_path):
     folder = make_results(tmp_path / "many", Size(n_fovs=500, n_frames=6, n_cells=5, **SMALL))

@@ -69,17 +69,25 @@ def process(path: Path, out: Path, params: dict[str, Any], nuclei: int | None = 
     assert outcome.exit_code == 0, outcome
 
 
+@pytest.fixture(scope="module", params=[{}, EXACT], ids=["default", "exact"])
+def of_bytes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Parameters, and the tables that a run with them makes of the movie in bytes."""
+    folder = tmp_path_factory.mktemp("bytes")
+    process(write_stack(folder / "a.tif", draw_movie("uint8")), folder / "out", request.param)
+    return request.param, tables(folder / "out")
+
+
 def tables(out: Path) -> dict[str, bytes]:
     return {name: content for name, content in data_files(out).items() if name.endswith(".csv")}
 
 
-@pytest.mark.parametrize("params", [{}, EXACT], ids=["default", "exact"])
 @pytest.mark.parametrize("dtype", NUMBERS)
 def test_the_same_numbers_give_the_same_traces_in_every_pixel_type_and_byte_order(
-    dtype: str, params: dict[str, Any], tmp_path: Path
+    dtype: str, of_bytes: tuple[dict[str, Any], dict[str, bytes]], tmp_path: Path
 ) -> None:
-    process(write_stack(tmp_path / "a.tif", draw_movie("uint8")), tmp_path / "bytes", params)
-    expected = tables(tmp_path / "bytes")
+    params, expected = of_bytes
     assert sum(text.count(b"\n") for text in expected.values()) > 4 * 6
     for order in "<>":
         movie, out = draw_movie(dtype), tmp_path / f"out{ord(order)}"

@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks.made_results import Size, make_results
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 HOSTILE = "<script>document.title='taken'</script>"
 
@@ -213,7 +213,6 @@ def test_it_prints_on_pages(browser, report, tmp_path):
     assert 10_000 < len(content) < 5_000_000
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 def test_two_hundred_positions_are_small_soon_there_and_no_matter_of_memory(browser, tmp_path):
     """200 positions of 180 frames and 50 cells: in less than a minute, less than 10 MB."""

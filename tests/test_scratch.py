@@ -119,11 +119,12 @@ def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("kills")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("every", "n_random"),
     [
-        pytest.param(6, 3, id="a third"),
+        pytest.param(10, 2, id="a fifth"),
         pytest.param(2, 8, id="all", marks=pytest.mark.nightly),
     ],
 )
