@@ -80,18 +80,19 @@ def test_pixels_that_pile_up_at_the_largest_value_are_at_the_ceiling():
 def as_if_all_at_once(frames: NDArray[np.integer], ground: float) -> dict[str, int]:
     """Tell the same from all frames together, slowly."""
     largest = int(frames.max())
-    n = n_near = 0
+    n = n_near = n_sharing = 0
     usual = 0.0
     for frame in frames:
         values = frame.ravel().tolist()
         if max(values) < largest:
             continue
         n_values = max(1, int(np.ceil((largest - float(frame.mean())) / 8)))
-        near = sum(largest - n_values <= value < largest for value in values)
+        near = [value for value in values if largest - n_values <= value < largest]
         n += values.count(largest)
-        n_near += near
-        usual += near / n_values
-    is_pile = n >= 20 and n >= 10 * usual and n_near >= n / 100
+        n_sharing += values.count(largest) - 1
+        n_near += len(near)
+        usual += float(np.mean([near.count(value) for value in set(near)])) - 1 if near else 0
+    is_pile = n_sharing >= 20 and n_sharing >= 10 * usual and n_near >= n / 100
     level = int(np.floor(np.float32(largest) - np.float32(ground)))
     if largest == 0 or not is_pile or level <= 0:
         return {}
@@ -110,6 +111,17 @@ def test_frame_by_frame_tells_what_all_frames_together_do(seed, top, spread, gro
     assert watched(frames, ground) == as_if_all_at_once(frames, ground)
 
 
+def stretched(frames: NDArray[np.integer], largest: int) -> NDArray[np.uint16]:
+    """Return each frame from its darkest pixel, at 0, to its brightest, at the largest value."""
+    darkest, brightest = (part(frames, axis=(1, 2), keepdims=True) for part in (np.min, np.max))
+    scaled = (frames - darkest) * (largest / (brightest - darkest))
+    return scaled.round().astype(np.uint16)
+
+
+FIT = np.concatenate([recorded([3000, 2900, *[800] * 7])] * 4)
+"""Light that fits, in so many frames that each may have a brightest pixel."""
+
+
 @pytest.mark.parametrize(
     "frames",
     [
@@ -119,6 +131,9 @@ def test_frame_by_frame_tells_what_all_frames_together_do(seed, top, spread, gro
         ),
         pytest.param(1000 * (labels()[None] > 0).astype(np.uint16), id="a drawing in two colours"),
         pytest.param(np.zeros((2, 9, 9), np.uint16), id="nothing"),
+        pytest.param(stretched(FIT, 65535), id="frames stretched one by one"),
+        pytest.param(257 * stretched(FIT, 255), id="and with gaps between grey values"),
+        pytest.param(FIT // 64 << 10, id="grey values shifted by bits"),
         pytest.param(np.minimum(recorded([9000, *[800] * 8]), 4095) / 4095, id="calculated"),
     ],
 )

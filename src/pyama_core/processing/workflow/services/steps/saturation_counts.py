@@ -2,6 +2,8 @@
 
 What is brighter than a camera can tell has the largest grey value it knows. So such pixels pile up
 at one value, and nothing lies above it; of light that fits, hardly two pixels share the largest.
+Whether many share a value is told by others of the same frame, of those that anybody has: grey
+values that were stretched, or shifted by some bits, have gaps.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ SATURATED_FROM = "saturated_from"
 """Name in it: how bright they are at least without their background."""
 
 _FEWEST = 20
-"""Pixels that are no pile."""
+"""So many pixels are a pile, beyond one of each frame: frames that were each stretched to the same
+largest value have one there."""
 _NEAR = 1 / 8
 """Part of the way from the largest value down to the mean of its frame, in which other values tell
-how many pixels one usually has."""
+how many pixels share one."""
 _PILE = 10.0
-"""Times as many as other values have there."""
+"""Times as many as share other values there."""
 _FEWEST_NEAR = 1 / 100
 """Of the pixels in a pile, so many have a neighbour in brightness: what is cut off has slopes, and
 what has none, such as a drawing in two colours, was not cut off."""
@@ -41,7 +44,8 @@ class Ceiling:
         self._largest = largest
         self._n = 0
         self._n_near = 0
-        self._usual = 0.0
+        self._n_sharing = 0
+        self._usually_sharing = 0.0
         self._least_corrected = math.inf
 
     def add(self, frame: NDArray[Any], corrected: NDArray[np.float32]) -> None:
@@ -59,15 +63,17 @@ class Ceiling:
         at_ceiling = frame == largest
         n = int(np.count_nonzero(at_ceiling))
         n_values = max(1, math.ceil(_NEAR * (largest - float(frame.mean()))))
-        n_near = int(np.count_nonzero(frame >= largest - n_values)) - n
+        near = frame[(frame >= largest - n_values) & ~at_ceiling]
         self._n += n
-        self._n_near += n_near
-        self._usual += n_near / n_values
+        self._n_near += near.size
+        self._n_sharing += n - 1
+        if near.size:
+            self._usually_sharing += near.size / np.unique(near).size - 1
         self._least_corrected = min(self._least_corrected, float(corrected[at_ceiling].min()))
 
     def summary(self) -> dict[str, int]:
         """Return what was found, for the record; nothing where nothing piles up."""
-        is_pile = self._n >= max(_FEWEST, _PILE * self._usual)
+        is_pile = self._n_sharing >= max(_FEWEST, _PILE * self._usually_sharing)
         piled = is_pile and self._n_near >= _FEWEST_NEAR * self._n
         level = math.floor(self._least_corrected) if piled else 0
         if level <= 0:
