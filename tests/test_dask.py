@@ -163,7 +163,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from pathlib import Path
 from benchmarks.scaling import check_model
-check_model(Path({str(tmp_path)!r}), [(30, 30, 0.1)], [(60, 20, 0.3)])
+check_model(Path({str(tmp_path)!r}), [(12, 12, 0.1)], [(24, 8, 0.3)])
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=240
@@ -171,7 +171,7 @@ check_model(Path({str(tmp_path)!r}), [(30, 30, 0.1)], [(60, 20, 0.3)])
     assert done.returncode == 0, done.stderr
     fitted, told = map(json.loads, done.stdout.splitlines())
     assert fitted["fovs_per_second"] > 0
-    assert told["fovs"] == 60
+    assert told["fovs"] == 24
     assert 0.8 < told["by_workers_alone"] <= told["at_work"] + 0.1 < 20
     assert told["model"] >= told["by_workers_alone"]
 

@@ -34,7 +34,9 @@ def doubtful(values: np.ndarray, n_bins: int, n_sigma: float) -> bool:
     if values.min() == values.max():
         return False
     edges = np.linspace(values.min(), values.max(), n_bins + 1)[1:-1]
-    nearest = np.abs(np.sort(values.ravel())[:, np.newaxis] - edges).min()
+    above = np.searchsorted(edges, values)
+    around = edges[np.clip([above - 1, above], 0, len(edges) - 1)]
+    nearest = np.abs(values - around).min()
     threshold = threshold_plain(values, n_bins, n_sigma)
     return bool(nearest < 1e-12 or np.abs(values - threshold).min() < 1e-9)
 
