@@ -45,6 +45,7 @@ from pyama_core.processing.extraction.selection import ALGORITHM_OF_COMPARTMENTS
 from pyama_core.processing.segmentation import scale, segmenter
 from pyama_core.processing.segmentation.bright.segmenter import ObjectSegmenter
 from pyama_core.processing.segmentation.instances import (
+    bodies,
     contrast,
     diameter,
     outlines,
@@ -324,13 +325,13 @@ COMPUTED: dict[str, Callable[[], Found]] = {
 }
 
 PINNED: dict[str, Found] = {
-    "instances/7": {
-        "easy": "12 labels, 5155 pixels, 247825c5d86a789e",
+    "instances/8": {
+        "easy": "10 labels, 4061 pixels, 22142c52402a8028",
         "easy, by nuclei": "10 labels, 4459 pixels, f6422b2d73751314",
-        "easy, twice as large": "12 labels, 20569 pixels, cb2207fc6bf9b235",
+        "easy, twice as large": "10 labels, 16299 pixels, 9608fe667f184e39",
         "difficult": "52 labels, 28263 pixels, 04a289e13b847788",
         "difficult, by nuclei": "28 labels, 17652 pixels, 73acfc97aebe69de",
-        "rods": "8 labels, 2221 pixels, bbcf66de1c77f4a3",
+        "rods": "8 labels, 1342 pixels, 7f20b8939024c0f4",
         "estimated diameter": [22.0],
     },
     "seeds/1": {
@@ -585,6 +586,7 @@ SENSITIVE = [
     (separation, "NUCLEUS_SURROUNDINGS", 1.15),
     (separation, "NUCLEUS_NOISE", 1.15),
     (separation, "NUCLEUS_NECK", 0.85),
+    (bodies, "EDGE", 1.15),
     (scale, "WORKING_DIAMETER", 1.15),
     (scale, "SMOOTH_OUTLINE", 1.15),
     (diameter, "FIT_TO_CELL", 1.15),
@@ -599,7 +601,7 @@ def test_a_constant_that_is_changed_changes_what_is_pinned(
     module: Any, name: str, factor: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = factor * getattr(module, name)
-    for holder in (contrast, outlines, separation, scale, diameter, instances):
+    for holder in (contrast, outlines, separation, bodies, scale, diameter, instances):
         if hasattr(holder, name):
             monkeypatch.setattr(holder, name, changed)
     assert segment_instances() != PINNED[versions()["instances"]]

@@ -57,9 +57,9 @@ _BY_IMAGES: dict[str, dict[str, dict[str, Bound]]] = {
     },
     BACTERIA: {
         "trpl": {
-            "objects found": Bound(129, 143),
-            "F1 at IoU 0.5": Bound(0.74),
-            "SEG": Bound(0.53),
+            "objects found": Bound(122, 134),
+            "F1 at IoU 0.5": Bound(0.79),
+            "SEG": Bound(0.67),
             "diameter found, px": Bound(30, 38),
             "time of a frame, times that of log-std": Bound(most=4),
         },
@@ -163,16 +163,16 @@ _BY_IMAGES: dict[str, dict[str, dict[str, Bound]]] = {
             "trace error of GFP": Bound(most=0.007),
         },
         "bacteria, seeds 0, 1": {
-            "F1 at IoU 0.5": Bound(0.965),
-            "SEG": Bound(0.64),
-            "good, of cells followed": Bound(0.55),
-            "trace error of GFP": Bound(most=0.012),
+            "F1 at IoU 0.5": Bound(0.985),
+            "SEG": Bound(0.91),
+            "good, of cells followed": Bound(0.56),
+            "trace error of GFP": Bound(most=0.009),
         },
         "bacteria, seeds 2–6": {
-            "F1 at IoU 0.5": Bound(0.94),
-            "SEG": Bound(0.62),
-            "good, of cells followed": Bound(0.4),
-            "trace error of GFP": Bound(most=0.016),
+            "F1 at IoU 0.5": Bound(0.985),
+            "SEG": Bound(0.91),
+            "good, of cells followed": Bound(0.41),
+            "trace error of GFP": Bound(most=0.011),
         },
     },
 }

@@ -14,11 +14,11 @@ from pyama_core.processing.segmentation.cell_diameter import (
 )
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
-ALGORITHM = "instances/7"
+ALGORITHM = "instances/8"
 NUCLEI = "nuclei"
 """The word for seeds that are whole nuclei."""
 _PARTS = "pyama_core.processing.segmentation.instances.warm_up"
-_PARTS_BY_TIME = ("basins", "bodies", "cells", "enlarged")
+_PARTS_BY_TIME = ("basins", "bodies", "cells", "outlined", "enlarged")
 
 
 class InstanceParameters(CellDiameterParameters):

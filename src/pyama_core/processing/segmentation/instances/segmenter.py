@@ -15,6 +15,7 @@ from pyama_core.processing.segmentation.bright.segmenter import ObjectSegmenter
 from pyama_core.processing.segmentation.by_diameter import SegmenterByDiameter
 from pyama_core.processing.segmentation.images import rounding
 from pyama_core.processing.segmentation.instances import separation
+from pyama_core.processing.segmentation.instances.bodies import outline_bodies
 from pyama_core.processing.segmentation.instances.contrast import (
     LARGEST_HOLE,
     ContrastImages,
@@ -47,11 +48,14 @@ class InstanceSegmenter(SegmenterByDiameter):
        small and faint objects are left out; with nuclei, objects without one. Nuclei are spots
        of a size that follows from that of the cells, or, with `seeds: nuclei`, what the
        segmentation of bright objects finds with its defaults, whatever its size.
+    5. Bodies: where a third of what was found is evenly dark, as bacteria are, each is outlined where
+       it meets its halo, and gaps between them are left out. With nuclei outlines stay as they
+       are.
 
     The parameters that this takes are constants in units of the diameter; they stand at the head
-    of the modules `contrast`, `outlines` and `separation`. The fixed numbers of the log-STD
-    segmentation correspond to a diameter of about 60 pixels, of which its opening (19 pixels)
-    is a third.
+    of the modules `contrast`, `outlines`, `separation` and `bodies`. The fixed numbers of the
+    log-STD segmentation correspond to a diameter of about 60 pixels, of which its opening (19
+    pixels) is a third.
 
     Parameters
     ----------
@@ -120,7 +124,10 @@ class InstanceSegmenter(SegmenterByDiameter):
                     f"phase contrast, found {nuclei.shape}."
                 )
             seeds = self._seeds(nuclei, scale)
-        return scale.enlarge(_label(frame, scale, self._images, seeds), frame.shape)
+        labels = _label(frame, scale, self._images, seeds)
+        if seeds is None:
+            labels = outline_bodies(labels, self._images.clean)
+        return scale.enlarge(labels, frame.shape)
 
     def prepare_nuclei(self, frames: Sequence[NDArray[Any]]) -> Calibration | None:
         """Estimate the diameter of nuclei, if they are found by themselves.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyama_core.processing.frame import read_only
 from pyama_core.processing.runs.pixel_runs import find_runs
 from pyama_core.processing.segmentation.instances import separation
+from pyama_core.processing.segmentation.instances.bodies import outline_bodies
 from pyama_core.processing.segmentation.instances.contrast import ContrastImages
 from pyama_core.processing.segmentation.instances.segmenter import body_and_lines
 from pyama_core.processing.segmentation.scale import Scale
@@ -38,6 +39,11 @@ def cells(_parameters: object, frame: NDArray[Any], labels: NDArray[np.uint16]) 
     pieces, image = find_runs(read_only(labels), 0), frame.astype(np.float32)
     found = separation.cells_of(pieces, int(labels.max()), image, _SCALE)
     separation.painted(found, np.zeros(labels.shape, np.int32))
+
+
+def outlined(_parameters: object, frame: NDArray[Any], labels: NDArray[np.uint16]) -> None:
+    """Outline cells that are evenly dark."""
+    outline_bodies(labels.astype(np.int32), frame.astype(np.float32))
 
 
 def enlarged(_parameters: object, _frame: NDArray[Any], labels: NDArray[np.uint16]) -> None:
