@@ -48,9 +48,9 @@ class InstanceSegmenter(SegmenterByDiameter):
        small and faint objects are left out; with nuclei, objects without one. Nuclei are spots
        of a size that follows from that of the cells, or, with `seeds: nuclei`, what the
        segmentation of bright objects finds with its defaults, whatever its size.
-    5. Bodies: where a third of what was found is evenly dark, as bacteria are, each is outlined where
-       it meets its halo, and gaps between them are left out. With nuclei outlines stay as they
-       are.
+    5. Bodies: where a third of what was found is evenly dark, as bacteria are, each is outlined
+       where it meets its halo, and gaps between them are left out. With nuclei outlines stay as
+       they are.
 
     The parameters that this takes are constants in units of the diameter; they stand at the head
     of the modules `contrast`, `outlines`, `separation` and `bodies`. The fixed numbers of the
