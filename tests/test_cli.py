@@ -488,6 +488,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run(demo, tmp_path):
     assert len(data_files(tmp_path / "out")) == 11
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals of Linux")
 def test_a_terminal_shows_bars(demo, tmp_path):
     import pty

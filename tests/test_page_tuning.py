@@ -111,7 +111,11 @@ def test_outlines_are_those_of_the_run_that_is_saved_byte_for_byte(opened, demo_
     ("method", "channels"),
     [
         pytest.param({"method": "log-std"}, {"pc": 0, "fl": [1]}, marks=pytest.mark.slow),
-        ({"method": "bright", "min_diameter": 9, "contrast": 5}, {"segment": 1, "fl": [1]}),
+        pytest.param(
+            {"method": "bright", "min_diameter": 9, "contrast": 5},
+            {"segment": 1, "fl": [1]},
+            marks=pytest.mark.slow,
+        ),
         ({"method": "auto", "grow_by": "2 um"}, {"segment": 2, "fl": [1]}),
     ],
 )
@@ -195,6 +199,7 @@ def test_a_frame_that_is_all_cell_has_no_background(opened, root):
     assert "shows no background" in told["problem"]
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told_of_and_replaced(opened, demo_file):
     draft = draft_of(opened, demo_file)
     before = found(opened, "outlines", demo_file, draft, t=2)

@@ -140,7 +140,10 @@ def test_no_lock_and_no_unknown_file_is_left(undisturbed):
 # The same bytes, whoever made them
 
 
-@pytest.mark.parametrize(("n_workers", "batch_size"), [(2, 1), (1, 5), (2, 2)])
+@pytest.mark.parametrize(
+    ("n_workers", "batch_size"),
+    [(2, 1), *(pytest.param(*each, marks=pytest.mark.slow) for each in [(1, 5), (2, 2)])],
+)
 def test_workers_and_batches_do_not_change_a_byte(
     demo, undisturbed, tmp_path, n_workers, batch_size
 ):

@@ -16,6 +16,7 @@ from pyama_core.processing.workflow.warm_up import warm_ups
 from runs import by_all_methods
 from test_pool import _import_path, pid_after  # noqa: F401 - a fixture is used by its name
 
+pytestmark = pytest.mark.slow
 N_WORKERS = 3
 N_CALLS = 4
 

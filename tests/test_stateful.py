@@ -199,4 +199,4 @@ Folder.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestFolder = pytest.mark.timeout(900)(Folder.TestCase)
+TestFolder = pytest.mark.slow(pytest.mark.timeout(900)(Folder.TestCase))
