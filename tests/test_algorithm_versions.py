@@ -331,7 +331,7 @@ PINNED: dict[str, Found] = {
         "easy, twice as large": "10 labels, 16299 pixels, 9608fe667f184e39",
         "difficult": "52 labels, 28263 pixels, 04a289e13b847788",
         "difficult, by nuclei": "28 labels, 17652 pixels, 73acfc97aebe69de",
-        "rods": "8 labels, 1342 pixels, 7f20b8939024c0f4",
+        "rods": "8 labels, 2221 pixels, bbcf66de1c77f4a3",
         "estimated diameter": [22.0],
     },
     "seeds/1": {

@@ -72,7 +72,19 @@ def dark_plain(cell: NDArray[np.bool_], image: Image, limit: float) -> tuple[int
     return int(inside.sum()), spread
 
 
-def outline_plain(labels: Labels, image: Image) -> Labels:
+def lacks_halo_plain(found: NDArray[np.bool_], image: Image, diameter: float, dark: float) -> bool:
+    """Whether the mean of what is near, no neighbour, hardly exceeds the median of what is far."""
+    far = ndimage.distance_transform_cdt(np.pad(~found, 1, constant_values=True), "chessboard")
+    far = far[1:-1, 1:-1] if found.any() else np.full(found.shape, 10**6)
+    near, around = (max(1, round(part * diameter)) for part in (bodies.HALO_FROM, bodies.HALO_TO))
+    empty, halo = image[far > around], image[(far > near) & (far <= around)]
+    if not halo.size or empty.size < bodies.ENOUGH_EMPTY * found.size:
+        return False
+    ground = float(np.median(empty))
+    return float(halo.mean()) - ground < bodies.LEAST_HALO * (ground - dark)
+
+
+def outline_plain(labels: Labels, image: Image, diameter: float) -> Labels:
     """The same as `outline_bodies`, cell by cell."""
     found = []
     for label in range(1, labels.max(initial=0) + 1):
@@ -91,11 +103,13 @@ def outline_plain(labels: Labels, image: Image) -> Labels:
     if not dark_area or dark_area < bodies.ENOUGH_DARK * np.count_nonzero(labels):
         return labels
     typical = np.median([middle for *_, is_body, _, middle in found if is_body])
-    out = np.zeros_like(labels)
+    out, masks = np.zeros_like(labels), np.zeros(labels.shape, np.bool_)
     for label, cell, body, is_body, dark, _ in found:
         if dark <= typical:
             out[body if is_body else cell] = label
-    return out
+            masks |= body & is_body
+    usual = float(np.median([dark for *_, is_body, dark, _ in found if is_body]))
+    return labels if lacks_halo_plain(masks, image, diameter, usual) else out
 
 
 @compiled
@@ -120,17 +134,18 @@ def test_levels_limits_and_spreads_are_those_of_each_label(
 
 
 @compiled
-@given(shapes, seeds, st.sampled_from([0.0, 1.0, 4.0]))
+@given(shapes, seeds, st.sampled_from([0.0, 1.0, 4.0]), st.sampled_from([3.0, 9.0]))
 def test_bodies_are_outlined_as_cell_by_cell(
-    shape: tuple[int, int], seed: int, depth: float
+    shape: tuple[int, int], seed: int, depth: float, diameter: float
 ) -> None:
     labels, image = scene(shape, seed)
     dark = ndimage.binary_erosion(labels > 0)
     image = (image / 16 - depth * dark).astype(np.float32)
-    np.testing.assert_array_equal(outline_bodies(labels, image), outline_plain(labels, image))
+    found = outline_bodies(labels, image, diameter)
+    np.testing.assert_array_equal(found, outline_plain(labels, image, diameter))
 
 
-def colony() -> tuple[NDArray[np.uint16], Labels]:
+def colony(reach: float = 9.0) -> tuple[NDArray[np.uint16], Labels]:
     """Rods about a gap as large as they are, and one by itself; their masks."""
     rng = np.random.default_rng(5)
     rows, columns = np.mgrid[:240, :320]
@@ -142,7 +157,7 @@ def colony() -> tuple[NDArray[np.uint16], Labels]:
         depth = np.hypot(np.maximum(np.abs(along) - 22, 0), across) - 11
         true[depth < 0] = label
         outside = np.minimum(outside, depth)
-    halo = 0.3 * np.exp(-np.maximum(outside, 0) / 9)
+    halo = 0.3 * np.exp(-np.maximum(outside, 0) / reach)
     rod = 1 / (1 + np.exp(outside / 1.2))
     seen = 6000 * (1 + (1 - rod) * halo - 0.5 * rod)
     return (seen + rng.normal(0, 30, rows.shape)).astype(np.uint16), true
@@ -172,6 +187,18 @@ def test_cells_with_texture_keep_their_outlines(monkeypatch: pytest.MonkeyPatch)
     np.testing.assert_array_equal(segment(frame), found)
 
 
+def test_a_bright_fringe_without_a_halo_belongs_to_the_cells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame, _ = colony(reach=1.5)
+    found = segment(frame)
+    monkeypatch.setattr(bodies, "EVEN", 0.0)
+    np.testing.assert_array_equal(segment(frame), found)
+    monkeypatch.undo()
+    monkeypatch.setattr(bodies, "LEAST_HALO", -1.0)
+    assert np.count_nonzero(segment(frame)) < 0.9 * np.count_nonzero(found)
+
+
 def test_a_bright_speck_in_a_body_is_part_of_it() -> None:
     frame, true = colony()
     frame[108:113, 248:253] = 7000
@@ -192,4 +219,4 @@ def test_with_nuclei_outlines_stay_and_each_nucleus_has_its_cell() -> None:
 
 def test_without_cells_there_is_nothing_to_outline() -> None:
     nothing = np.zeros((5, 7), np.int32)
-    assert not outline_bodies(nothing, np.zeros((5, 7), np.float32)).any()
+    assert not outline_bodies(nothing, np.zeros((5, 7), np.float32), 9.0).any()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pyama_core.processing.frame import read_only
 from pyama_core.processing.runs.pixel_runs import Runs, find_runs, paint
-from pyama_core.processing.segmentation.images import Float32Array
+from pyama_core.processing.segmentation.images import BoolArray, Float32Array
 from pyama_core.processing.segmentation.instances.kernels.bodies import (
     shed,
     spread_of_dark,
@@ -22,9 +23,12 @@ EDGE = 0.6  # of a body, from its dark level (0) to the bright one (1)
 EVEN = 0.25  # standard deviation within a body, of the step between these levels, at most
 LEAST_BODY = 0.2  # of what the outline took in is deep within the body
 ENOUGH_DARK = 0.35  # of the area of all cells, or the frame does not show dark bodies
+HALO_FROM, HALO_TO = 0.11, 0.28  # from bodies, in cell diameters: there a halo is still bright
+LEAST_HALO = 0.1  # of it there, of the depth of bodies
+ENOUGH_EMPTY = 0.3  # of a frame beyond, to tell the brightness of the background
 
 
-def outline_bodies(labels: Int32Array, image: Float32Array) -> Int32Array:
+def outline_bodies(labels: Int32Array, image: Float32Array, diameter: float) -> Int32Array:
     """Return labels that end where dark bodies end, if it is such that a frame shows.
 
     The outline of a cell lies in its halo. Where cells are textured, no brightness tells how much
@@ -32,7 +36,9 @@ def outline_bodies(labels: Int32Array, image: Float32Array) -> Int32Array:
     than about its middle is then taken from them, as far as it is connected to their outside.
     A frame in which much of the area of cells is of this sort is taken to show nothing else, so
     that an outline is not drawn now in one way, now in the other; objects in which even what is
-    dark is brighter than the middle of a typical step are gaps between bodies, and left out.
+    dark is brighter than the middle of a typical step are gaps between bodies, and left out. Where
+    no halo is seen around them, as in bright field, the bright fringe belongs to the cell: then all
+    labels stay.
 
     Parameters
     ----------
@@ -40,6 +46,8 @@ def outline_bodies(labels: Int32Array, image: Float32Array) -> Int32Array:
         (Y, X) cells, 0 outside, each one 4-connected part.
     image
         (Y, X) brightness.
+    diameter
+        Of cells, in pixels of the image.
     """
     cells, n_labels = find_runs(read_only(labels), 0), int(labels.max(initial=0))
     levels = two_levels(cells, image, n_labels, ROUNDS)
@@ -55,9 +63,30 @@ def outline_bodies(labels: Int32Array, image: Float32Array) -> Int32Array:
     bodies = keep_largest(find_runs(read_only(within), 0), n_labels, 0.0)
     is_gap = dark > np.median((dark + step / 2)[is_body])
     which = np.arange(n_labels + 1)
-    out = _painted(relabel(cells, np.where(is_body | is_gap, 0, which)), within)
-    paint(relabel(bodies, np.where(is_body & ~is_gap, which, 0)), which.astype(np.int32), out)
+    bodies = relabel(bodies, np.where(is_body & ~is_gap, which, 0))
+    out = _painted(bodies, within)
+    if _lacks_halo(out > 0, image, diameter, float(np.median(dark[is_body]))):
+        return labels
+    others = relabel(cells, np.where(is_body | is_gap, 0, which))
+    paint(others, which.astype(np.int32), out)
     return out
+
+
+def _lacks_halo(bodies: BoolArray, image: Float32Array, diameter: float, dark: float) -> bool:
+    """Return whether it is hardly brighter around bodies than far from them."""
+    near, around = (_within(part * diameter, bodies) for part in (HALO_FROM, HALO_TO))
+    empty, halo = image[~around], image[around & ~near]
+    if empty.size < ENOUGH_EMPTY * image.size or halo.size == 0:
+        return False
+    background = float(np.median(empty))
+    return float(halo.mean()) - background < LEAST_HALO * (background - dark)
+
+
+def _within(reach: float, mask: BoolArray) -> BoolArray:
+    """Return the pixels that are so near to a mask, along either axis."""
+    side = 2 * max(1, round(reach)) + 1
+    near = cv2.dilate(mask.view(np.uint8), np.ones((side, side), np.uint8))
+    return np.asarray(near, np.uint8).reshape(mask.shape).view(np.bool_)
 
 
 def _painted(runs: Runs, out: Int32Array) -> Int32Array:

@@ -126,7 +126,7 @@ class InstanceSegmenter(SegmenterByDiameter):
             seeds = self._seeds(nuclei, scale)
         labels = _label(frame, scale, self._images, seeds)
         if seeds is None:
-            labels = outline_bodies(labels, self._images.clean)
+            labels = outline_bodies(labels, self._images.clean, scale.working_diameter)
         return scale.enlarge(labels, frame.shape)
 
     def prepare_nuclei(self, frames: Sequence[NDArray[Any]]) -> Calibration | None:

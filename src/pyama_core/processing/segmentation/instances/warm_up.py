@@ -43,7 +43,7 @@ def cells(_parameters: object, frame: NDArray[Any], labels: NDArray[np.uint16]) 
 
 def outlined(_parameters: object, frame: NDArray[Any], labels: NDArray[np.uint16]) -> None:
     """Outline cells that are evenly dark."""
-    outline_bodies(labels.astype(np.int32), frame.astype(np.float32))
+    outline_bodies(labels.astype(np.int32), frame.astype(np.float32), _SCALE.diameter)
 
 
 def enlarged(_parameters: object, _frame: NDArray[Any], labels: NDArray[np.uint16]) -> None:
