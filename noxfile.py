@@ -28,7 +28,7 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """The long tests."""
     session.install("-e", ".[dev]")
-    session.run("pytest", "-m", "slow", *(session.posargs or ["-n", "2", "--dist", "loadgroup"]))
+    session.run("pytest", "-m", "slow", *(session.posargs or ["-n", "2", "--dist", "loadfile"]))
 
 
 @nox.session(venv_backend="none")

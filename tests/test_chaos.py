@@ -22,7 +22,6 @@ from chaos import (
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX"),
-    pytest.mark.xdist_group("kills"),  # which share two experiments, and begin early
 ]
 
 PART = pytest.param(5, id="a fifth")

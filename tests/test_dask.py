@@ -24,7 +24,7 @@ from pyama_core.io.storage.naming import RESULTS_NAME
 from pyama_core.processing.workflow.services.events import ProgressEvent
 from pyama_core.version import __version__
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("Dask")]
+pytestmark = pytest.mark.slow
 
 EXACT = ["--segmentation", "log-std", "--tracking", "iou"]
 

@@ -20,7 +20,6 @@ from pyama_core.demo import DemoFiles
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("Dask"),
     pytest.mark.skipif(os.name == "nt", reason="processes are stopped by signals"),
 ]
 SLOW = {"SLOW_S": "0.05"}

@@ -142,8 +142,6 @@ OTHERS = [
     for page in doc_blocks.pages()
     if page != TUTORIAL and any(map(doc_blocks.does_something, doc_blocks.blocks_of(page)))
 ]
-in_one_process = pytest.mark.xdist_group("docs")
-"""For what needs the tutorial, which takes half a minute, and is then done once."""
 unix = pytest.mark.skipif(sys.platform == "win32", reason="blocks are of a Unix shell")
 
 
@@ -159,7 +157,6 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 
 @unix
 @pytest.mark.slow
-@in_one_process
 def test_the_tutorial_leads_to_a_figure_and_tables(tutorial: tuple[Path, int]):
     folder, n_run = tutorial
     assert n_run >= 6
@@ -175,7 +172,6 @@ def copied(source: str, target: str) -> None:
 
 @unix
 @pytest.mark.slow
-@in_one_process
 @pytest.mark.parametrize("page", OTHERS, ids=name_of)
 def test_the_blocks_of_a_page_run(
     page: Path,

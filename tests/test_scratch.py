@@ -119,7 +119,6 @@ def test_a_run_killed_at_a_few_boundaries_is_completed_to_the_same_bytes(tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("kills")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("every", "n_random"),

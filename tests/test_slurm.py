@@ -20,7 +20,7 @@ from pyama_core.demo import DemoFiles, write_demo
 from pyama_core.errors import InputError
 from slurm_cluster import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("SLURM")]
+pytestmark = pytest.mark.slow
 
 EXACT = ["--segmentation", "log-std", "--tracking", "iou"]
 
