@@ -22,6 +22,7 @@ from frames import label_image, seeds
 from pyama_core.errors import InputError
 from pyama_core.processing.frame import read_only
 from pyama_core.processing.runs.pixel_runs import find_runs
+from pyama_core.processing.tracking.lineage.borders import Borders
 from pyama_core.processing.tracking.lineage.kernels.likeness import hang_together, likenesses
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.readings import REACH, Readings
@@ -169,7 +170,7 @@ def test_memory_is_that_of_five_frames():
     readings = Readings(may_join=True, may_cut=True)
     n_read = 0
     for t in range(20):
-        n_read += len(list(readings.see(Objects.of(RIGHT)[0])))
+        n_read += len(list(readings.see(Objects.of(RIGHT)[0], Borders.none())))
         assert n_read == max(0, t + 1 - REACH)
         assert len(readings._past) + len(readings._coming) <= 2 * REACH
     assert len(list(readings.rest())) == REACH

@@ -117,6 +117,7 @@ class FirstLook:
         objects: Objects,
         image: NDArray[Any] | None,
         shape: tuple[int, int],
+        borders: Borders,
         labels: np.dtype[Any] | None = None,
     ) -> Sighting:
         """Tell which cells the objects of the next frame are.
@@ -135,7 +136,7 @@ class FirstLook:
             for split in matches.splits
         ]
         seen, ids, held_by = _cells_of(objects, ids, splits, image)
-        return self._admitted(objects, seen, ids, held_by, splits, matches)
+        return self._admitted(objects, borders, seen, ids, held_by, splits, matches)
 
     def _numbered(self, matches: Matches) -> IntArray:
         """Return the id of each object, 0 for shared ones."""
@@ -153,6 +154,7 @@ class FirstLook:
     def _admitted(
         self,
         objects: Objects,
+        borders: Borders,
         seen: Objects,
         ids: IntArray,
         held_by: IntArray,
@@ -170,6 +172,8 @@ class FirstLook:
         )
         if self._n_frames == 0:  # how long these have been there, nobody knows: no doubt of them
             state = replace(state, n_alone=np.full(ids.size, PROVEN))
+        elif borders.sure.any():
+            state = _parted(state, ~merged, held_by, borders)
         waiting = ~np.isin(cells.cell, ids)
         absorbed = matches.into != np.arange(cells.cell.size)
         ended = self._ended(waiting, absorbed, matches)
@@ -201,6 +205,7 @@ class FirstLook:
             ],
             ended=ended,
             shift=shift,
+            borders=borders,
         )
 
     def _learn_motion(
@@ -255,6 +260,32 @@ class FirstLook:
             (left, "left the frame"),
         ]
         return [(cell, fate) for which, fate in fates for cell in cells.cell[which].tolist()]
+
+
+def _parted(
+    state: TrackState, alone: BoolArray, object_of: IntArray, borders: Borders
+) -> TrackState:
+    """Return the state of cells, where a fragment that a line surely parts from its cell is one.
+
+    Parameters
+    ----------
+    alone, object_of
+        Which cells are objects of their own, and the object that each is, or is in.
+    borders
+        Between objects.
+    """
+    fragments = np.flatnonzero(alone & (state.fragment_of > 0))
+    origin = state.index_of(state.fragment_of[fragments])
+    known = (origin >= 0) & alone[origin]
+    fragments, origin = fragments[known], origin[known]
+    ends = np.sort(object_of[np.stack([fragments, origin])], axis=0)
+    sure = np.stack([borders.first, borders.second])[:, borders.sure]
+    n = int(object_of.max(initial=0)) + 1
+    now = fragments[np.isin(ends[0] * n + ends[1], sure[0] * n + sure[1])]
+    n_alone, fragment_of = state.n_alone.copy(), state.fragment_of.copy()
+    n_alone[now] = np.maximum(n_alone[now], PROVEN)
+    fragment_of[now] = 0
+    return replace(state, n_alone=n_alone, fragment_of=fragment_of)
 
 
 def _alike(area: IntArray, before: Float64Array) -> BoolArray:

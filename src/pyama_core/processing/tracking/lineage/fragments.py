@@ -1,6 +1,7 @@
 """Pieces that a segmentation breaks off a cell in some frames, and what tells them from cells.
 
-A new object in the place of a cell is a fragment of it, until it lies clearly apart. A fragment
+A new object in the place of a cell is a fragment of it, until it lies clearly apart, or a line
+that is far stronger than most runs between them, where images tell of lines. A fragment
 that is one object with its cell again has never been a cell of its own, and is not split off; nor
 is any other new cell, before it has been seen on its own in a few frames.
 """

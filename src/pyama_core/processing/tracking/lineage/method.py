@@ -12,7 +12,7 @@ from pyama_core.processing.parameters import MethodParameters
 from pyama_core.processing.plugins import Imported
 from pyama_core.processing.tracking.tracker import Image, TrackingMethod
 
-ALGORITHM = "lineage/13"
+ALGORITHM = "lineage/14"
 
 
 class LineageParameters(MethodParameters):

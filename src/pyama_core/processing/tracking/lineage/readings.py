@@ -6,8 +6,10 @@ frame is read again when the two frames after it are known: neighbouring objects
 before it and after it are put together, and an object that is two before it and after it is cut.
 Cells that divide, or come to touch for good, look like neither.
 
-All that is asked is how much alike objects are in size and shape. Where cells of a movie change so
-much from frame to frame that most are hardly alike, as at long intervals, nothing is decided.
+All that is asked is how much alike objects are in size and shape, and, where outlines are bright,
+whether a line runs between two that is stronger than most: across that nothing is put together.
+Where cells of a movie change so much from frame to frame that most are hardly alike, as at long
+intervals, nothing is decided.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from pyama_core.processing.frame import read_only
 from pyama_core.processing.runs.pixel_runs import Runs, find_runs
 from pyama_core.processing.tracking.kernels.overlaps import common_pixels
+from pyama_core.processing.tracking.lineage.borders import Borders
 from pyama_core.processing.tracking.lineage.kernels.likeness import hang_together, likenesses
 from pyama_core.processing.tracking.lineage.merges import nearest_seed
 from pyama_core.processing.tracking.objects import Objects, equivalent_diameter
@@ -64,6 +67,26 @@ class Cut(NamedTuple):
     parts: list[NDArray[np.uint8]]
 
 
+class Read(NamedTuple):
+    """The objects of a frame as they are read.
+
+    Attributes
+    ----------
+    objects
+        All of them.
+    joined, cut
+        Which were put together from several, and which are parts of one.
+    unchanged
+        Of each object of the segmentation its index in these, -1 for those that were put together
+        or cut.
+    """
+
+    objects: Objects
+    joined: BoolArray
+    cut: BoolArray
+    unchanged: IntArray
+
+
 @dataclass(frozen=True)
 class Reading:
     """How a frame is to be read.
@@ -76,18 +99,21 @@ class Reading:
         Pairs of indices of objects: the first takes in the second.
     cuts
         The objects that are several cells.
+    is_told
+        Whether the frames around tell anything of this one.
     """
 
     n_objects: int
     joined: Sequence[tuple[int, int]] = ()
     cuts: Sequence[Cut] = ()
+    is_told: bool = False
 
-    def read(self, objects: Objects) -> tuple[Objects, BoolArray, BoolArray]:
-        """Return the objects of the frame in this reading; which were put together, which cut."""
+    def read(self, objects: Objects) -> Read:
+        """Return the objects of the frame in this reading."""
         n = objects.area.size
         if not (self.joined or self.cuts):
-            unchanged = np.zeros(n, np.bool_)
-            return objects, unchanged, unchanged
+            none = np.zeros(n, np.bool_)
+            return Read(objects, none, none, np.arange(n))
         number, is_cut, patches = np.arange(1, n + 1), [], []
         for kept, gone in self.joined:
             number[gone] = kept + 1
@@ -101,8 +127,12 @@ class Reading:
                 labels[part.view(np.bool_)] = n
             patches.append((cut.object, cut.corner, labels))
         found, numbers = objects.redrawn(number, patches)
-        kept_ones = [kept + 1 for kept, _ in self.joined]
-        return found, np.isin(numbers, kept_ones), np.isin(numbers, is_cut)
+        was_joined = np.isin(numbers, [kept + 1 for kept, _ in self.joined])
+        was_cut = np.isin(numbers, is_cut)
+        same = np.flatnonzero(~(was_joined | was_cut))
+        unchanged = np.full(self.n_objects, -1)
+        unchanged[numbers[same] - 1] = same
+        return Read(found, was_joined, was_cut, unchanged)
 
 
 class Readings:
@@ -121,23 +151,33 @@ class Readings:
         self._may = (may_join, may_cut)
         self._past: deque[Objects] = deque(maxlen=REACH)  # as they were read, the latest first
         self._coming: deque[Objects] = deque()  # as they were segmented
+        self._borders: deque[Borders] = deque()  # between them
 
-    def see(self, objects: Objects) -> Iterator[tuple[Reading, Objects]]:
-        """Take note of the next frame; yield how the one is read that can be told by now."""
+    def see(self, objects: Objects, borders: Borders) -> Iterator[tuple[Reading, Objects, Borders]]:
+        """Take note of the next frame; yield the reading of the one that can be told by now.
+
+        With it come the objects as they are read, and the borders between those that are as they
+        were segmented, which are sure only where frames around tell of the frame.
+        """
         self._coming.append(objects)
+        self._borders.append(borders)
         if len(self._coming) > REACH:
             yield self._next()
 
-    def rest(self) -> Iterator[tuple[Reading, Objects]]:
+    def rest(self) -> Iterator[tuple[Reading, Objects, Borders]]:
         """Yield the readings of the frames that are left, after the last one was seen."""
         while self._coming:
             yield self._next()
 
-    def _next(self) -> tuple[Reading, Objects]:
-        frame = self._coming.popleft()
-        reading = _reading(frame, list(self._past), list(self._coming), *self._may)
-        self._past.appendleft(reading.read(frame)[0])
-        return reading, self._past[0]
+    def _next(self) -> tuple[Reading, Objects, Borders]:
+        frame, borders = self._coming.popleft(), self._borders.popleft()
+        reading = _reading(frame, borders, list(self._past), list(self._coming), *self._may)
+        read = reading.read(frame)
+        self._past.appendleft(read.objects)
+        borders = borders.between(read.unchanged)
+        if not reading.is_told:
+            borders = borders._replace(sure=np.zeros_like(borders.sure))
+        return reading, read.objects, borders
 
 
 class _Overlaps(NamedTuple):
@@ -178,7 +218,12 @@ class _Choice(NamedTuple):
 
 
 def _reading(
-    frame: Objects, past: list[Objects], future: list[Objects], may_join: bool, may_cut: bool
+    frame: Objects,
+    borders: Borders,
+    past: list[Objects],
+    future: list[Objects],
+    may_join: bool,
+    may_cut: bool,
 ) -> Reading:
     """Return how a frame is to be read, given those before, as read, and after; nearest first."""
     n_objects = frame.area.size
@@ -191,7 +236,12 @@ def _reading(
     choices: list[_Choice | None] = []
     if may_join:
         groups = [{group for of in side for group in _pieces(frame, of[1])} for side in sides]
-        choices += [judge.join(group) for group in sorted(groups[0] & groups[1])]
+        parted = set(zip(*(ends[borders.strong].tolist() for ends in borders[:2]), strict=True))
+        choices += [
+            judge.join(group)
+            for group in sorted(groups[0] & groups[1])
+            if parted.isdisjoint(itertools.combinations(group, 2))
+        ]
     if may_cut:
         parts = [[_parts(frame, *of) for of in side] for side in sides]
         both = [{index for held in side for index in held} for side in parts]
@@ -211,7 +261,7 @@ def _taken(n_objects: int, choices: list[_Choice]) -> Reading:
         joined += [(choice.objects[0], other) for other in choice.objects[1:]]
         if choice.cut is not None:
             cuts.append(choice.cut)
-    return Reading(n_objects, joined, cuts)
+    return Reading(n_objects, joined, cuts, is_told=True)
 
 
 def _pieces(frame: Objects, table: _Overlaps) -> set[tuple[int, ...]]:

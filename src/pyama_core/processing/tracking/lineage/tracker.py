@@ -16,12 +16,11 @@ from pyama_core.processing.tracking.fates import Track, TrackTable
 from pyama_core.processing.tracking.lineage.borders import Borders
 from pyama_core.processing.tracking.lineage.first_look import FirstLook, Sighting
 from pyama_core.processing.tracking.lineage.method import LineageParameters
-from pyama_core.processing.tracking.lineage.readings import Reading, Readings
+from pyama_core.processing.tracking.lineage.readings import Read, Reading, Readings
 from pyama_core.processing.tracking.lineage.second_look import Lineages, look_again
 from pyama_core.processing.tracking.objects import Objects
 from pyama_core.processing.tracking.tracker import require_room
 
-BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
@@ -36,7 +35,8 @@ class LineageTracker:
     - cells are looked for where they should be by now: moved with the field of view, and on by as
       much of each cell's last step as steps have been found to persist in this movie;
     - a cell missed in up to `max_gap` frames gets its number back;
-    - an object that several cells have merged into is divided among them until they part.
+    - an object that several cells have merged into is divided among them until they part. What is
+      new beside a cell may be a piece of it, until it is seen apart or behind a strong line.
 
     The second (`second_look`) mends the tracks of the whole movie, with both ends known:
 
@@ -141,22 +141,20 @@ class LineageTracker:
             raise InputError("Expected all frames to be previewed before the first update.")
         frame, image = self._checked(frame, image)
         self._shape = (frame.shape[0], frame.shape[1])
-        self._images.append(image)
-        self._look_at(self._readings.see(Objects.of(frame)[0]))
+        objects, _ = Objects.of(frame)
+        looks = image is not None and not self._is_bright
+        borders = Borders.of(objects, np.asarray(image)) if looks else Borders.none()
+        self._images.append(None if looks else image)
+        self._look_at(self._readings.see(objects, borders))
 
-    def _look_at(self, readings: Iterable[tuple[Reading, Objects]]) -> None:
+    def _look_at(self, readings: Iterable[tuple[Reading, Objects, Borders]]) -> None:
         """Take the first look at frames, of which it is known by now how to read them."""
         shape = self._shape or (0, 0)
-        for reading, objects in readings:
+        for reading, objects, borders in readings:
             image = self._images.popleft()
-            if image is None:
-                sighting = self._first_look.see(objects, None, shape)
-            elif self._is_bright:
-                sighting = self._first_look.see(objects.in_light_of(image), image, shape)
-            else:
-                sighting = self._first_look.see(objects, None, shape)
-                sighting = replace(sighting, borders=Borders.of(objects, image))
-            self._previewed.append(sighting)
+            if image is not None:
+                objects = objects.in_light_of(image)
+            self._previewed.append(self._first_look.see(objects, image, shape, borders))
             self._read.append(reading)
 
     def update(self, frame: NDArray[Any], image: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -190,14 +188,14 @@ class LineageTracker:
         image = image if self._is_bright else None
         shape = (frame.shape[0], frame.shape[1])
         if self._previewed or self._images:
-            objects, joined, cut = self._previewed_objects(Objects.of(frame)[0])
+            objects, joined, cut, _ = self._previewed_objects(Objects.of(frame)[0])
             sighting, number = self._previewed_frame()
             of_time = self._lineages.joined[self._n_updated] if self._lineages else ()
             self._n_joined.update({*number[joined[sighting.object]].tolist(), *of_time})
             self._n_cut.update(np.unique(number[cut[sighting.object]]).tolist())
         else:
             objects = Objects.of(frame, image)[0]
-            sighting = self._first_look.see(objects, image, shape, self.dtype)
+            sighting = self._first_look.see(objects, image, shape, Borders.none(), self.dtype)
             number = sighting.cell
         out = np.zeros(shape, self.dtype)
         sighting.paint(objects, number, out)
@@ -205,8 +203,8 @@ class LineageTracker:
         self._write_down(sighting, number)
         return out
 
-    def _previewed_objects(self, objects: Objects) -> tuple[Objects, BoolArray, BoolArray]:
-        """Return the objects of the next frame as it is read, and which were joined and cut."""
+    def _previewed_objects(self, objects: Objects) -> Read:
+        """Return the objects of the next frame as it is read."""
         self._look_at(self._readings.rest())
         t = self._n_updated
         n_objects = self._read[t].n_objects if t < len(self._read) else 0
