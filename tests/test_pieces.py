@@ -116,6 +116,26 @@ def test_a_line_that_is_weak_tells_enough_of_two_that_are_apart_for_few_frames()
     assert track(few, [halfway(0.7)] * len(few))[0].n_cells == ROWS * COLUMNS - 1
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_neighbours_behind_lines_of_unequal_strength_are_not_put_together(seed):
+    rng = np.random.default_rng(seed)
+    image = np.full(APART.shape, INSIDE, np.float64)
+    for axis in (0, 1):
+        after = np.roll(APART, -1, axis)
+        pair = np.sort([APART, after], axis=0)
+        meet = (pair[0] > 0) & (pair[0] < pair[1])
+        strength = rng.uniform(0.4, 1.6, (pair.max() + 1, pair.max() + 1))
+        image[meet] += (LINE - INSIDE) * strength[pair[0][meet], pair[1][meet]]
+    frames = [APART.copy() for _ in range(20)]
+    for a, b in ((1, 2), (4, 9), (6, 7), (13, 14), (15, 20), (17, 18)):
+        first = int(rng.integers(1, 15))
+        for frame in frames[first : first + 4]:
+            frame[frame == b] = a
+    tracker, labels = track(frames, [rng.normal(image, 2) for _ in frames])
+    assert tracker.n_cells == ROWS * COLUMNS
+    assert np.unique(labels[-1]).size == ROWS * COLUMNS + 1
+
+
 BLINK = [JOINED] * 4 + [APART] + [JOINED] * 2 + [APART] * 6
 """The frames around tell that in the fifth the pieces of one cell are apart."""
 
@@ -326,7 +346,9 @@ def slow_pieces(tracks, sightings, together, longest):
         values = lines.get((a, b), [])
         if usual > 0 and len(values) > 1:
             low = sorted(values)[(len(values) - 1) // 4]
-            if np.mean(values) < 0.9 * usual and (len(values) < 7 or low < 0.3 * usual):
+            if np.mean(values) < 0.9 * usual and (
+                len(values) < 7 or low < max(np.mean(values) / 3, 0.05 * usual)
+            ):
                 found.add((a, b))
         elif (a, b) in absorbed and max(distances[True] + distances[False]) <= 0.9:
             found.add((a, b))

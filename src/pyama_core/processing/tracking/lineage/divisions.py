@@ -6,6 +6,7 @@ of a third one, against cells that came to lie so by chance and cells that were 
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -206,7 +207,7 @@ def _look(
     if far.max() > _NEAR * diameter or tracks.merged[[mother, first, second]].any():
         return None
     after = [rows[tracks.cell[row]][place[row] :] for row in (first, second)]
-    area = np.array([float(np.median(tracks.area[mine[:_LOOK]])) for mine in after])
+    area = np.array([_median(tracks.area[mine[:_LOOK]]) for mine in after])
     between = float(np.hypot(*(ways[0] - ways[1])))
     lasts = [int(tracks.frame[mine[-1]]) - int(tracks.frame[first]) + 1 for mine in after]
     kept_on = [
@@ -226,7 +227,7 @@ def _look(
         is_whole=all(kept_on),
         before=before.size,
         brighter=_brighter(tracks, before, after),
-        swollen=float(np.log(whole / np.median(tracks.area[before]))),
+        swollen=float(np.log(whole / _median(tracks.area[before]))),
     )
 
 
@@ -243,6 +244,11 @@ def _largest_apart(tracks: Tracklets, a: IntArray, b: IntArray) -> float:
 
 def _brighter(tracks: Tracklets, before: IntArray, after: list[IntArray]) -> float:
     """Return the logarithm of the brightness of two cells over what one had, NaN if unknown."""
-    one = float(np.median(tracks.brightness[before[-_LOOK:]]))
-    two = sum(float(np.median(tracks.brightness[mine[:_LOOK]])) for mine in after)
+    one = _median(tracks.brightness[before[-_LOOK:]])
+    two = sum(_median(tracks.brightness[mine[:_LOOK]]) for mine in after)
     return float(np.log(two / one)) if one > 0 and two > 0 else np.nan
+
+
+def _median(values: Float64Array) -> float:
+    """Return the median of few values, for which NumPy takes ten times as long."""
+    return float(statistics.median(values.tolist()))

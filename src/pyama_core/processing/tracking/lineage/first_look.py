@@ -280,7 +280,7 @@ def _parted(
     fragments, origin = fragments[known], origin[known]
     ends = np.sort(object_of[np.stack([fragments, origin])], axis=0)
     sure = np.stack([borders.first, borders.second])[:, borders.sure]
-    n = int(object_of.max(initial=0)) + 1
+    n = int(max(object_of.max(), borders.second.max())) + 1
     now = fragments[np.isin(ends[0] * n + ends[1], sure[0] * n + sure[1])]
     n_alone, fragment_of = state.n_alone.copy(), state.fragment_of.copy()
     n_alone[now] = np.maximum(n_alone[now], PROVEN)

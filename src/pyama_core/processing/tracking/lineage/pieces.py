@@ -8,7 +8,7 @@ pieces of one cell if they are one object now and then, and whenever they are tw
 - along the border between them runs a weaker line than along most borders of the movie, on the mean
   of all frames. What a segmentation takes for the outline of a cell may be that of a vacuole or of
   a fold, but that seldom goes all the way across. If they are two for many frames, there is hardly
-  any line in a quarter of these: one that is weak, but always there, parts two cells.
+  any line in a quarter of these: one that is weak, but always the same, parts two cells.
 
 The second is asked where there are images in which outlines are bright, as in phase contrast:
 brighter, in the middle of all borders, than the brighter of two neighbours, as the outlines of
@@ -18,9 +18,7 @@ and after.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +34,8 @@ Pair = tuple[int, int]
 NEAR = 0.9
 """Of the sum of both radii: pieces of a cell have their centroids so near."""
 
-_WEAK, _HARDLY_ANY = 0.9, 0.3  # of the usual line between cells of the movie
-_QUARTER = 4  # of the frames: in so many there is hardly any line
+_WEAK, _NONE = 0.9, 0.05  # of the usual line between cells of the movie
+_QUARTER, _HARDLY_ANY = 4, 1 / 3  # in so many of the frames there is less than that of the mean
 _FEW, _LONG = 2, 6  # frames in which two touch: the mean of these tells something; it tells all
 
 
@@ -64,9 +62,7 @@ def pieces_of_one(
         for piece, whole in sighting.absorbed
         if 0 < born[piece] < t - longest and born[whole] < born[piece]
     }
-    lines = _lines_between(tracks, sightings)
-    usual = float(np.median([each.mean for each in lines.values()])) if lines else 0.0
-    tells = len(lines) >= MANY and bool(np.median([each.beyond for each in lines.values()]) > 0)
+    told = _told_by_lines(tracks, sightings)
     rows = tracks.rows_of_each()
     found = set()
     for a, b in absorbed.union(together):
@@ -74,49 +70,41 @@ def pieces_of_one(
         distance, apart = tracks.distances(i, j), tracks.object[i] != tracks.object[j]
         if not apart.any() or distance[apart].max() > NEAR:
             continue
-        line = lines.get((a, b), _NOWHERE)
-        if tells and line.n_frames >= _FEW:
-            is_one = line.mean < _WEAK * usual
-            is_one &= line.n_frames <= _LONG or line.low < _HARDLY_ANY * usual
-        else:
-            is_one = (a, b) in absorbed and distance.max() <= NEAR
-        if is_one:
+        by_distance = (a, b) in absorbed and bool(distance.max() <= NEAR)
+        if told.get((a, b), by_distance):
             found.add((a, b))
     return found
 
 
-class _Line(NamedTuple):
-    """What runs between two cells, on the mean of the frames in which they touch.
+def _told_by_lines(tracks: Tracklets, sightings: Sequence[Sighting]) -> dict[Pair, bool]:
+    """Return of pairs that touch in some frames whether the line between them is that of pieces.
 
-    Attributes
-    ----------
-    n_frames : int
-        In how many they do.
-    mean, beyond : float
-        How bright it is, held against both cells, and against the brighter one.
-    low : float
-        How bright it is, held against both, in no more than a quarter of the frames.
+    Nothing where there are few pairs, or lines that are not brighter than both cells.
     """
+    a, b, line, beyond = _borders_between(tracks, sightings)
+    order = np.lexsort((line, b, a))
+    a, b, line, beyond = a[order], b[order], line[order], beyond[order]
+    first = np.flatnonzero(np.diff([a, b], prepend=-1).any(axis=0))
+    n_frames = np.diff(first, append=a.size)
+    if first.size < MANY or np.median(np.add.reduceat(beyond, first) / n_frames) <= 0:
+        return {}
+    mean, low = np.add.reduceat(line, first) / n_frames, line[first + (n_frames - 1) // _QUARTER]
+    usual = np.median(mean)
+    is_one = mean < _WEAK * usual
+    is_one &= (n_frames <= _LONG) | (low < np.maximum(_HARDLY_ANY * mean, _NONE * usual))
+    often = n_frames >= _FEW
+    pairs = zip(a[first][often].tolist(), b[first][often].tolist(), strict=True)
+    return dict(zip(pairs, is_one[often].tolist(), strict=True))
 
-    n_frames: int
-    mean: float
-    beyond: float
-    low: float
 
-    @classmethod
-    def of(cls, frames: Float64Array) -> Self:
-        """Sum up a row per frame: how bright it is, held against both and the brighter one."""
-        mean, beyond = frames.mean(axis=0).tolist()
-        low = np.sort(frames[:, 0])[(len(frames) - 1) // _QUARTER]
-        return cls(len(frames), mean, beyond, float(low))
+def _borders_between(
+    tracks: Tracklets, sightings: Sequence[Sighting]
+) -> tuple[IntArray, IntArray, Float64Array, Float64Array]:
+    """Return the borders of all frames between cells that are objects of their own.
 
-
-_NOWHERE = _Line(0, 0.0, 0.0, 0.0)
-
-
-def _lines_between(tracks: Tracklets, sightings: Sequence[Sighting]) -> dict[Pair, _Line]:
-    """Return what runs between the cells that touch, where each is an object of its own."""
-    lines: dict[Pair, list[tuple[float, float]]] = defaultdict(list)
+    Both cells, the lower id first, and how bright it is, held against both and the brighter one.
+    """
+    cells, values = [np.empty((2, 0), np.int64)], [np.empty((2, 0))]
     end = 0
     for sighting in sightings:
         begin, end = end, end + sighting.cell.size
@@ -124,11 +112,12 @@ def _lines_between(tracks: Tracklets, sightings: Sequence[Sighting]) -> dict[Pai
         cell_of = np.zeros(sighting.n_objects, np.int64)
         cell_of[sighting.object[alone]] = tracks.cell[begin:end][alone]
         first, second, line, beyond, *_ = sighting.borders
-        cells = np.sort([cell_of[first], cell_of[second]], axis=0)
-        for a, b, *values in zip(*cells.tolist(), line.tolist(), beyond.tolist(), strict=True):
-            if a:  # neither is shared
-                lines[a, b].append((values[0], values[1]))
-    return {pair: _Line.of(np.array(values)) for pair, values in lines.items()}
+        pairs = np.sort([cell_of[first], cell_of[second]], axis=0)
+        kept = pairs[0] > 0  # neither is shared
+        cells.append(pairs[:, kept])
+        values.append(np.stack([line, beyond])[:, kept])
+    (a, b), (line, beyond) = np.concatenate(cells, axis=1), np.concatenate(values, axis=1)
+    return a, b, line, beyond
 
 
 def _pair(a: int, b: int) -> Pair:

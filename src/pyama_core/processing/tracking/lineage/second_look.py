@@ -376,7 +376,7 @@ def _links(tracks: Tracklets) -> dict[int, list[tuple[int, float]]]:
     later = np.flatnonzero(tracks.frame > tracks.first_frames()[tracks.cell])
     later = later[np.lexsort((tracks.confidence[later], tracks.frame[later], tracks.cell[later]))]
     keys = np.stack([tracks.cell[later], tracks.frame[later]])
-    place = np.unique(keys, axis=1, return_index=True)[1]  # of pieces the least sure one
+    place = np.flatnonzero(np.diff(keys, prepend=-1).any(axis=0))  # of pieces the least sure one
     confidence = np.nan_to_num(tracks.confidence[later[place]], nan=_TOGETHER).round(4)
     links: dict[int, list[tuple[int, float]]] = {}
     for cell, frame, sure in zip(*keys[:, place].tolist(), confidence.tolist(), strict=True):

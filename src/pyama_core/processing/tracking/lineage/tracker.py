@@ -268,5 +268,6 @@ class LineageTracker:
 
 def _n_in_object(sighting: Sighting, number: IntArray) -> IntArray:
     """Return how many cells are in the object of each."""
-    pairs = np.unique(np.stack([sighting.object, number]), axis=1)
-    return np.bincount(pairs[0], minlength=sighting.n_objects)[sighting.object]
+    n = int(number.max(initial=0)) + 1
+    of_each = np.unique(sighting.object * n + number) // n
+    return np.bincount(of_each, minlength=sighting.n_objects)[sighting.object]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -101,7 +102,8 @@ class Tracklets:
     def rows_of_each(self) -> list[IntArray]:
         """Return the rows of each id, by frame; empty for those that are not there."""
         order = np.argsort(self.cell, kind="stable")
-        return np.split(order, np.cumsum(np.bincount(self.cell, minlength=self.n_cells + 1))[:-1])
+        ends = np.cumsum(np.bincount(self.cell, minlength=self.n_cells + 1)).tolist()
+        return [order[begin:end] for begin, end in itertools.pairwise([0, *ends])]
 
     def of_both(self, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray]:
         """Return of the rows of two cells those of the frames in which both are seen."""
