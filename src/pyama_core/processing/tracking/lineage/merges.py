@@ -27,7 +27,8 @@ def find_shared(
 
     A cell that has no object of its own is in the object that covers at least half of it, if that
     is large enough: by at least half of the cell's area larger than the other cells in it
-    together. (One that is not is another cell that has come to lie where this one was.)
+    together. (One that is not is another cell that has come to lie where this one was.) But where
+    this cell and the object's were in objects of several in the frame before, they still are.
 
     Parameters
     ----------
@@ -41,10 +42,11 @@ def find_shared(
     asked_pairs = np.flatnonzero(asked)
     order = np.lexsort((cells.cell[overlaps.cell[asked_pairs]], -overlaps.common[asked_pairs]))
     explained = np.where(partner == UNPAIRED, 0.0, cells.area[partner] if cells.cell.size else 0.0)
-    placed = np.zeros(cells.cell.size, np.bool_)
+    placed, stays = np.zeros(cells.cell.size, np.bool_), cells.merged & (cells.age == 1)
     for pair in asked_pairs[order]:
         cell, target = int(overlaps.cell[pair]), int(overlaps.object[pair])
         fits = objects.area[target] > explained[target] + cells.area[cell] / 2
+        fits |= stays[cell] and partner[target] != UNPAIRED and stays[partner[target]]
         if fits and not placed[cell]:
             placed[cell] = True
             explained[target] += cells.area[cell]

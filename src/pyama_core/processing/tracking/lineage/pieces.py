@@ -27,6 +27,7 @@ from pyama_core.processing.tracking.lineage.borders import MANY
 from pyama_core.processing.tracking.lineage.first_look import Sighting
 from pyama_core.processing.tracking.lineage.tracklets import Tracklets
 
+BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 Pair = tuple[int, int]
@@ -76,12 +77,18 @@ def pieces_of_one(
     return found
 
 
+def surely_two(tracks: Tracklets, sightings: Sequence[Sighting]) -> set[Pair]:
+    """Return the pairs of cells, lower id first, with a line between them that surely parts two."""
+    a, b, *_, sure = _borders_between(tracks, sightings)
+    return set(zip(a[sure].tolist(), b[sure].tolist(), strict=True))
+
+
 def _told_by_lines(tracks: Tracklets, sightings: Sequence[Sighting]) -> dict[Pair, bool]:
     """Return of pairs that touch in some frames whether the line between them is that of pieces.
 
     Nothing where there are few pairs, or lines that are not brighter than both cells.
     """
-    a, b, line, beyond = _borders_between(tracks, sightings)
+    a, b, line, beyond, _ = _borders_between(tracks, sightings)
     order = np.lexsort((line, b, a))
     a, b, line, beyond = a[order], b[order], line[order], beyond[order]
     first = np.flatnonzero(np.diff([a, b], prepend=-1).any(axis=0))
@@ -99,25 +106,27 @@ def _told_by_lines(tracks: Tracklets, sightings: Sequence[Sighting]) -> dict[Pai
 
 def _borders_between(
     tracks: Tracklets, sightings: Sequence[Sighting]
-) -> tuple[IntArray, IntArray, Float64Array, Float64Array]:
+) -> tuple[IntArray, IntArray, Float64Array, Float64Array, BoolArray]:
     """Return the borders of all frames between cells that are objects of their own.
 
-    Both cells, the lower id first, and how bright it is, held against both and the brighter one.
+    Both cells, the lower id first; how bright it is, held against both and the brighter one; and
+    whether it surely parts two cells.
     """
-    cells, values = [np.empty((2, 0), np.int64)], [np.empty((2, 0))]
+    cells, values = [np.empty((2, 0), np.int64)], [np.empty((3, 0))]
     end = 0
     for sighting in sightings:
         begin, end = end, end + sighting.cell.size
         alone = ~sighting.merged
         cell_of = np.zeros(sighting.n_objects, np.int64)
         cell_of[sighting.object[alone]] = tracks.cell[begin:end][alone]
-        first, second, line, beyond, *_ = sighting.borders
+        first, second, line, beyond, _, sure = sighting.borders
         pairs = np.sort([cell_of[first], cell_of[second]], axis=0)
         kept = pairs[0] > 0  # neither is shared
         cells.append(pairs[:, kept])
-        values.append(np.stack([line, beyond])[:, kept])
-    (a, b), (line, beyond) = np.concatenate(cells, axis=1), np.concatenate(values, axis=1)
-    return a, b, line, beyond
+        values.append(np.stack([line, beyond, sure])[:, kept])
+    a, b = np.concatenate(cells, axis=1)
+    line, beyond, sure = np.concatenate(values, axis=1)
+    return a, b, line, beyond, sure > 0
 
 
 def _pair(a: int, b: int) -> Pair:

@@ -23,7 +23,7 @@ from pyama_core.processing.tracking.lineage.first_look import Sighting
 from pyama_core.processing.tracking.lineage.gaps import Gaps, find_gaps
 from pyama_core.processing.tracking.lineage.method import LineageParameters
 from pyama_core.processing.tracking.lineage.motion import Motion
-from pyama_core.processing.tracking.lineage.pieces import NEAR, pieces_of_one
+from pyama_core.processing.tracking.lineage.pieces import NEAR, pieces_of_one, surely_two
 from pyama_core.processing.tracking.lineage.swaps import exchange
 from pyama_core.processing.tracking.lineage.tracklets import Tracklets
 
@@ -104,10 +104,11 @@ def look_again(
     """Put right what the first look could not know, and number the cells anew."""
     tracks = Tracklets.of(sightings)
     fate: dict[int, Fate] = {cell: fate for s in sightings for cell, fate in s.ended}
-    together = _frames_together(tracks)
+    two = surely_two(tracks, sightings)
+    together = {pair: n for pair, n in _frames_together(tracks).items() if pair not in two}
     pieces: set[tuple[int, int]] = set()
     if parameters.alternatives == "auto" and parameters.max_broken:
-        pieces = pieces_of_one(tracks, sightings, together, parameters.max_broken)
+        pieces = pieces_of_one(tracks, sightings, together, parameters.max_broken) - two
     joined = _seen_apart(tracks, pieces)
     tracks = tracks.with_cells(_never_two(tracks, together, pieces))
     tracks = tracks.with_cells(_given_back(tracks))
