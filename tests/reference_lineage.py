@@ -167,7 +167,11 @@ class PlainLineage:
         placed = set()
         for _, _, i, j in sorted(asked):
             inside = sum(cells[k].area for k in held.get(j, []))
-            if i not in placed and objects[j].sum() > inside + cells[i].area / 2:
+            fits = objects[j].sum() > inside + cells[i].area / 2
+            if j in owner:
+                pair = cells[i], cells[owner[j]]
+                fits |= all(c.merged and c.seen == self.n_frames - 1 for c in pair)
+            if i not in placed and fits:
                 held.setdefault(j, []).append(i)
                 placed.add(i)
         return {j: members for j, members in held.items() if len(members) > 1}

@@ -415,8 +415,8 @@ PINNED: dict[str, Found] = {
         "tracks": "32 cells, 0 with a parent, c8f7c3180df35681",
     },
     "lineage/14": {
-        "usual, labels": "11 labels, 22642 pixels, b4a508f9e6339194",
-        "usual, tracks": "11 cells, 2 with a parent, f3a72b59f9a2d1ef",
+        "usual, labels": "11 labels, 22642 pixels, 2ecd34a11c461465",
+        "usual, tracks": "11 cells, 2 with a parent, 5c657140ef29e174",
         "usual, shifts": [0.0, 0.0, 9.0, -14.0, 0.0, 0.0],
         "divisions, labels": "12 labels, 22642 pixels, 345b1bb642e7af40",
         "divisions, tracks": "12 cells, 1 with a parent, 26450d06dfa05c91",

@@ -328,6 +328,20 @@ def test_an_object_is_not_divided_for_a_cell_that_was_seen_for_a_moment():
     assert all(track.n_merged == 0 for track in tracker.tracks())
 
 
+def test_cells_stay_in_their_object_even_if_it_shrinks_until_they_part():
+    apart, together = [(20, 16, 8), (20, 31, 5)], frame_of((20, 18, 8), (20, 29, 5))
+    shrunk, parted = frame_of((20, 19, 7), (20, 28, 4)), frame_of((20, 17, 7), (20, 31, 4))
+    frames = [*[frame_of(*apart)] * 5, together, *[shrunk] * 4, *[parted] * 5]
+    assert shrunk.sum() < disc(*apart[0]).sum() + disc(*apart[1]).sum() / 2
+    for look_ahead in (True, False):
+        tracker = LineageTracker(LineageParameters(alternatives="off", correct_drift=False))
+        for frame in frames if look_ahead else ():
+            tracker.preview(frame)
+        labels = [tracker.update(frame) for frame in frames]
+        assert ids_at(labels[5:10], [(20, 18), (20, 29)]) == [[1, 2]] * 5
+        assert ids_at(labels[10:], [(20, 17), (20, 31)]) == [[1, 2]] * 5
+
+
 def test_a_cell_owns_its_place_even_if_its_fragment_was_larger():
     whole = frame_of((20, 24, 10))
     left, right = whole.copy(), whole.copy()

@@ -19,7 +19,7 @@ from frames import DTYPES, label_image, make_frame, seeds
 from pyama_core.processing.tracking.lineage.borders import Borders
 from pyama_core.processing.tracking.lineage.first_look import _parted
 from pyama_core.processing.tracking.lineage.method import LineageParameters, tracking_method
-from pyama_core.processing.tracking.lineage.pieces import pieces_of_one
+from pyama_core.processing.tracking.lineage.pieces import pieces_of_one, surely_two
 from pyama_core.processing.tracking.lineage.readings import Cut, Reading, Readings
 from pyama_core.processing.tracking.lineage.second_look import _frames_together
 from pyama_core.processing.tracking.lineage.track_state import TrackState
@@ -155,6 +155,16 @@ def test_who_was_surely_a_cell_is_one_in_the_object_of_another(part, n_cells):
     _, labels = track(BLINK, [halfway(part)] * len(BLINK))
     for frame in labels[4:7]:
         assert np.unique(frame[JOINED == 1]).size == n_cells
+
+
+def test_two_with_a_line_that_surely_parts_them_are_never_one():
+    """However long they are in one object, and however weak the line is in other frames."""
+    images = [halfway(0.1)] * len(FLICKER)
+    frames = [*FLICKER, *[JOINED] * 12, *[APART] * 2]
+    images += [halfway(1.0)] * (len(frames) - len(FLICKER))
+    assert track(frames, images)[0].n_cells == ROWS * COLUMNS - 1
+    images[11] = halfway(4.0)
+    assert track(frames, images)[0].n_cells == ROWS * COLUMNS
 
 
 def test_few_neighbours_do_not_tell_what_is_usual():
@@ -355,6 +365,20 @@ def slow_pieces(tracks, sightings, together, longest):
     return found
 
 
+def slow_surely_two(tracks, sightings):
+    """The same, border by border."""
+    found = set()
+    for t, sighting in enumerate(sightings):
+        for a, b, *_, sure in zip(*sighting.borders, strict=True):
+            ids = []
+            for each in (a, b):
+                here = (tracks.frame == t) & (tracks.object == each) & ~tracks.merged
+                ids += tracks.cell[here].tolist()
+            if sure and len(ids) == 2:
+                found.add(tuple(sorted(ids)))
+    return found
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("has_images", [True, False])
 def test_pieces_are_those_of_the_plain_rule(seed, has_images):
@@ -364,7 +388,7 @@ def test_pieces_are_those_of_the_plain_rule(seed, has_images):
     rng = np.random.default_rng(seed)
     tracker = LineageTracker()
     for true, frame in zip(truth, frames, strict=True):
-        image = rng.normal(with_lines(true), 5) if has_images else None
+        image = rng.normal(with_lines(true, range(1, 12), 900), 5) if has_images else None
         tracker.preview(frame, image)
     tracker.update(frames[0])
     sightings = tracker._previewed
@@ -372,4 +396,7 @@ def test_pieces_are_those_of_the_plain_rule(seed, has_images):
     together = _frames_together(tracks)
     found = pieces_of_one(tracks, sightings, together, 3)
     assert found == slow_pieces(tracks, sightings, together, 3)
+    two = surely_two(tracks, sightings)
+    assert two == slow_surely_two(tracks, sightings)
+    assert bool(two) == has_images
     assert found or seed  # there is something to find
