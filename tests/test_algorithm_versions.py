@@ -346,17 +346,17 @@ PINNED: dict[str, Found] = {
         "easy, twice as large": "10 labels, 4954 pixels, dc1db90e8851881b",
         "difficult": "28 labels, 3068 pixels, b58f93ff13983af4",
     },
-    "bright/6": {
+    "bright/7": {
         "nuclei": "11 labels, 749 pixels, 96e05c78b1f19ee0",
-        "difficult": "29 labels, 2283 pixels, cdd7b1a03dbb74cb",
-        "limited": "24 labels, 1960 pixels, a7bdd755b9a792fe",
+        "difficult": "29 labels, 2370 pixels, 61965d4e4ee0e0cf",
+        "limited": "24 labels, 2055 pixels, 442415bd21ae6d83",
         "crowded": "129 labels, 13828 pixels, 4a180b4c4287a3ff",
-        "cells": "13 labels, 6057 pixels, 7aa7f5e22c4f3a6d",
-        "cells, twice as large": "13 labels, 22056 pixels, 4e670dc9ceb66b9e",
+        "cells": "13 labels, 6052 pixels, d13aea8c22b92a77",
+        "cells, twice as large": "13 labels, 22064 pixels, 6c872debb71717e3",
         "estimated diameter": [24.0],
     },
-    "dark/6": {
-        "difficult": "29 labels, 2284 pixels, 8fab1f0c3f2b1c15",
+    "dark/7": {
+        "difficult": "29 labels, 2371 pixels, c4cd2147e17b3949",
     },
     "log-std/1": {
         "few grey values": "1 labels, 11582 pixels, daa39aa557860b92",

@@ -16,8 +16,8 @@ from pyama_core.processing.segmentation.cell_diameter import (
 )
 from pyama_core.processing.segmentation.segmenter import SegmentationMethod
 
-ALGORITHM = "bright/6"
-ALGORITHM_OF_DARK = "dark/6"
+ALGORITHM = "bright/7"
+ALGORITHM_OF_DARK = "dark/7"
 
 
 def _parse_limit(value: Any) -> float | str | None:

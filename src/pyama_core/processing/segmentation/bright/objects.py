@@ -45,8 +45,8 @@ NECK = 0.97  # a neck narrower than this, of the narrower side, may separate
 MARGIN = 0.0
 CORE = 0.4  # of its own contrast is the core of an object
 OUTLINE = 0.475  # of the level at which it is steepest
-BRIGHTER = 1.6  # times its own contrast, that a neighbour has which hides where an object ends
-HIDDEN = 1.2, 1.2  # times the level of its outline and its contrast: values of what was hidden
+BRIGHTER = 1.2  # times its own contrast, that a neighbour has which hides where an object ends
+HIDDEN = 1.2, 1.2  # times the level of its outline and its contrast: values of what may be hidden
 LEAST_CONTRAST = 0.86  # times the limit, of an object of typical area
 LEAST_MASS = 0.4  # of a typical object's area times contrast, of a small bright one
 
@@ -64,11 +64,13 @@ class Areas(NamedTuple):
     bright: float
 
 
-def find_objects(contrast: Contrast, scale: Scale, limit: float, areas: Areas) -> Int32Array:
+def find_objects(
+    contrast: Contrast, scale: Scale, limit: float, areas: Areas, *, hidden_sides: bool = True
+) -> Int32Array:
     """Label the objects of a working image.
 
     What is smaller or larger than the areas is left out, and what stands out of noise less than
-    `limit` demands.
+    `limit` demands. Sides that brighter neighbours hide are not looked for unless `hidden_sides`.
     """
     mask, sharp_mask = find_masks(contrast, scale, limit)
     labels = np.zeros(mask.shape, np.int32)
@@ -83,9 +85,10 @@ def find_objects(contrast: Contrast, scale: Scale, limit: float, areas: Areas) -
     sharp = image + contrast.detail
     level, own = to_outlines(sharp_mask, sharp, labels, scale)
     kept = without_odd(labels, image, contrast.noise * limit, areas, scale)
-    numbers = np.zeros(int(kept.max()) + 1, np.int64)
-    numbers[kept] = labels  # of objects that are left, from before the others were left out
-    beside_brighter(kept, sharp, level[numbers], own[numbers], scale)
+    if hidden_sides:
+        numbers = np.zeros(int(kept.max()) + 1, np.int64)
+        numbers[kept] = labels  # of objects that are left, from before the others were left out
+        beside_brighter(kept, sharp, level[numbers], own[numbers], scale)
     return kept
 
 
@@ -178,14 +181,18 @@ def beside_brighter(
     """Grow objects, in place, where a brighter one near by keeps what is theirs out of the mask.
 
     The mask asks for a part of the highest contrast near by, and for more than the mean of the
-    surroundings: the side of a faint object that lies towards a bright one has neither.
+    surroundings: the side of a faint object that lies towards a bright one has neither. What may be
+    its own is taken first, to see at which level it is steepest there, and kept where it is above.
     """
     reach = max(1, round(NEAR * scale.working_diameter))
     around = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * reach + 1, 2 * reach + 1))
     near = as_2d(cv2.dilate(image, around), image)
     lowest, highest = HIDDEN
     steps = max(1, round(REACH * scale.working_diameter))
-    reclaim(labels, image, near, (lowest * level, highest * own), BRIGHTER * own, steps)
+    widest = labels.copy()
+    reclaim(widest, image, near, (lowest * level, highest * own), BRIGHTER * own, steps)
+    edge = steepest_levels(widest, image, own) * own
+    reclaim(labels, image, near, (edge, highest * own), BRIGHTER * own, steps)
 
 
 def without_odd(

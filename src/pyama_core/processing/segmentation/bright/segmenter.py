@@ -120,21 +120,28 @@ class ObjectSegmenter(SegmenterByDiameter):
         diameter = self._known_diameter()
         scale = scale_of(diameter)
         areas = self._areas(diameter, scale)
-        return scale.enlarge(self._find(frame, scale, areas).labels, frame.shape)
+        found = self._find(frame, scale, areas, hidden_sides=True)
+        return scale.enlarge(found.labels, frame.shape)
 
     def _estimate(self, frames: Sequence[NDArray[Any]]) -> float | None:
         return estimate_diameter(frames, self._find_in_centre)
 
     def _find_in_centre(self, frame: NDArray[Any], diameter: float) -> Found:
-        """Find the objects of any size in the centre of a frame, at the scale of a diameter."""
+        """Find the objects of any size in the centre of a frame, at the scale of a diameter.
+
+        Without their hidden sides: an object that grows into its neighbourhood at one scale more
+        than at another would tell of the scale, not of its size.
+        """
         scale = scale_of(diameter)
         areas = _areas(scale, SMALLEST_OBJECT * diameter, np.inf, SMALLEST_BRIGHT * diameter)
-        return self._find(centre(frame, scale, MOST_DIAMETERS), scale, areas)
+        return self._find(centre(frame, scale, MOST_DIAMETERS), scale, areas, hidden_sides=False)
 
-    def _find(self, frame: NDArray[Any], scale: Scale, areas: Areas) -> Found:
+    def _find(
+        self, frame: NDArray[Any], scale: Scale, areas: Areas, *, hidden_sides: bool
+    ) -> Found:
         limit = self.parameters.contrast
         contrast = measure_contrast(frame, scale, limit, self._sign)
-        labels = find_objects(contrast, scale, limit, areas)
+        labels = find_objects(contrast, scale, limit, areas, hidden_sides=hidden_sides)
         return Found(labels, contrast, scale.factor)
 
     def _areas(self, diameter: float, scale: Scale) -> Areas:
