@@ -101,6 +101,14 @@ def test_how_often_medians_are_taken_follows_from_what_is_known_of_the_cells():
     assert TiledInterpolationParameters(rounds=1).for_cells_of(40).rounds == 1
 
 
+def test_how_far_cells_are_enlarged_follows_from_their_diameter_if_left_to_it():
+    auto = TiledInterpolationParameters(dilation_size="auto")
+    sides = [auto.for_cells_of(d).dilation_size for d in (None, 6, 12, 16, 30, 42, 400)]
+    assert sides == [21, 7, 7, 9, 17, 21, 21]
+    assert TiledInterpolationParameters().for_cells_of(12).dilation_size == 21
+    assert TiledInterpolationParameters(dilation_size=5).for_cells_of(12).dilation_size == 5
+
+
 def test_an_operator_gives_for_each_frame_what_a_new_one_gives():
     operator = TiledBackground((64, 150), SMALL_TILES)
     dtypes = [np.uint16, np.uint8, np.uint16, np.int16, np.uint16]

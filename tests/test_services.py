@@ -804,6 +804,10 @@ def test_tiles_of_the_background_are_four_cells_wide_where_their_diameter_is_kno
     def of_cells(diameter: int) -> dict[str, object]:
         return {"method": "instances", "cell_diameter": diameter}
 
+    def decided(name: str) -> dict[str, str]:
+        outputs = load_record(tmp_path / name / "fov_000" / "m_fov_000_record.json").outputs
+        return next(each for key, each in outputs.items() if "corrected" in key).provenance.inputs
+
     found = corrected("a", segmentation=of_cells(18))
     assert found == corrected("b", segmentation=of_cells(18), correction={"tile_size": 72})
     assert found != corrected("c", segmentation=of_cells(18), correction={"tile_size": 256})
@@ -811,6 +815,11 @@ def test_tiles_of_the_background_are_four_cells_wide_where_their_diameter_is_kno
     assert found == corrected("g", segmentation=of_cells(18), correction=settled)
     assert found != corrected("h", segmentation=of_cells(18), correction={"edges": "constant"})
     assert found != corrected("i", segmentation=of_cells(18), correction={"rounds": 1})
+    enlarged = corrected("j", segmentation=of_cells(18), correction={"dilation_size": "auto"})
+    assert enlarged == corrected("k", segmentation=of_cells(18), correction={"dilation_size": 9})
+    assert enlarged != found
+    assert "dilation_size" not in decided("a")
+    assert decided("j")["dilation_size"] == "9"
     unknown = corrected("d", **exact())
     settled = {"tile_size": 256, "edges": "constant", "hidden_tiles": "median", "rounds": 1}
     assert unknown == corrected("e", **exact(), correction=settled)

@@ -8,14 +8,14 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
-def _refuse_even(value: int) -> int:
+def refuse_even(value: int) -> int:
     """Return `value` if it is odd."""
     if value % 2 == 0:
         raise ValueError(f"must be odd, so that the square has a centre pixel; found {value}")
     return value
 
 
-OddInt = Annotated[int, AfterValidator(_refuse_even), Field(json_schema_extra={"odd": True})]
+OddInt = Annotated[int, AfterValidator(refuse_even), Field(json_schema_extra={"odd": True})]
 
 
 class MethodParameters(BaseModel):

@@ -201,6 +201,7 @@ class TiledBackground:
 
     def _dilated(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
         """Return 1 within reach of a cell, else 0."""
+        assert self.parameters.dilation_size != "auto"
         reach = self.parameters.dilation_size // 2
         cells = self._checked(mask, "mask")
         bits = BitMask(cells if cells.dtype == np.uint8 else cells > 0, reach)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pyama_core.processing.background.corrector import CorrectionMethod
-from pyama_core.processing.parameters import MethodParameters, OddInt
+from pyama_core.processing.parameters import MethodParameters, refuse_even
 from pyama_core.processing.plugins import Imported
 
 ALGORITHM = "tiled-interpolation/3"
 
 _USUAL_TILE, _LEAST_TILE, _LARGEST_TILE = 256, 64, 16_384
+_LEAST_REACH, _USUAL_REACH = 7, 21  # blur and steps of outlines are as wide around small cells
 
 TileSize = Annotated[int, Field(ge=8, le=_LARGEST_TILE)]
+Reach = Annotated[
+    int, Field(ge=1, le=1001, json_schema_extra={"odd": True}), AfterValidator(refuse_even)
+]
 Rounds = Annotated[int, Field(ge=1, le=3)]
 
 
@@ -24,8 +28,10 @@ class TiledInterpolationParameters(MethodParameters):
     method: Literal["tiled-interpolation"] = Field(
         "tiled-interpolation", description="name of the background correction"
     )
-    dilation_size: OddInt = Field(
-        21, ge=1, le=1001, description="cells are enlarged by a square of this side, odd, pixels"
+    dilation_size: Reach | Literal["auto"] = Field(
+        21,
+        description="cells are enlarged by a square of this side, odd, pixels; auto: half as wide "
+        "as cells, from 7 to 21, where the segmentation knows their diameter, otherwise 21",
     )
     tile_size: TileSize | Literal["auto"] = Field(
         "auto",
@@ -68,7 +74,10 @@ class TiledInterpolationParameters(MethodParameters):
         160
         """
         size, edges, hidden = self.tile_size, self.edges, self.hidden_tiles
-        rounds = self.rounds
+        rounds, reach = self.rounds, self.dilation_size
+        if reach == "auto":
+            reach = _USUAL_REACH if diameter is None else 2 * round(diameter / 4) + 1
+            reach = min(max(reach, _LEAST_REACH), _USUAL_REACH)
         if size == "auto":
             size = _USUAL_TILE if diameter is None else max(_LEAST_TILE, round(4 * diameter))
             size = min(size, _LARGEST_TILE)
@@ -79,7 +88,7 @@ class TiledInterpolationParameters(MethodParameters):
         if rounds == "auto":
             rounds = 1 if diameter is None else 2
         settled = {"tile_size": size, "edges": edges, "hidden_tiles": hidden, "rounds": rounds}
-        return self.model_copy(update=settled)
+        return self.model_copy(update=settled | {"dilation_size": reach})
 
 
 def correction_method() -> CorrectionMethod:
@@ -89,6 +98,6 @@ def correction_method() -> CorrectionMethod:
         ALGORITHM,
         Imported("pyama_core.processing.background.tiled_interpolation.background:create"),
         resolve=TiledInterpolationParameters.for_cells_of,
-        resolved=("tile_size", "edges", "hidden_tiles", "rounds"),
+        resolved=("dilation_size", "tile_size", "edges", "hidden_tiles", "rounds"),
         compiled=True,
     )

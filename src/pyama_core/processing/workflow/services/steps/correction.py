@@ -53,10 +53,9 @@ class CorrectionService(BaseProcessingService):
 
     def further_inputs(self, job: FovJob, declared: Declaration) -> dict[str, str]:
         """Return what the diameter of the cells decides, where it does."""
-        resolved = _resolved(job, declared.inputs["seg"])
-        if resolved == job.analysis.parameters.correction:
-            return {}
-        return {name: str(getattr(resolved, name)) for name in _method(job.analysis).resolved}
+        asked, resolved = job.analysis.parameters.correction, _resolved(job, declared.inputs["seg"])
+        decided = {name: getattr(resolved, name) for name in _method(job.analysis).resolved}
+        return {name: str(each) for name, each in decided.items() if each != getattr(asked, name)}
 
     def make(self, job: FovJob, outputs: list[PlannedOutput]) -> None:
         """Correct frame by frame, all channels of a frame under one mask.
