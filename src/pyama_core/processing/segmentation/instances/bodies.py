@@ -75,8 +75,9 @@ def outline_bodies(labels: Int32Array, image: Float32Array, diameter: float) -> 
 def _lacks_halo(bodies: BoolArray, image: Float32Array, diameter: float, dark: float) -> bool:
     """Return whether it is hardly brighter around bodies than far from them."""
     near, around = (_within(part * diameter, bodies) for part in (HALO_FROM, HALO_TO))
-    empty, halo = image[~around], image[around & ~near]
-    if empty.size < ENOUGH_EMPTY * image.size or halo.size == 0:
+    some = image[::3, ::3]  # tells as much of the background, and takes less time
+    empty, halo = some[~around[::3, ::3]], image[around & ~near]
+    if empty.size < ENOUGH_EMPTY * some.size or halo.size == 0:
         return False
     background = float(np.median(empty))
     return float(halo.mean()) - background < LEAST_HALO * (background - dark)
