@@ -16,7 +16,7 @@ from pyama_core.demo.movie import Movie
 from pyama_core.demo.parameters import DemoParameters
 from pyama_core.processing.runs.pixel_runs import find_runs
 from pyama_core.processing.segmentation.instances import bodies
-from pyama_core.processing.segmentation.instances.bodies import outline_bodies
+from pyama_core.processing.segmentation.instances.bodies import outline_bodies, shows_bodies
 from pyama_core.processing.segmentation.instances.kernels.bodies import (
     shed,
     spread_of_dark,
@@ -198,6 +198,48 @@ def test_a_bright_fringe_without_a_halo_belongs_to_the_cells(
     monkeypatch.undo()
     monkeypatch.setattr(bodies, "LEAST_HALO", -1.0)
     assert np.count_nonzero(segment(frame)) < 0.9 * np.count_nonzero(found)
+
+
+def textured(size: int) -> NDArray[np.uint16]:
+    """A frame that a textured cell, larger than all the rods, covers in the middle."""
+    rng = np.random.default_rng(2)
+    rows, columns = np.mgrid[:240, :320]
+    frame = rng.normal(6000, 30, rows.shape)
+    inside = np.maximum(abs(rows - 120), abs(columns - 130)) < size
+    frame[inside] += rng.normal(0, 900, np.count_nonzero(inside))
+    return frame.astype(np.uint16)
+
+
+def prepared(*frames: NDArray[Any]) -> InstanceSegmenter:
+    segmenter = InstanceSegmenter(InstanceParameters(cell_diameter=40))
+    segmenter.prepare(frames)
+    return segmenter
+
+
+def test_outlines_are_drawn_in_one_way_in_all_frames_of_a_movie() -> None:
+    frame, _ = colony()
+    # A frame of the same movie in which most of what is found is no body.
+    mixed = textured(60)
+    mixed[:, 220:] = frame[:, 220:]
+    lone = np.s_[75:145, 225:275]
+    alone, in_movie = segment(mixed), prepared(frame, frame).segment(mixed)
+    assert np.count_nonzero(in_movie[lone]) < 0.85 * np.count_nonzero(alone[lone])
+    # And the reverse: what a movie of textured cells shows now and then.
+    assert np.count_nonzero(prepared(mixed, mixed).segment(frame)) > 1.2 * np.count_nonzero(
+        segment(frame)
+    )
+
+
+def test_whether_there_is_a_halo_is_told_by_the_frames_that_can_tell() -> None:
+    fringe, halo = colony(reach=1.5)[0], colony()[0]
+    full = halo[50:170, 50:170]  # with hardly any background
+    widened = np.pad(full, ((60, 60), (100, 100)), "symmetric")
+    assert np.count_nonzero(prepared(fringe, widened).segment(fringe)) == np.count_nonzero(
+        segment(fringe)
+    )
+    labels, image = np.zeros((9, 9), np.int32), np.zeros((9, 9), np.float32)
+    assert shows_bodies([], 9.0) is None
+    assert shows_bodies([(labels, image)], 9.0) is None
 
 
 def test_a_bright_speck_in_a_body_is_part_of_it() -> None:

@@ -15,7 +15,7 @@ from pyama_core.processing.segmentation.bright.segmenter import ObjectSegmenter
 from pyama_core.processing.segmentation.by_diameter import SegmenterByDiameter
 from pyama_core.processing.segmentation.images import rounding
 from pyama_core.processing.segmentation.instances import separation
-from pyama_core.processing.segmentation.instances.bodies import outline_bodies
+from pyama_core.processing.segmentation.instances.bodies import outline_bodies, shows_bodies
 from pyama_core.processing.segmentation.instances.contrast import (
     LARGEST_HOLE,
     ContrastImages,
@@ -49,7 +49,8 @@ class InstanceSegmenter(SegmenterByDiameter):
        of a size that follows from that of the cells, or, with `seeds: nuclei`, what the
        segmentation of bright objects finds with its defaults, whatever its size.
     5. Bodies: where a third of what was found is evenly dark, as bacteria are, each is outlined
-       where it meets its halo, and gaps between them are left out. With nuclei outlines stay as
+       where it meets its halo, and gaps between them are left out. That is decided once, by the
+       frames that `prepare` is given; without these, in each frame. With nuclei outlines stay as
        they are.
 
     The parameters that this takes are constants in units of the diameter; they stand at the head
@@ -88,6 +89,7 @@ class InstanceSegmenter(SegmenterByDiameter):
         super().__init__(self.parameters)
         self._images = ContrastImages()
         self._nuclei = ObjectSegmenter() if self.parameters.seeds == NUCLEI else None
+        self._shows_bodies: bool | None = None
 
     def segment(
         self, frame: NDArray[Any], nuclei: NDArray[Any] | None = None
@@ -126,8 +128,21 @@ class InstanceSegmenter(SegmenterByDiameter):
             seeds = self._seeds(nuclei, scale)
         labels = _label(frame, scale, self._images, seeds)
         if seeds is None:
-            labels = outline_bodies(labels, self._images.clean, scale.working_diameter)
+            diameter = scale.working_diameter
+            labels = outline_bodies(labels, self._images.clean, diameter, self._shows_bodies)
         return scale.enlarge(labels, frame.shape)
+
+    def prepare(self, frames: Sequence[NDArray[Any]]) -> Calibration:
+        """Estimate the diameter, if it is not given, and tell whether cells are dark bodies.
+
+        Parameters, result and errors are those of `SegmenterByDiameter.prepare`.
+        """
+        found = super().prepare(frames)
+        scale = Scale(self._known_diameter())
+        looked_at = (in_single_precision(frame, "phase-contrast frame") for frame in frames)
+        labelled = ((_label(frame, scale, self._images), self._images.clean) for frame in looked_at)
+        self._shows_bodies = shows_bodies(labelled, scale.working_diameter)
+        return found
 
     def prepare_nuclei(self, frames: Sequence[NDArray[Any]]) -> Calibration | None:
         """Estimate the diameter of nuclei, if they are found by themselves.
