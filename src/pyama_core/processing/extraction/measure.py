@@ -97,7 +97,7 @@ def _of_images(selection: Selection) -> tuple[str, ...]:
     return (*selection.intensities, *selection.compartment_intensities)
 
 
-def unmeasured(n_cells: int, selection: Selection, *, has_ceiling: bool = False) -> Columns:
+def unmeasured(n_cells: int, selection: Selection) -> Columns:
     """Return the columns of a channel that has no image to measure in: no number for any cell.
 
     Parameters
@@ -106,8 +106,6 @@ def unmeasured(n_cells: int, selection: Selection, *, has_ceiling: bool = False)
         Number of cells in the frame.
     selection
         What would be measured.
-    has_ceiling
-        Whether the channel has a ceiling.
 
     Examples
     --------
@@ -116,10 +114,8 @@ def unmeasured(n_cells: int, selection: Selection, *, has_ceiling: bool = False)
     {'intensity_total': array([nan]), 'intensity_mean': array([nan], dtype=float32)}
     """
     own = [feature.column for feature in selection.custom]
-    further = [SATURATED_PART] if has_ceiling else []
-    names = ["intensity_total", *_of_images(selection), *own, *further]
-    columns = {name: np.full(n_cells, np.nan) for name in names}
-    return _compact(columns, [*_of_images(selection), *further])
+    names = ["intensity_total", *_of_images(selection), *own]
+    return _compact({name: np.full(n_cells, np.nan) for name in names}, _of_images(selection))
 
 
 def _compact(columns: Columns, names: Sequence[str] | set[str]) -> Columns:

@@ -158,11 +158,7 @@ class ExtractionService(BaseProcessingService):
                         [channel.saturated_from for channel in corrected],
                     )
                 for channel in there:
-                    channel.measured[t] = unmeasured(
-                        shapes[t]["cell"].size,
-                        selection,
-                        has_ceiling=channel.saturated_from is not None,
-                    )
+                    channel.measured[t] = unmeasured(shapes[t]["cell"].size, selection)
                 for channel, columns in zip(corrected, measured, strict=True):
                     channel.measured[t] = columns
         tracks = _read_tracks(job, outputs[0].inputs)
